@@ -1,0 +1,278 @@
+//! What is wrong with the text of an environment, said to its author.
+//!
+//! A [`Diagnostic`] is data: code, message, labelled spans, help. Rendering (snippets, colour, JSON) belongs to
+//! the binary. Loading collects all of them before it stops.
+
+use crate::source::Span;
+use std::fmt;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The environment cannot be used.
+    Error,
+    /// The environment can be used; its author should look.
+    Warning,
+}
+
+/// What kind of fault it is. The number is stable: people search for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Code {
+    /// The environment file, a template or an env file could not be read.
+    Unreadable,
+    /// A text is not UTF-8.
+    NotUtf8,
+    /// A text, or what it expands to, is beyond a limit.
+    TooLarge,
+    /// The template has a syntax error.
+    TemplateSyntax,
+    /// The template failed while it was rendered.
+    TemplateRender,
+    /// The template did more work than any honest one does.
+    TemplateRunaway,
+    /// The rendered text is not YAML.
+    YamlSyntax,
+    /// A mapping has the same key twice.
+    DuplicateKey,
+    /// A YAML feature that is not supported here: unknown tags, unhashable keys, a second document.
+    YamlUnsupported,
+    /// A value has the wrong type.
+    WrongType,
+    /// A required key is missing.
+    MissingKey,
+    /// A key that nothing reads; the nearest known one is suggested.
+    UnknownKey,
+    /// A value is of the right type and means nothing.
+    BadValue,
+    /// A port specification is wrong.
+    BadPort,
+    /// A volume specification is wrong.
+    BadVolume,
+    /// A line of an env file is wrong.
+    BadEnvFile,
+    /// Something names a ship, service, instance or registry that does not exist.
+    UnknownName,
+    /// Two things have the same name.
+    DuplicateName,
+    /// Services require each other in a circle.
+    Cycle,
+    /// Two parts of the file contradict each other.
+    Conflict,
+    /// Legal, and probably not what was meant.
+    Suspicious,
+}
+
+impl Code {
+    /// The stable number, such as `E0202`.
+    pub fn id(self) -> &'static str {
+        match self {
+            Code::Unreadable => "E0101",
+            Code::NotUtf8 => "E0102",
+            Code::TooLarge => "E0103",
+            Code::TemplateSyntax => "E0110",
+            Code::TemplateRender => "E0111",
+            Code::TemplateRunaway => "E0112",
+            Code::YamlSyntax => "E0201",
+            Code::DuplicateKey => "E0202",
+            Code::YamlUnsupported => "E0203",
+            Code::WrongType => "E0301",
+            Code::MissingKey => "E0302",
+            Code::UnknownKey => "W0303",
+            Code::BadValue => "E0304",
+            Code::BadPort => "E0305",
+            Code::BadVolume => "E0306",
+            Code::BadEnvFile => "E0307",
+            Code::UnknownName => "E0401",
+            Code::DuplicateName => "E0402",
+            Code::Cycle => "E0403",
+            Code::Conflict => "E0404",
+            Code::Suspicious => "W0501",
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// A place that a diagnostic points at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Where.
+    pub span: Span,
+    /// What about it; may be empty for the primary label.
+    pub text: String,
+}
+
+/// One fault or doubt, with everything that its author needs to mend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What kind of fault.
+    pub code: Code,
+    /// How bad.
+    pub severity: Severity,
+    /// What is wrong, as a sentence without a capital or a period; names things in backquotes.
+    pub message: String,
+    /// Where; the first is the primary place. Empty where there is none (a missing file).
+    pub labels: Vec<Label>,
+    /// Facts that explain it.
+    pub notes: Vec<String>,
+    /// What to do about it.
+    pub help: Vec<String>,
+}
+
+impl Diagnostic {
+    /// An error of this kind.
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            labels: Vec::new(),
+            notes: Vec::new(),
+            help: Vec::new(),
+        }
+    }
+
+    /// A warning of this kind.
+    pub fn warning(code: Code, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
+    }
+
+    /// The same, pointing at a place.
+    #[must_use]
+    pub fn at(self, span: Span) -> Self {
+        self.label(span, "")
+    }
+
+    /// The same, pointing at a place and saying something about it.
+    #[must_use]
+    pub fn label(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.labels.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// The same with a fact that explains it.
+    #[must_use]
+    pub fn note(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(text.into());
+        self
+    }
+
+    /// The same with something to do about it.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+
+    /// The same with "did you mean", where one of `known` is close to `given`.
+    #[must_use]
+    pub fn suggest<'a>(self, given: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        match nearest(given, known) {
+            Some(name) => self.help(format!("did you mean `{name}`?")),
+            None => self,
+        }
+    }
+}
+
+/// All that is to be said about one environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diagnostics {
+    items: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Adds one.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.items.push(diagnostic);
+    }
+
+    /// All of them, in the order in which they were found.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.items.iter()
+    }
+
+    /// Every diagnostic, for changing its positions.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Diagnostic> {
+        self.items.iter_mut()
+    }
+
+    /// Whether any of them is an error.
+    pub fn has_errors(&self) -> bool {
+        self.items.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Puts them into the order of the text; those without a place first.
+    pub fn sort(&mut self) {
+        self.items.sort_by_key(|d| (d.labels.first().map(|l| l.span), d.code));
+    }
+}
+
+/// The known name that is closest to the given one, if any is close enough to be a slip of the finger.
+///
+/// Distance is optimal string alignment (insert, delete, substitute, swap neighbours); ties go to the first name.
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = match given.chars().count() {
+        0 | 1 => return None,
+        2..=4 => 1,
+        5..=8 => 2,
+        _ => 3,
+    };
+    let mut best: Option<(usize, &str)> = None;
+    for name in known {
+        let distance = distance(given, name);
+        if distance <= limit && best.is_none_or(|(d, _)| distance < d) {
+            best = Some((distance, name));
+        }
+    }
+    best.map(|(_, name)| name)
+}
+
+fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().flat_map(char::to_lowercase).collect();
+    let b: Vec<char> = b.chars().flat_map(char::to_lowercase).collect();
+    let mut before = vec![0; b.len() + 1];
+    let mut previous: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut current = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let substitute = previous[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            current[j] = substitute.min(previous[j] + 1).min(current[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                current[j] = current[j].min(before[j - 2] + 1);
+            }
+        }
+        before = previous;
+        previous = current;
+    }
+    previous[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_finds_slips_and_leaves_strangers() {
+        let known = ["web", "worker", "database"];
+        assert_eq!(nearest("wbe", known), Some("web"));
+        assert_eq!(nearest("databse", known), Some("database"));
+        assert_eq!(nearest("Worker", known), Some("worker"));
+        assert_eq!(nearest("cache", known), None);
+        assert_eq!(nearest("", known), None);
+    }
+}
