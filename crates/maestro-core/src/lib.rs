@@ -1,9 +1,18 @@
 //! Maestro decides: what a file means, what a fleet looks like, what is to be done about it.
 //!
 //! This crate has no runtime, socket, file, clock or environment access. Same input, same bytes out.
+//! The modules are listed in the order in which they are best read; each uses only those above it.
 
 #![warn(missing_docs)]
 
+pub mod names;
+pub mod image;
 pub mod source;
 pub mod diagnostic;
+pub mod model;
+pub mod engine_error;
+pub mod fleet;
 pub mod config;
+pub mod plan;
+pub mod boundary;
+pub mod event;

@@ -1,0 +1,10 @@
+//! Where the straight line meets the world: the traits that the binary implements, each at least twice.
+
+mod engine;
+mod probe;
+
+pub use engine::{
+    AttachOptions, CallOutcome, Deadlines, Engine, EngineEvent, ExecInput, ExecOutput, ExecSession, LogLine,
+    LogOptions, LogStream, Progress, Scope,
+};
+pub use probe::{CheckFailure, Probe};

@@ -1,0 +1,171 @@
+//! What an engine said instead of yes.
+
+use crate::model::ApiVersion;
+use crate::names::ShipName;
+use std::time::Duration;
+
+/// A call to an engine that did not succeed: which ship, which call, what kind of no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("ship {ship}: {operation}: {kind}")]
+pub struct EngineError {
+    /// The ship.
+    pub ship: ShipName,
+    /// What was asked, such as `creating container web-1`.
+    pub operation: String,
+    /// What kind of no.
+    pub kind: EngineErrorKind,
+    /// Whether the engine may have done what was asked although it did not say so.
+    pub ambiguous: bool,
+}
+
+/// Kinds of no. Who has to do what about it differs for each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineErrorKind {
+    /// No connection: refused, no route, unknown host name.
+    #[error("host down: {address}: {cause}")]
+    Unreachable {
+        /// What was dialled.
+        address: String,
+        /// In the operating system's words.
+        cause: String,
+    },
+    /// The connection stands and no answer comes: the engine hangs, or the network swallows packets.
+    #[error("no answer from {address} within {} (the engine accepts connections and hangs, or packets get lost)", seconds(*after))]
+    Unresponsive {
+        /// What was dialled.
+        address: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The TLS handshake failed.
+    #[error("TLS with {address} failed: {cause}")]
+    Tls {
+        /// What was dialled.
+        address: String,
+        /// Why.
+        cause: String,
+    },
+    /// `ssh` could not log in or forward.
+    #[error("ssh to {address} failed: {cause}")]
+    Ssh {
+        /// What was dialled.
+        address: String,
+        /// What `ssh` said.
+        cause: String,
+    },
+    /// A file that the connection needs (certificate, key) cannot be used. Nothing was sent.
+    #[error("{0}")]
+    Settings(String),
+    /// The versions of both sides do not overlap.
+    #[error("no common API version: the engine speaks {engine_min} to {engine_max}, {wanted}")]
+    ApiVersion {
+        /// Oldest that the engine speaks.
+        engine_min: ApiVersion,
+        /// Newest that the engine speaks.
+        engine_max: ApiVersion,
+        /// What this side wants, as half a sentence.
+        wanted: String,
+    },
+    /// There is no such container or image.
+    #[error("{0}")]
+    NotFound(String),
+    /// Something stands in the way: a name in use, a container in the wrong state.
+    #[error("{0}")]
+    Conflict(String),
+    /// Credentials are missing or wrong.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// The registry could not give the image: unknown, denied, unreachable.
+    #[error("{message}")]
+    Registry {
+        /// In the engine's words.
+        message: String,
+        /// The registry's HTTP status, where the engine's words tell.
+        status: Option<u16>,
+        /// How long the registry asks to wait before the next try.
+        retry_after: Option<Duration>,
+    },
+    /// The engine answered with another error.
+    #[error("the engine answered {status}: {message}")]
+    Api {
+        /// HTTP status.
+        status: u16,
+        /// In the engine's words.
+        message: String,
+    },
+    /// The connection broke in the middle of an answer.
+    #[error("connection lost: {0}")]
+    Lost(String),
+    /// The answer makes no sense.
+    #[error("answer not understood: {0}")]
+    Protocol(String),
+}
+
+impl EngineErrorKind {
+    /// Whether the same call may succeed a moment later without anybody doing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            EngineErrorKind::Lost(_) => true,
+            EngineErrorKind::Registry { status, .. } => {
+                matches!(status, Some(408 | 429 | 500 | 502 | 503 | 504))
+            }
+            EngineErrorKind::Api { status, .. } => matches!(status, 429 | 502 | 503 | 504),
+            EngineErrorKind::Unreachable { .. }
+            | EngineErrorKind::Unresponsive { .. }
+            | EngineErrorKind::Tls { .. }
+            | EngineErrorKind::Ssh { .. }
+            | EngineErrorKind::Settings(_)
+            | EngineErrorKind::ApiVersion { .. }
+            | EngineErrorKind::NotFound(_)
+            | EngineErrorKind::Conflict(_)
+            | EngineErrorKind::Unauthorized(_)
+            | EngineErrorKind::Protocol(_) => false,
+        }
+    }
+
+    /// Whether the ship as a whole could not be talked to, so that nothing is known about it.
+    pub fn is_about_ship(&self) -> bool {
+        matches!(
+            self,
+            EngineErrorKind::Unreachable { .. }
+                | EngineErrorKind::Unresponsive { .. }
+                | EngineErrorKind::Tls { .. }
+                | EngineErrorKind::Ssh { .. }
+                | EngineErrorKind::Settings(_)
+                | EngineErrorKind::ApiVersion { .. }
+                | EngineErrorKind::Lost(_)
+        )
+    }
+
+    /// What the operator can do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            EngineErrorKind::Unreachable { .. } => {
+                "is the host up, is the engine running, and does it listen on that address?"
+            }
+            EngineErrorKind::Unresponsive { .. } => {
+                "look at the engine's log on that host; `timeout:` of the ship sets how long to wait"
+            }
+            EngineErrorKind::Tls { .. } => {
+                "check tls_ca_cert, tls_cert and tls_key of the ship, and the engine's own certificate"
+            }
+            EngineErrorKind::Ssh { .. } => {
+                "try the same with `ssh -o BatchMode=yes`; keys, agent, known_hosts and ~/.ssh/config are ssh's own"
+            }
+            EngineErrorKind::ApiVersion { .. } => {
+                "remove or raise `api_version:` of the ship, or upgrade its engine"
+            }
+            EngineErrorKind::Unauthorized(_) => {
+                "check the login below `registries:`, or run `docker login` for that registry on this machine"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds.fract() == 0.0 { format!("{seconds:.0} s") } else { format!("{seconds:.1} s") }
+}

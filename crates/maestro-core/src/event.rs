@@ -1,0 +1,163 @@
+//! The only language in which a run talks to people and machines.
+
+use crate::boundary::{CallOutcome, CheckFailure, Progress};
+use crate::engine_error::EngineError;
+use crate::plan::{Condition, Plan, StepId};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Something that happened in a run.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The run begins.
+    RunStarted {
+        /// What will be done; reporters draw their rows from it.
+        plan: Arc<Plan>,
+    },
+    /// A step begins.
+    StepStarted {
+        /// Which.
+        step: StepId,
+    },
+    /// A step goes on.
+    StepProgress {
+        /// Which.
+        step: StepId,
+        /// How far it is.
+        news: News,
+    },
+    /// A step is over.
+    StepFinished {
+        /// Which.
+        step: StepId,
+        /// How it ended.
+        outcome: StepOutcome,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A step will not be done.
+    StepSkipped {
+        /// Which.
+        step: StepId,
+        /// Why.
+        because: Skipped,
+    },
+    /// The first interrupt: nothing new is begun, what is under way is finished.
+    Interrupted,
+    /// The run is over.
+    RunFinished {
+        /// How it ended.
+        summary: RunSummary,
+    },
+}
+
+/// What a step has to say while it is under way.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// A pull goes on.
+    Pull(Progress),
+    /// A call failed and is made again.
+    Retry {
+        /// Number of the try that failed, from 1.
+        attempt: u32,
+        /// Why it failed.
+        error: EngineError,
+        /// How long until the next.
+        pause: Duration,
+    },
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// With success.
+    Done(CallOutcome),
+    /// Without.
+    Failed(Failure),
+}
+
+/// Why a step failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The engine said no, or nothing.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A check did not pass.
+    #[error(transparent)]
+    Check(#[from] CheckFailure),
+    /// A container did not get into a state in time.
+    #[error("{container} was not {condition} after {} s: it is {found}", within.as_secs_f64())]
+    NotReached {
+        /// The container's name.
+        container: String,
+        /// The state.
+        condition: Condition,
+        /// How long was waited.
+        within: Duration,
+        /// What it is instead, such as `exited with code 1`.
+        found: String,
+    },
+    /// A container did not stay in a state while checks ran.
+    #[error("{container} did not stay {condition}: it is {found}")]
+    NotKept {
+        /// The container's name.
+        container: String,
+        /// The state.
+        condition: Condition,
+        /// What it is instead.
+        found: String,
+    },
+    /// The second interrupt cut it off; whether it happened is not known.
+    #[error("interrupted")]
+    Interrupted,
+    /// A defect of Maestro itself.
+    #[error("this is a bug in Maestro, please report it: {0}")]
+    Internal(String),
+}
+
+/// Why a step will not be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skipped {
+    /// A step before it failed.
+    After(StepId),
+    /// A step before it in the same unit failed, and that is tolerated.
+    Tolerated(StepId),
+    /// Something failed, and the policy is to begin nothing more.
+    Halted(StepId),
+    /// The user interrupted the run.
+    Interrupted,
+}
+
+/// How a run ended, counted over instances.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunSummary {
+    /// Instances for which everything was done.
+    pub done: usize,
+    /// Instances for which nothing was to be done.
+    pub unchanged: usize,
+    /// Instances whose failure is tolerated.
+    pub tolerated: usize,
+    /// Instances that failed.
+    pub failed: usize,
+    /// Instances that were not begun because of another failure.
+    pub aborted: usize,
+    /// Instances that could not be planned.
+    pub blocked: usize,
+    /// Instances left because of an interrupt.
+    pub interrupted: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl RunSummary {
+    /// Whether the command succeeded.
+    pub fn is_success(&self) -> bool {
+        self.failed == 0 && self.aborted == 0 && self.blocked == 0 && self.interrupted == 0
+    }
+}
+
+/// Shows events. Synchronous: a slow terminal slows the run instead of filling memory.
+pub trait Reporter: Send {
+    /// Takes one event.
+    fn event(&mut self, event: &Event);
+}

@@ -1,0 +1,138 @@
+//! Lifecycle checks: what must be true before an instance counts as started, stopped or fit to be touched.
+
+use crate::names::Secret;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// When a check runs (specification, section 7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Before create and start.
+    PreStart,
+    /// After start.
+    Running,
+    /// Before stop; not before kill.
+    PreStop,
+    /// After stop and kill.
+    Stopped,
+}
+
+impl Phase {
+    /// The key in the file.
+    pub fn key(self) -> &'static str {
+        match self {
+            Phase::PreStart => "pre-start",
+            Phase::Running => "running",
+            Phase::PreStop => "pre-stop",
+            Phase::Stopped => "stopped",
+        }
+    }
+}
+
+/// One check of one instance, complete: nothing has to be looked up to run it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Check {
+    /// Something accepts connections: one try takes at most a second, a second's pause between tries.
+    Tcp {
+        /// Address of the ship.
+        host: Arc<str>,
+        /// External port.
+        port: u16,
+        /// Number of tries.
+        attempts: u32,
+    },
+    /// An HTTP request is answered well.
+    Http(Box<HttpCheck>),
+    /// A local program exits with 0; a second's pause between tries.
+    Exec {
+        /// Program and arguments; no shell.
+        command: Vec<String>,
+        /// Number of tries.
+        attempts: u32,
+        /// How the program learns the container's variables.
+        env_from: EnvFrom,
+    },
+    /// A program inside the container exits with 0; a second's pause between tries.
+    RemoteExec {
+        /// Program and arguments; no shell.
+        command: Vec<String>,
+        /// Number of tries.
+        attempts: u32,
+    },
+    /// Time passes. Always succeeds.
+    Sleep {
+        /// How long.
+        wait: Duration,
+    },
+    /// The container's own HEALTHCHECK says `healthy`. A container without one fails at once.
+    Health {
+        /// How long it may take.
+        max_wait: Duration,
+    },
+}
+
+/// How an `exec` check learns the container's variables.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EnvFrom {
+    /// As environment variables, over those of this process.
+    Environment,
+    /// As one JSON object on standard input.
+    Stdin,
+}
+
+/// An HTTP check: repeated with a second's pause until it succeeds or `max_wait` is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpCheck {
+    /// Address to ask.
+    pub host: Arc<str>,
+    /// Port to ask.
+    pub port: u16,
+    /// `http` or `https`.
+    pub scheme: Arc<str>,
+    /// Path and query, with a leading slash.
+    pub path: Arc<str>,
+    /// Method, in upper case.
+    pub method: Arc<str>,
+    /// If there is one, the body must contain a match and the status does not matter; else the status must be 200.
+    pub match_regex: Option<Arc<str>>,
+    /// How long it may take in all.
+    pub max_wait: Duration,
+    /// Options of the request.
+    pub options: RequestOptions,
+}
+
+/// The options of maestro-ng's `requests_options` that have a meaning here.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RequestOptions {
+    /// Whether certificates are verified.
+    pub verify: Option<bool>,
+    /// A CA file to verify against.
+    pub ca_file: Option<Arc<str>>,
+    /// Extra headers.
+    pub headers: BTreeMap<String, String>,
+    /// Extra query parameters.
+    pub params: BTreeMap<String, String>,
+    /// Deadline of one request.
+    pub timeout: Option<Duration>,
+    /// Basic authentication.
+    pub auth: Option<(String, Secret)>,
+    /// Body.
+    pub data: Option<String>,
+    /// Whether redirects are followed; they are by default.
+    pub allow_redirects: Option<bool>,
+}
+
+impl Check {
+    /// The `type` in the file.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Check::Tcp { .. } => "tcp",
+            Check::Http(_) => "http",
+            Check::Exec { .. } => "exec",
+            Check::RemoteExec { .. } => "rexec",
+            Check::Sleep { .. } => "sleep",
+            Check::Health { .. } => "health",
+        }
+    }
+}

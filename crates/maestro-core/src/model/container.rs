@@ -1,0 +1,307 @@
+//! What we ask the engine for when a container is created, and its fingerprint.
+
+use crate::image::ImageRef;
+use crate::model::links::{LinkBlock, Links};
+use crate::model::{Environment, Instance, Settings};
+use crate::names::{ConfigHash, InstanceName};
+use indexmap::IndexMap;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Label: the environment that a container belongs to.
+pub const LABEL_ENVIRONMENT: &str = "maestro.environment";
+/// Label: the service that a container belongs to.
+pub const LABEL_SERVICE: &str = "maestro.service";
+/// Label: the instance that a container is.
+pub const LABEL_INSTANCE: &str = "maestro.instance";
+/// Label: the fingerprint of what was asked for, a [`ConfigHash`].
+pub const LABEL_CONFIG: &str = "maestro.config";
+
+/// Prefixes of labels by which other tools mark the containers that are theirs.
+pub const FOREIGN_LABELS: [&str; 5] = [
+    "com.docker.compose.",
+    "com.docker.swarm.",
+    "com.docker.stack.",
+    "io.kubernetes.",
+    "com.hashicorp.nomad.",
+];
+
+/// A variable; without a value it is unset in the container even where the image sets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvVar {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its value.
+    pub value: Option<Arc<str>>,
+}
+
+impl EnvVar {
+    /// A variable with a value.
+    pub fn new(name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
+        Self { name: name.into(), value: Some(value.into()) }
+    }
+}
+
+/// All variables of a container: its own, then the shared blocks of link variables, which win.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContainerEnv {
+    /// The instance's own variables; later ones win.
+    pub own: Vec<EnvVar>,
+    /// Link variables; later blocks win.
+    pub links: Vec<Arc<LinkBlock>>,
+}
+
+impl ContainerEnv {
+    /// Every variable once, with the value that wins, in the order of first mention.
+    pub fn resolved(&self) -> IndexMap<&str, Option<&str>> {
+        let count = self.own.len() + self.links.iter().map(|b| b.vars.len()).sum::<usize>();
+        let mut all = IndexMap::with_capacity(count);
+        for var in self.own.iter().chain(self.links.iter().flat_map(|b| &b.vars)) {
+            all.insert(&*var.name, var.value.as_deref());
+        }
+        all
+    }
+}
+
+/// Transport protocol of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        })
+    }
+}
+
+/// One container port published on one host port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PortBinding {
+    /// Port in the container; never a range.
+    pub exposed: u32,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Address on the host.
+    pub address: Arc<str>,
+    /// Port on the host, or a range from which the engine picks one.
+    pub external: Arc<str>,
+}
+
+/// What the engine does when the container's process ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestartPolicy {
+    /// `no`, `always`, `on-failure` or `unless-stopped`.
+    pub name: Arc<str>,
+    /// Tries, for `on-failure`.
+    pub retries: i64,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self { name: "no".into(), retries: 0 }
+    }
+}
+
+/// Where the container's output goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Logging driver.
+    pub driver: String,
+    /// Its options.
+    pub options: BTreeMap<String, String>,
+}
+
+/// A resource limit of the container's processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ulimit {
+    /// Its name, such as `nofile`.
+    pub name: String,
+    /// Soft limit; none for the engine's default.
+    pub soft: Option<i64>,
+    /// Hard limit; none for the engine's default.
+    pub hard: Option<i64>,
+}
+
+/// Everything that one `POST /containers/create` says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContainerSpec {
+    /// The container's name.
+    pub name: InstanceName,
+    /// Its host name; none where the network mode forbids one.
+    pub hostname: Option<InstanceName>,
+    /// Image.
+    pub image: ImageRef,
+    /// Variables.
+    pub env: ContainerEnv,
+    /// Published ports.
+    pub ports: Vec<PortBinding>,
+    /// All the rest, as the file says it.
+    pub settings: Arc<Settings>,
+    /// Labels by which Maestro knows its containers; the author's are in `settings`.
+    pub labels: BTreeMap<&'static str, Arc<str>>,
+}
+
+/// Makes specifications; shares what instances of one service have in common.
+#[derive(Debug)]
+pub struct SpecWriter<'a> {
+    environment: &'a Environment,
+    links: Links<'a>,
+}
+
+impl<'a> SpecWriter<'a> {
+    /// For the instances of one environment.
+    pub fn new(environment: &'a Environment) -> Self {
+        Self { environment, links: Links::new(environment) }
+    }
+
+    /// All variables of an instance's container.
+    pub fn env(&mut self, instance: &'a Instance) -> ContainerEnv {
+        ContainerEnv { own: instance.settings.env.clone(), links: self.links.of(&instance.service) }
+    }
+
+    /// What to ask the engine for, and its fingerprint, which is also among the labels.
+    pub fn spec(&mut self, instance: &'a Instance) -> (ContainerSpec, ConfigHash) {
+        let mut spec = ContainerSpec {
+            name: instance.name.clone(),
+            hostname: instance.settings.network_mode.is_none().then(|| instance.name.clone()),
+            image: instance.image.clone(),
+            env: self.env(instance),
+            ports: bindings(instance),
+            settings: instance.settings.clone(),
+            labels: BTreeMap::from([
+                (LABEL_ENVIRONMENT, self.environment.display_name().into()),
+                (LABEL_SERVICE, instance.service.as_str().into()),
+                (LABEL_INSTANCE, instance.name.as_str().into()),
+            ]),
+        };
+        let hash = spec.config_hash();
+        spec.labels.insert(LABEL_CONFIG, hash.0.as_str().into());
+        (spec, hash)
+    }
+}
+
+/// One binding per exposed port; a range of exposed ports is expanded, pairwise with a range of host ports of the
+/// same length. Loading has checked that lengths agree.
+fn bindings(instance: &Instance) -> Vec<PortBinding> {
+    let mut bindings = Vec::new();
+    for port in instance.ports.values() {
+        let (first, last) = range(&port.exposed);
+        for exposed in first..=last {
+            let external = if first == last {
+                port.external.clone()
+            } else {
+                (range(&port.external).0 + (exposed - first)).to_string().into()
+            };
+            bindings.push(PortBinding {
+                exposed,
+                protocol: port.protocol,
+                address: port.address.clone(),
+                external,
+            });
+        }
+    }
+    bindings
+}
+
+/// Both ends of `80` or `80-90`. Loading has checked the grammar; a text that is none gives an empty port 0.
+fn range(text: &str) -> (u32, u32) {
+    match text.split_once('-') {
+        Some((first, last)) => (first.parse().unwrap_or(0), last.parse().unwrap_or(0)),
+        None => (text.parse().unwrap_or(0), text.parse().unwrap_or(0)),
+    }
+}
+
+impl ContainerSpec {
+    /// The fingerprint of everything asked for, except Maestro's own labels.
+    ///
+    /// Stable over versions of Maestro: every part is written with its name and length, in a fixed order, and parts
+    /// that are empty are left out, so that a new kind of setting does not change the hash of those who don't use it.
+    pub fn config_hash(&self) -> ConfigHash {
+        let mut out = Fingerprint(Sha256::new());
+        let settings = &*self.settings;
+        out.part("image", [self.image.as_str()]);
+        out.part("hostname", self.hostname.as_ref().map(InstanceName::as_str));
+        for (name, value) in self.env.resolved() {
+            out.part("env", [name].into_iter().chain(value));
+        }
+        for port in &self.ports {
+            let exposed = format!("{}/{}", port.exposed, port.protocol);
+            out.part("port", [exposed.as_str(), &*port.address, &*port.external]);
+        }
+        out.part("command", settings.command.iter().flatten().map(String::as_str));
+        out.part("command-set", settings.command.as_ref().map(|_| ""));
+        out.part("binds", settings.binds.iter().map(String::as_str));
+        out.part("volumes", settings.volumes.iter().map(String::as_str));
+        out.part("volumes-from", settings.volumes_from.iter().map(String::as_str));
+        out.part("links", settings.links.iter().map(String::as_str));
+        out.part("user", settings.user.as_deref());
+        out.part("privileged", settings.privileged.then_some("yes"));
+        out.part("cap-add", settings.cap_add.iter().map(String::as_str));
+        out.part("cap-drop", settings.cap_drop.iter().map(String::as_str));
+        out.part("extra-hosts", settings.extra_hosts.iter().map(String::as_str));
+        out.part("network", settings.network_mode.as_deref());
+        out.part("restart", [&*settings.restart.name, &settings.restart.retries.to_string()]);
+        out.part("dns", settings.dns.iter().map(String::as_str));
+        for (name, value) in
+            [("cpu", settings.cpu_shares), ("memory", settings.memory), ("swap", settings.memory_swap)]
+        {
+            out.part(name, value.map(|v| v.to_string()).as_deref());
+        }
+        if let Some(log) = &settings.log {
+            out.part("log", [log.driver.as_str()]);
+            for (key, value) in &log.options {
+                out.part("log-option", [key.as_str(), value]);
+            }
+        }
+        for limit in &settings.ulimits {
+            let text = |v: Option<i64>| v.map_or_else(String::new, |v| v.to_string());
+            out.part("ulimit", [limit.name.as_str(), &text(limit.soft), &text(limit.hard)]);
+        }
+        out.part("security", settings.security_opt.iter().map(String::as_str));
+        for (key, value) in &settings.labels {
+            out.part("label", [key.as_str(), value]);
+        }
+        out.part("workdir", settings.workdir.as_deref());
+        out.finish()
+    }
+}
+
+struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    fn part<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a str>) {
+        let mut values = values.into_iter().peekable();
+        if values.peek().is_none() {
+            return;
+        }
+        self.text(name);
+        for value in values {
+            self.text(value);
+        }
+        self.0.update(b"\n");
+    }
+
+    fn text(&mut self, text: &str) {
+        self.0.update(text.len().to_le_bytes());
+        self.0.update(text.as_bytes());
+    }
+
+    fn finish(self) -> ConfigHash {
+        use fmt::Write as _;
+        let mut hex = String::with_capacity(32);
+        for byte in self.0.finalize().iter().take(16) {
+            // Writing to a string cannot fail.
+            _ = write!(hex, "{byte:02x}");
+        }
+        ConfigHash(hex)
+    }
+}

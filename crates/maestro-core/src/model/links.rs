@@ -1,0 +1,112 @@
+//! Link variables: how containers find each other without a network of their own (specification, section 5).
+//!
+//! A service of *n* instances has variables in proportion to *n*, and each of its *n* containers gets all of them.
+//! They are therefore made once per service and shared, and joined with a container's own variables only when its
+//! request is written.
+
+use crate::model::{EnvVar, Environment};
+use crate::names::ServiceName;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The variables that describe one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkBlock {
+    /// In the order of instances and ports.
+    pub vars: Vec<EnvVar>,
+}
+
+/// Turns a name into a part of a variable's name: what is not a letter, digit or underscore becomes `_`, and all
+/// becomes upper case. Letters and digits are Unicode's, as in Python.
+pub fn sanitise(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_alphanumeric() || c == '_' { c } else { '_' })
+        .flat_map(char::to_uppercase)
+        .collect()
+}
+
+/// Link variables of all services, each made when it is first asked for.
+#[derive(Debug)]
+pub struct Links<'a> {
+    environment: &'a Environment,
+    own: BTreeMap<&'a ServiceName, Arc<LinkBlock>>,
+    others: BTreeMap<&'a ServiceName, Arc<LinkBlock>>,
+    recipients: BTreeMap<&'a ServiceName, Vec<Arc<LinkBlock>>>,
+}
+
+impl<'a> Links<'a> {
+    /// The links of an environment; nothing is computed yet.
+    pub fn new(environment: &'a Environment) -> Self {
+        Self { environment, own: BTreeMap::new(), others: BTreeMap::new(), recipients: BTreeMap::new() }
+    }
+
+    /// What the containers of a service get: their own service's variables, then those of every service that it
+    /// declares to require, directly or not, and of those that it wants to know directly.
+    pub fn of(&mut self, service: &'a ServiceName) -> Vec<Arc<LinkBlock>> {
+        if let Some(blocks) = self.recipients.get(service) {
+            return blocks.clone();
+        }
+        let mut blocks = vec![self.own(service)];
+        for other in told(self.environment, service) {
+            if other != service {
+                blocks.push(self.other(other));
+            }
+        }
+        self.recipients.insert(service, blocks.clone());
+        blocks
+    }
+
+    fn own(&mut self, service: &'a ServiceName) -> Arc<LinkBlock> {
+        let environment = self.environment;
+        self.own.entry(service).or_insert_with(|| Arc::new(block(environment, service, true))).clone()
+    }
+
+    fn other(&mut self, service: &'a ServiceName) -> Arc<LinkBlock> {
+        let environment = self.environment;
+        self.others.entry(service).or_insert_with(|| Arc::new(block(environment, service, false))).clone()
+    }
+}
+
+/// Services whose addresses a service's containers are told.
+fn told<'a>(environment: &'a Environment, service: &'a ServiceName) -> BTreeSet<&'a ServiceName> {
+    let mut told = BTreeSet::new();
+    let mut open: Vec<&ServiceName> = vec![service];
+    while let Some(next) = open.pop() {
+        let Some(next) = environment.services.get(next) else { continue };
+        for needed in &next.declared_requires {
+            if told.insert(needed) {
+                open.push(needed);
+            }
+        }
+    }
+    if let Some(service) = environment.services.get(service) {
+        told.extend(&service.wants_info);
+    }
+    told
+}
+
+fn block(environment: &Environment, name: &ServiceName, own: bool) -> LinkBlock {
+    let mut vars = Vec::new();
+    let Some(service) = environment.services.get(name) else { return LinkBlock { vars } };
+    let prefix = sanitise(name.as_str());
+    let mut names = String::new();
+    for instance in service.instances.iter().filter_map(|i| environment.instances.get(i)) {
+        if !names.is_empty() {
+            names.push(',');
+        }
+        names.push_str(instance.name.as_str());
+        let stem = format!("{prefix}_{}", sanitise(instance.name.as_str()));
+        if let Some(ship) = environment.ships.get(&instance.ship) {
+            vars.push(EnvVar::new(format!("{stem}_HOST"), &*ship.ip));
+        }
+        for (port_name, port) in &instance.ports {
+            let stem = format!("{stem}_{}", sanitise(port_name));
+            vars.push(EnvVar::new(format!("{stem}_PORT"), &*port.external));
+            if own {
+                vars.push(EnvVar::new(format!("{stem}_INTERNAL_PORT"), &*port.exposed));
+            }
+        }
+    }
+    vars.push(EnvVar::new(format!("{prefix}_INSTANCES"), &*names));
+    LinkBlock { vars }
+}

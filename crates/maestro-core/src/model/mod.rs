@@ -1,0 +1,212 @@
+//! The described world: an [`Environment`] is valid by construction; who made one has reported all its errors.
+
+mod check;
+mod container;
+mod links;
+mod ship;
+
+pub use check::{Check, EnvFrom, HttpCheck, Phase, RequestOptions};
+pub use container::{
+    ContainerEnv, ContainerSpec, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE,
+    LABEL_SERVICE, LogConfig, PortBinding, Protocol, RestartPolicy, SpecWriter, Ulimit,
+};
+pub use links::{LinkBlock, Links, sanitise};
+pub use ship::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};
+
+use crate::image::ImageRef;
+use crate::names::{InstanceName, RegistryName, Secret, ServiceName, ShipName};
+use indexmap::IndexMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything that one environment file describes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Environment {
+    /// Its name in Python's text form; none where the file says `name:` without a value.
+    pub name: Option<Arc<str>>,
+    /// Hosts.
+    pub ships: BTreeMap<ShipName, Ship>,
+    /// Logical services.
+    pub services: BTreeMap<ServiceName, Service>,
+    /// Instances of all services.
+    pub instances: BTreeMap<InstanceName, Instance>,
+    /// Registries in the order of the file: the first that matches an image is its registry.
+    pub registries: IndexMap<RegistryName, Registry>,
+}
+
+/// A logical service: what its instances share, and what it needs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Service {
+    /// Left out of commands that name nothing, except `status`.
+    pub omit: bool,
+    /// Services that must be up before this one: declared ones and those implied by `volumes_from`.
+    pub requires: BTreeSet<ServiceName>,
+    /// The declared ones only: these, and what they require, hand their addresses to this service's containers.
+    pub declared_requires: BTreeSet<ServiceName>,
+    /// Services whose addresses this one wants to know, without needing them.
+    pub wants_info: BTreeSet<ServiceName>,
+    /// Its instances.
+    pub instances: BTreeSet<InstanceName>,
+}
+
+/// One desired container.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instance {
+    /// Its name, which is also the container's.
+    pub name: InstanceName,
+    /// The service that owns it.
+    pub service: ServiceName,
+    /// The ship that it belongs on.
+    pub ship: ShipName,
+    /// Its image.
+    pub image: ImageRef,
+    /// Published ports by name, in the order of the file (service first).
+    pub ports: IndexMap<Arc<str>, Port>,
+    /// Seconds between SIGTERM and SIGKILL.
+    pub stop_timeout: Duration,
+    /// Instances of the same service that this one takes volumes from: they come up before it.
+    pub after: BTreeSet<InstanceName>,
+    /// Lifecycle checks per phase, in the order of the file.
+    pub checks: BTreeMap<Phase, Vec<Check>>,
+    /// What goes into the container besides what is derived from the rest of the environment.
+    pub settings: Arc<Settings>,
+}
+
+/// The parts of an instance that only matter when its container is created.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Settings {
+    /// Variables of the instance in the order of precedence, later ones win; links are not among them.
+    pub env: Vec<EnvVar>,
+    /// The command, if not the image's own.
+    pub command: Option<Vec<String>>,
+    /// Binds in the engine's form `source:target:mode`.
+    pub binds: Vec<String>,
+    /// Paths in the container that are volumes: targets of binds and anonymous ones.
+    pub volumes: BTreeSet<String>,
+    /// Containers whose volumes are mounted.
+    pub volumes_from: Vec<String>,
+    /// Links of the default bridge, `name:alias`, sorted.
+    pub links: Vec<String>,
+    /// The user.
+    pub user: Option<String>,
+    /// Full access to the host.
+    pub privileged: bool,
+    /// Capabilities added.
+    pub cap_add: Vec<String>,
+    /// Capabilities dropped.
+    pub cap_drop: Vec<String>,
+    /// Extra lines of `/etc/hosts`, `name:ip`, sorted.
+    pub extra_hosts: Vec<String>,
+    /// The network mode.
+    pub network_mode: Option<String>,
+    /// The restart policy.
+    pub restart: RestartPolicy,
+    /// Name servers.
+    pub dns: Vec<String>,
+    /// Relative share of the CPU.
+    pub cpu_shares: Option<i64>,
+    /// Memory limit in bytes.
+    pub memory: Option<i64>,
+    /// Memory and swap limit in bytes, in Docker's meaning.
+    pub memory_swap: Option<i64>,
+    /// Logging.
+    pub log: Option<LogConfig>,
+    /// Resource limits.
+    pub ulimits: Vec<Ulimit>,
+    /// Security options.
+    pub security_opt: Vec<String>,
+    /// The author's labels.
+    pub labels: BTreeMap<String, String>,
+    /// Working directory.
+    pub workdir: Option<String>,
+}
+
+/// One published port. Texts may be ranges such as `8000-8010`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// In the container, without protocol.
+    pub exposed: Arc<str>,
+    /// On the ship, without protocol.
+    pub external: Arc<str>,
+    /// The protocol of both.
+    pub protocol: Protocol,
+    /// The address on the ship that it is bound to.
+    pub address: Arc<str>,
+}
+
+impl Port {
+    /// The external port as a number; none if it is a range or out of range.
+    pub fn external_number(&self) -> Option<u16> {
+        self.external.parse().ok()
+    }
+}
+
+/// A place that images come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registry {
+    /// Its key in the file.
+    pub name: RegistryName,
+    /// Its address as written, the server address of the login.
+    pub url: Arc<str>,
+    /// Who logs in; none for no login.
+    pub login: Option<Login>,
+    /// How often a failed call is tried again, and when.
+    pub retry: Retry,
+}
+
+/// Who logs in to a registry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Login {
+    /// The user.
+    pub username: Arc<str>,
+    /// The password; none if it is to come from the Docker credential file.
+    pub password: Option<Secret>,
+    /// The address that very old registries ask for.
+    pub email: Option<Arc<str>>,
+}
+
+/// How calls to a registry are repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// Tries in all, at least 1.
+    pub attempts: u32,
+    /// HTTP statuses that are worth another try, besides those that are transient by nature.
+    pub when: BTreeSet<u16>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 3, when: BTreeSet::new() }
+    }
+}
+
+impl Environment {
+    /// The name as people read it.
+    pub fn display_name(&self) -> &str {
+        self.name.as_deref().unwrap_or("unnamed")
+    }
+
+    /// The registry of an image (specification, section 4.9): the entry whose key is the first component of the
+    /// reference, else the first entry whose address has that host.
+    pub fn registry_of(&self, image: &ImageRef) -> Option<&Registry> {
+        let candidate = image.first_component()?;
+        self.registries.get(candidate).or_else(|| {
+            self.registries.values().find(|r| {
+                r.host_and_port().is_some_and(|host| {
+                    host == candidate || host.rsplit_once(':').is_some_and(|(name, _)| name == candidate)
+                })
+            })
+        })
+    }
+}
+
+impl Registry {
+    /// Host and port of the address, if it has a scheme; addresses without one match nothing.
+    pub fn host_and_port(&self) -> Option<&str> {
+        let rest = self.url.split_once("://")?.1;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        (!host.is_empty()).then_some(host)
+    }
+}

@@ -1,0 +1,146 @@
+//! The names of things. One type each, so that a ship is never taken for a service.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes the text as it is.
+            pub fn new(text: impl Into<Arc<str>>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+name! {
+    /// A host that runs a Docker Engine.
+    ShipName
+}
+name! {
+    /// A logical service.
+    ServiceName
+}
+name! {
+    /// A desired unit of a service; also the name of its container and its host name.
+    InstanceName
+}
+name! {
+    /// The key of an entry below `registries:`.
+    RegistryName
+}
+name! {
+    /// What the engine calls a container: 64 hexadecimal digits.
+    ContainerId
+}
+name! {
+    /// What the engine calls an image's content: `sha256:` and 64 hexadecimal digits.
+    ImageId
+}
+
+impl ContainerId {
+    /// The first seven digits, as status tables show them.
+    pub fn short(&self) -> &str {
+        self.0.get(..7).unwrap_or(&self.0)
+    }
+}
+
+impl InstanceName {
+    /// Whether the Docker Engine accepts this as a container's name: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`.
+    pub fn is_valid(&self) -> bool {
+        let mut chars = self.0.chars();
+        chars.next().is_some_and(|c| c.is_ascii_alphanumeric())
+            && self.0.len() > 1
+            && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+    }
+}
+
+/// The fingerprint of everything that Maestro asks the engine for when it creates a container.
+///
+/// There is one function that computes it, [`crate::model::ContainerSpec::config_hash`]; it travels inside the plan
+/// and becomes the label `maestro.config`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConfigHash(pub String);
+
+impl fmt::Display for ConfigHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A value that appears on no output: `Debug` shows `***`, there is no `Display` and no serde.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(value: impl Into<Arc<str>>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instance_names_follow_the_engine() {
+        for good in ["a1", "web-1", "Web_1.x"] {
+            assert!(InstanceName::from(good).is_valid(), "{good}");
+        }
+        for bad in ["", "a", "-web", "we b", "é-b", "web/1"] {
+            assert!(!InstanceName::from(bad).is_valid(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "***");
+    }
+}

@@ -1,0 +1,486 @@
+//! What is to be done, in full, before anything is done.
+//!
+//! A plan leaves the executor no choice: every step is one engine call or one wait, says why it is there and what it
+//! comes after, and could have been printed first.
+
+mod render;
+
+use crate::engine_error::EngineError;
+use crate::fleet::{ContainerState, Health};
+use crate::image::ImageRef;
+use crate::model::{Check, ContainerEnv, ContainerSpec, Phase, Retry};
+use crate::names::{
+    ConfigHash, ContainerId, ImageId, InstanceName, RegistryName, Secret, ServiceName, ShipName,
+};
+use jiff::Timestamp;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a command wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intent {
+    /// Containers exist and run.
+    Start {
+        /// Pull images even if they are there.
+        refresh: bool,
+        /// Start a stopped container as it is instead of making it anew.
+        reuse: bool,
+    },
+    /// Containers do not run.
+    Stop,
+    /// Containers do not run, and are not asked.
+    Kill,
+    /// Containers are stopped and started.
+    Restart(Restart),
+    /// Images are there.
+    Pull,
+    /// Stopped containers are gone.
+    Clean,
+}
+
+/// How to restart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restart {
+    /// Pull images even if they are there, before anything is stopped.
+    pub refresh: bool,
+    /// Start the stopped container as it is instead of making it anew.
+    pub reuse: bool,
+    /// Leave containers alone that run the image which their reference means now.
+    pub only_if_changed: bool,
+    /// Pause before every container but the first.
+    pub step_delay: Duration,
+    /// Pause between stop and start.
+    pub stop_start_delay: Duration,
+}
+
+impl Intent {
+    /// The command's name, which is also the verb of messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Intent::Start { .. } => "start",
+            Intent::Stop => "stop",
+            Intent::Kill => "kill",
+            Intent::Restart(_) => "restart",
+            Intent::Pull => "pull",
+            Intent::Clean => "clean",
+        }
+    }
+
+    /// Which way dependencies point: `false` if what is needed comes first, `true` if what depends on it does.
+    pub fn dependents_first(&self) -> bool {
+        matches!(self, Intent::Stop | Intent::Kill | Intent::Restart(_))
+    }
+}
+
+/// Everything that one command will do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The environment's name.
+    pub environment: String,
+    /// What is wanted.
+    pub intent: Intent,
+    /// One per selected instance, in the order of the command.
+    pub items: Vec<Item>,
+    /// What is to be done; a step's id is its index. Every step comes after those it depends on.
+    pub steps: Vec<Step>,
+    /// Groups of steps that share a slot of the concurrency limit; a unit's id is its index.
+    pub units: Vec<Unit>,
+    /// How much may be done at the same time.
+    pub limits: Limits,
+    /// What a failure means for the rest.
+    pub on_failure: FailurePolicy,
+}
+
+/// One selected instance and what becomes of it.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// The instance.
+    pub instance: InstanceName,
+    /// Its service.
+    pub service: ServiceName,
+    /// Its ship.
+    pub ship: ShipName,
+    /// Its image, as the file names it.
+    pub image: ImageRef,
+    /// The container that is there now.
+    pub container: Option<Seen>,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// What a plan remembers of a container that was there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// Its id.
+    pub id: ContainerId,
+    /// The image that it was made from.
+    pub image: ImageRef,
+    /// What it was doing.
+    pub state: ContainerState,
+    /// What its HEALTHCHECK said.
+    pub health: Option<Health>,
+    /// When it last started.
+    pub started_at: Option<Timestamp>,
+    /// When it last ended.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// What becomes of an instance.
+#[derive(Debug, Clone)]
+pub enum Fate {
+    /// These steps, in this order; the last one's success is the instance's. Shared steps (pulls) are among them.
+    Act {
+        /// The steps.
+        steps: Vec<StepId>,
+        /// Why.
+        because: Reason,
+    },
+    /// Nothing is to be done.
+    Settled(Settled),
+    /// It cannot be done.
+    Blocked(Blocked),
+}
+
+/// Why nothing is to be done for an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// It runs, and was to be started.
+    Up,
+    /// It does not run, and was to be stopped.
+    Down,
+    /// It runs the image that its reference means.
+    UpToDate,
+    /// It does not exist, and was to be removed.
+    Absent,
+    /// It runs, and was to be removed: left alone.
+    Running,
+    /// Its ship cannot be reached, and it was to be stopped: maestro-ng counts this as done.
+    HostDown(EngineError),
+}
+
+/// Why something cannot be done for an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blocked {
+    /// Its ship cannot be seen; nothing is planned against what cannot be seen.
+    Ship(EngineError),
+    /// A container with its name is somebody else's. The text says whose.
+    Foreign(String),
+    /// Something that it needs is blocked.
+    Dependency(InstanceName),
+}
+
+/// The index of a step in its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepId(pub u32);
+
+/// The index of a unit in its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnitId(pub u32);
+
+impl StepId {
+    /// As an index.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl UnitId {
+    /// As an index.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One engine call or one wait.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// What it is part of.
+    pub unit: UnitId,
+    /// What is done.
+    pub action: Action,
+    /// Steps that must be over first, all of them with success or with a failure that is tolerated.
+    pub after: Vec<StepId>,
+    /// Whether a failure is one.
+    pub on_failure: OnFailure,
+}
+
+/// What a group of steps is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unit {
+    /// Everything done to one instance.
+    Instance {
+        /// The instance.
+        instance: InstanceName,
+        /// Its ship.
+        ship: ShipName,
+    },
+    /// Getting one image onto one ship, for all instances that need it.
+    Image {
+        /// The ship.
+        ship: ShipName,
+        /// The image.
+        image: ImageRef,
+    },
+    /// Logging in to a registry on one ship.
+    Login {
+        /// The ship.
+        ship: ShipName,
+        /// The registry.
+        registry: RegistryName,
+    },
+    /// A point that is reached when all instances of a service are done; nothing is done there.
+    Milestone(ServiceName),
+}
+
+impl Unit {
+    /// The ship that it is about.
+    pub fn ship(&self) -> Option<&ShipName> {
+        match self {
+            Unit::Instance { ship, .. } | Unit::Image { ship, .. } | Unit::Login { ship, .. } => Some(ship),
+            Unit::Milestone(_) => None,
+        }
+    }
+}
+
+/// What a failure of a step means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Its unit has failed, and what comes after it is skipped.
+    Fail,
+    /// The rest of its unit is skipped, other units go on as if it had succeeded (stop and kill, Q-28).
+    Tolerate,
+}
+
+/// What the failure of one unit means for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// Whatever does not depend on it goes on.
+    SkipDependents,
+    /// No instance is begun any more; those that are under way are finished.
+    Halt,
+}
+
+/// How much may be done at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Units in all; none for no limit.
+    pub units: Option<usize>,
+    /// Calls per engine.
+    pub calls_per_ship: usize,
+    /// Pulls per engine.
+    pub pulls_per_ship: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { units: None, calls_per_ship: 16, pulls_per_ship: 3 }
+    }
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Changes the ship by one call.
+    Call(EngineCall),
+    /// Waits until a container is in a state.
+    Await {
+        /// The container.
+        target: Target,
+        /// The state.
+        condition: Condition,
+        /// How long at most.
+        within: Duration,
+    },
+    /// Runs a check, and meanwhile watches that the container stays as it should.
+    Check {
+        /// The container.
+        target: Target,
+        /// When in the container's life.
+        phase: Phase,
+        /// The check.
+        check: Check,
+        /// The container's variables, for checks that hand them on.
+        env: Option<Arc<ContainerEnv>>,
+        /// What must hold meanwhile; none if there is no container to watch.
+        guard: Condition,
+    },
+    /// Lets time pass.
+    Delay {
+        /// How long.
+        pause: Duration,
+        /// What for.
+        why: DelayReason,
+    },
+    /// Does nothing: what it comes after is over.
+    Reached,
+}
+
+/// What a pause is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DelayReason {
+    /// Between two instances of a restart.
+    Step,
+    /// Between stop and start of one instance.
+    StopStart,
+}
+
+/// A state of a container that can be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// It runs.
+    Running,
+    /// It does not run, or does not exist.
+    NotRunning,
+}
+
+/// Which container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The one that was seen. A container that took its name meanwhile is another.
+    Seen {
+        /// Its id.
+        id: ContainerId,
+        /// Its name, for messages.
+        name: InstanceName,
+    },
+    /// The one that this run makes; its name is unique on its ship.
+    Made(InstanceName),
+}
+
+impl Target {
+    /// What the engine is asked for: id or name.
+    pub fn reference(&self) -> &str {
+        match self {
+            Target::Seen { id, .. } => id.as_str(),
+            Target::Made(name) => name.as_str(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &InstanceName {
+        match self {
+            Target::Seen { name, .. } | Target::Made(name) => name,
+        }
+    }
+}
+
+/// A call that changes a ship: each is one request of the Engine API.
+#[derive(Debug, Clone)]
+pub enum EngineCall {
+    /// `POST /auth`: makes sure that a registry accepts the login.
+    Login {
+        /// Who, and where.
+        auth: RegistryAuth,
+        /// How often it is tried.
+        retry: Retry,
+    },
+    /// `POST /images/create`.
+    PullImage {
+        /// The image.
+        image: ImageRef,
+        /// Who pulls; anonymous, or whoever the Docker credential file names, if none.
+        auth: Option<RegistryAuth>,
+        /// How often it is tried.
+        retry: Retry,
+    },
+    /// `POST /containers/create`.
+    CreateContainer {
+        /// What is asked for.
+        spec: Box<ContainerSpec>,
+        /// Its fingerprint.
+        hash: ConfigHash,
+    },
+    /// `POST /containers/{}/start`.
+    StartContainer {
+        /// Which.
+        target: Target,
+    },
+    /// `POST /containers/{}/stop`.
+    StopContainer {
+        /// Which.
+        target: Target,
+        /// How long its process may take before it is killed.
+        grace: Duration,
+    },
+    /// `POST /containers/{}/kill`.
+    KillContainer {
+        /// Which.
+        target: Target,
+    },
+    /// `DELETE /containers/{}`, with its anonymous volumes; refuses running containers.
+    RemoveContainer {
+        /// Which.
+        target: Target,
+    },
+}
+
+/// A login at a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryAuth {
+    /// The entry below `registries:`.
+    pub registry: RegistryName,
+    /// The server address.
+    pub url: Arc<str>,
+    /// The user.
+    pub username: Arc<str>,
+    /// The password; none if it is to come from the Docker credential file.
+    pub password: Option<Secret>,
+    /// The address that very old registries ask for.
+    pub email: Option<Arc<str>>,
+}
+
+/// Why something is done to an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// There is no container.
+    Missing,
+    /// There is one, and it does not run.
+    Stopped,
+    /// It runs, and was to be stopped or restarted.
+    Asked,
+    /// It runs another image than its reference means now.
+    ImageMoved {
+        /// What it runs.
+        from: ImageId,
+        /// What the reference means; none if the image is not on the ship.
+        to: Option<ImageId>,
+    },
+    /// The image was to be pulled.
+    Refresh,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Missing => f.write_str("there is no container"),
+            Reason::Stopped => f.write_str("the container does not run"),
+            Reason::Asked => f.write_str("asked for"),
+            Reason::ImageMoved { to: None, .. } => f.write_str("the image is not on the ship"),
+            Reason::ImageMoved { .. } => f.write_str("the image has changed"),
+            Reason::Refresh => f.write_str("asked for"),
+        }
+    }
+}
+
+impl Plan {
+    /// A step.
+    pub fn step(&self, id: StepId) -> Option<&Step> {
+        self.steps.get(id.index())
+    }
+
+    /// The unit of a step.
+    pub fn unit_of(&self, id: StepId) -> Option<&Unit> {
+        self.units.get(self.step(id)?.unit.index())
+    }
+
+    /// Whether carrying it out makes no call that changes a ship.
+    pub fn is_empty(&self) -> bool {
+        !self.steps.iter().any(|s| matches!(s.action, Action::Call(_)))
+    }
+
+    /// All step ids, in the order of the plan.
+    pub fn ids(&self) -> impl Iterator<Item = StepId> + use<> {
+        (0..u32::try_from(self.steps.len()).unwrap_or(u32::MAX)).map(StepId)
+    }
+}

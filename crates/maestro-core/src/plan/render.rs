@@ -1,0 +1,108 @@
+//! The text form of a plan: one line per instance and step. It is what golden tests compare and what people read
+//! under `maestro plan`.
+
+use super::{Action, Blocked, Condition, DelayReason, EngineCall, Fate, Plan, Settled, StepId, Unit};
+use std::fmt;
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unit::Instance { instance, ship } => write!(f, "{instance} on {ship}"),
+            Unit::Image { ship, image } => write!(f, "image {image} on {ship}"),
+            Unit::Login { ship, registry } => write!(f, "registry {registry} on {ship}"),
+            Unit::Milestone(service) => write!(f, "service {service}"),
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Condition::Running => "running",
+            Condition::NotRunning => "not running",
+        })
+    }
+}
+
+impl fmt::Display for EngineCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EngineCall::Login { auth, .. } => write!(f, "log in to {} as {}", auth.url, auth.username),
+            EngineCall::PullImage { image, .. } => write!(f, "pull {image}"),
+            EngineCall::CreateContainer { spec, .. } => write!(f, "create {} from {}", spec.name, spec.image),
+            EngineCall::StartContainer { target } => write!(f, "start {}", target.name()),
+            EngineCall::StopContainer { target, grace } => {
+                write!(f, "stop {} (grace {} s)", target.name(), grace.as_secs_f64())
+            }
+            EngineCall::KillContainer { target } => write!(f, "kill {}", target.name()),
+            EngineCall::RemoveContainer { target } => write!(f, "remove {}", target.name()),
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::Call(call) => call.fmt(f),
+            Action::Await { target, condition, .. } => {
+                write!(f, "wait until {} is {condition}", target.name())
+            }
+            Action::Check { phase, check, .. } => write!(f, "{} check {}", phase.key(), check.name()),
+            Action::Delay { pause, why } => {
+                let why = match why {
+                    DelayReason::Step => "before the next instance",
+                    DelayReason::StopStart => "between stop and start",
+                };
+                write!(f, "wait {} s {why}", pause.as_secs_f64())
+            }
+            Action::Reached => f.write_str("done"),
+        }
+    }
+}
+
+impl fmt::Display for Settled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Settled::Up => f.write_str("is up"),
+            Settled::Down => f.write_str("is down"),
+            Settled::UpToDate => f.write_str("is up to date"),
+            Settled::Absent => f.write_str("is absent"),
+            Settled::Running => f.write_str("is running; left alone"),
+            Settled::HostDown(error) => write!(f, "cannot be seen: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Blocked::Ship(error) => write!(f, "{error}"),
+            Blocked::Foreign(whose) => write!(f, "a container of that name exists and is not ours: {whose}"),
+            Blocked::Dependency(other) => write!(f, "needs {other}, which is blocked"),
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {}", self.intent.name(), self.environment)?;
+        for item in &self.items {
+            write!(f, "  {} ({}) on {}: ", item.instance, item.service, item.ship)?;
+            match &item.fate {
+                Fate::Act { because, .. } => writeln!(f, "{because}")?,
+                Fate::Settled(settled) => writeln!(f, "{settled}")?,
+                Fate::Blocked(blocked) => writeln!(f, "blocked: {blocked}")?,
+            }
+        }
+        for id in self.ids() {
+            let (Some(step), Some(unit)) = (self.step(id), self.unit_of(id)) else { continue };
+            write!(f, "  {:>3}. {unit}: {}", id.0 + 1, step.action)?;
+            if !step.after.is_empty() {
+                let after: Vec<String> = step.after.iter().map(|StepId(i)| (i + 1).to_string()).collect();
+                write!(f, " [after {}]", after.join(" "))?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
