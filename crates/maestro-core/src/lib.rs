@@ -15,4 +15,8 @@ pub mod fleet;
 pub mod config;
 pub mod plan;
 pub mod boundary;
+pub mod select;
+pub mod planner;
+pub mod check;
 pub mod event;
+pub mod run;

@@ -2,6 +2,7 @@
 
 mod check;
 mod container;
+pub mod graph;
 mod links;
 mod ship;
 

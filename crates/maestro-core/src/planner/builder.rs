@@ -1,0 +1,355 @@
+//! Puts a plan together: steps in chains, pulls and logins once per ship, milestones between services.
+
+use super::{Chain, seen};
+use crate::fleet::{FleetSnapshot, ShipView};
+use crate::image::ImageRef;
+use crate::model::graph::{Direction, Graph};
+use crate::model::{Check, ContainerSpec, Environment, Instance, Phase, Registry, Retry, SpecWriter};
+use crate::names::{ConfigHash, ImageId, InstanceName, RegistryName, ServiceName, ShipName};
+use crate::plan::{
+    Action, Condition, DelayReason, EngineCall, FailurePolicy, Fate, Intent, Item, Limits, OnFailure, Plan,
+    RegistryAuth, Step, StepId, Target, Unit, UnitId,
+};
+use crate::select::siblings_before;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) struct Builder<'a> {
+    pub(super) environment: &'a Environment,
+    pub(super) fleet: &'a FleetSnapshot,
+    specs: SpecWriter<'a>,
+    graph: Graph<'a>,
+    /// Selected instances in the order of the command.
+    selected: Vec<&'a Instance>,
+    /// Whether instances wait for each other.
+    ordered: bool,
+    /// Instances of the same service that come before an instance.
+    siblings: BTreeMap<&'a InstanceName, BTreeSet<&'a InstanceName>>,
+    fates: Vec<Option<Fate>>,
+    steps: Vec<Step>,
+    units: Vec<Unit>,
+    pulls: BTreeMap<(ShipName, ImageRef), StepId>,
+    logins: BTreeMap<(ShipName, RegistryName), StepId>,
+    /// Last steps of every instance that acts.
+    ends: BTreeMap<&'a InstanceName, Vec<StepId>>,
+    /// What whoever comes after a service waits for.
+    milestones: BTreeMap<&'a ServiceName, Vec<StepId>>,
+    /// Services that some other one comes after.
+    awaited: BTreeSet<&'a ServiceName>,
+    /// The first blocked instance of a service, or of what it comes after.
+    blocked: BTreeMap<&'a ServiceName, InstanceName>,
+    blocked_instances: BTreeSet<&'a InstanceName>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(
+        environment: &'a Environment,
+        fleet: &'a FleetSnapshot,
+        direction: Direction,
+        selected: &[InstanceName],
+        ordered: bool,
+    ) -> Self {
+        let selected: Vec<&Instance> =
+            selected.iter().filter_map(|name| environment.instances.get(name)).collect();
+        let names = selected.iter().map(|i| &i.name).collect();
+        let graph = Graph::new(environment, direction);
+        let awaited = environment.services.keys().flat_map(|name| graph.next(name)).collect();
+        Self {
+            environment,
+            fleet,
+            specs: SpecWriter::new(environment),
+            graph,
+            siblings: siblings_before(environment, direction, &names),
+            fates: vec![None; selected.len()],
+            selected,
+            ordered,
+            steps: Vec::new(),
+            units: Vec::new(),
+            pulls: BTreeMap::new(),
+            logins: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            milestones: BTreeMap::new(),
+            awaited,
+            blocked: BTreeMap::new(),
+            blocked_instances: BTreeSet::new(),
+        }
+    }
+
+    /// All services, what comes first first, with their selected instances and those instances' places in the
+    /// command's order; sources of volumes come before who uses them.
+    pub(super) fn in_dependency_order(&self) -> Vec<(&'a ServiceName, Vec<(usize, &'a Instance)>)> {
+        let mut by_service: BTreeMap<&ServiceName, Vec<(usize, &Instance)>> = BTreeMap::new();
+        for (index, instance) in self.selected.iter().enumerate() {
+            by_service.entry(&instance.service).or_default().push((index, *instance));
+        }
+        let mut order = Vec::new();
+        for service in self.services_in_order() {
+            let mut waiting = by_service.remove(service).unwrap_or_default();
+            let mut placed = Vec::with_capacity(waiting.len());
+            let mut done: BTreeSet<&InstanceName> = BTreeSet::new();
+            while !waiting.is_empty() {
+                let before = placed.len();
+                waiting.retain(|(index, instance)| {
+                    let waits = self
+                        .siblings
+                        .get(&instance.name)
+                        .is_some_and(|before| before.iter().any(|name| !done.contains(*name)));
+                    if !waits {
+                        done.insert(&instance.name);
+                        placed.push((*index, *instance));
+                    }
+                    waits
+                });
+                if placed.len() == before {
+                    // Loading refuses circles.
+                    placed.append(&mut waiting);
+                }
+            }
+            order.push((service, placed));
+        }
+        order
+    }
+
+    /// All services, what comes first first.
+    fn services_in_order(&self) -> Vec<&'a ServiceName> {
+        let mut order = Vec::new();
+        let mut visited: BTreeSet<&ServiceName> = BTreeSet::new();
+        for root in self.environment.services.keys() {
+            // Depth first, on a stack of our own because the depth is the author's.
+            let mut stack = vec![(root, false)];
+            while let Some((name, expanded)) = stack.pop() {
+                if expanded {
+                    order.push(name);
+                } else if visited.insert(name) {
+                    stack.push((name, true));
+                    stack.extend(self.graph.next(name).map(|next| (next, false)));
+                }
+            }
+        }
+        order
+    }
+
+    /// Something that this instance needs and that cannot be had.
+    pub(super) fn blocked_dependency(&self, instance: &Instance) -> Option<InstanceName> {
+        if !self.ordered {
+            return None;
+        }
+        let sibling = self
+            .siblings
+            .get(&instance.name)
+            .into_iter()
+            .flatten()
+            .find(|name| self.blocked_instances.contains(**name))
+            .map(|name| (*name).clone());
+        sibling.or_else(|| {
+            self.graph.next(&instance.service).find_map(|before| self.blocked.get(before).cloned())
+        })
+    }
+
+    /// Begins the steps of an instance: they come after everything that this one waits for.
+    pub(super) fn chain(&mut self, instance: &'a Instance) -> Chain {
+        let unit = self.unit(Unit::Instance { instance: instance.name.clone(), ship: instance.ship.clone() });
+        let mut last = Vec::new();
+        if self.ordered {
+            last = self.gates(&instance.service);
+            for sibling in self.siblings.get(&instance.name).into_iter().flatten() {
+                last.extend(self.ends.get(*sibling).into_iter().flatten());
+            }
+        }
+        Chain { unit, last, steps: Vec::new() }
+    }
+
+    /// What has to be reached before a service's instances may begin.
+    fn gates(&self, service: &ServiceName) -> Vec<StepId> {
+        let gates: BTreeSet<StepId> = self
+            .graph
+            .next(service)
+            .filter_map(|before| self.milestones.get(before))
+            .flatten()
+            .copied()
+            .collect();
+        gates.into_iter().collect()
+    }
+
+    /// All instances of a service have been planned: notes what whoever comes after it waits for, which is what the
+    /// service itself waits for if it does nothing, and whether it is blocked.
+    pub(super) fn close(&mut self, service: &'a ServiceName) {
+        if !self.ordered {
+            return;
+        }
+        let instances = self.environment.services.get(service).into_iter().flat_map(|s| &s.instances);
+        let ends: Vec<StepId> =
+            instances.clone().filter_map(|name| self.ends.get(name)).flatten().copied().collect();
+        let reached = match ends.as_slice() {
+            [] => self.gates(service),
+            [only] => vec![*only],
+            _ if !self.awaited.contains(service) => Vec::new(),
+            _ => {
+                let unit = self.unit(Unit::Milestone(service.clone()));
+                vec![self.add(unit, Action::Reached, ends, OnFailure::Fail)]
+            }
+        };
+        self.milestones.insert(service, reached);
+        let blocked = instances.clone().find(|name| self.blocked_instances.contains(*name)).cloned();
+        let blocked =
+            blocked.or_else(|| self.graph.next(service).find_map(|before| self.blocked.get(before).cloned()));
+        if let Some(blocked) = blocked {
+            self.blocked.insert(service, blocked);
+        }
+    }
+
+    fn unit(&mut self, unit: Unit) -> UnitId {
+        self.units.push(unit);
+        UnitId(u32::try_from(self.units.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    fn add(&mut self, unit: UnitId, action: Action, after: Vec<StepId>, on_failure: OnFailure) -> StepId {
+        self.steps.push(Step { unit, action, after, on_failure });
+        StepId(u32::try_from(self.steps.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// The next step of a chain.
+    pub(super) fn push(&mut self, chain: &mut Chain, action: Action, on_failure: OnFailure) {
+        let step = self.add(chain.unit, action, std::mem::take(&mut chain.last), on_failure);
+        chain.last = vec![step];
+        chain.steps.push(step);
+    }
+
+    /// The next step of a chain, which is a call.
+    pub(super) fn call(&mut self, chain: &mut Chain, call: EngineCall, on_failure: OnFailure) {
+        self.push(chain, Action::Call(call), on_failure);
+    }
+
+    /// A pause, if there is one.
+    pub(super) fn delay(&mut self, chain: &mut Chain, pause: Duration, why: DelayReason) {
+        if !pause.is_zero() {
+            self.push(chain, Action::Delay { pause, why }, OnFailure::Fail);
+        }
+    }
+
+    /// The checks of a phase, side by side.
+    pub(super) fn checks(
+        &mut self,
+        chain: &mut Chain,
+        instance: &'a Instance,
+        phase: Phase,
+        target: &Target,
+        guard: Condition,
+        on_failure: OnFailure,
+    ) {
+        let Some(checks) = instance.checks.get(&phase).filter(|checks| !checks.is_empty()) else { return };
+        let mut ends = Vec::with_capacity(checks.len());
+        for check in checks {
+            let env = matches!(check, Check::Exec { .. }).then(|| Arc::new(self.specs.env(instance)));
+            let action = Action::Check { target: target.clone(), phase, check: check.clone(), env, guard };
+            ends.push(self.add(chain.unit, action, chain.last.clone(), on_failure));
+        }
+        chain.steps.extend(&ends);
+        chain.last = ends;
+    }
+
+    /// What to ask the engine for.
+    pub(super) fn spec(&mut self, instance: &'a Instance) -> (ContainerSpec, ConfigHash) {
+        self.specs.spec(instance)
+    }
+
+    /// The image that a reference means on a ship now.
+    pub(super) fn image_id(&self, ship: &ShipName, image: &ImageRef) -> Option<ImageId> {
+        match self.fleet.ship(ship)? {
+            ShipView::Reachable(state) => state.image(image).map(|image| image.id.clone()),
+            ShipView::Unreachable(_) => None,
+        }
+    }
+
+    /// The step that gets an instance's image onto its ship: one for all instances that need it.
+    pub(super) fn pull(&mut self, instance: &Instance) -> StepId {
+        let key = (instance.ship.clone(), instance.image.clone());
+        if let Some(step) = self.pulls.get(&key) {
+            return *step;
+        }
+        let registry = self.environment.registry_of(&instance.image);
+        let auth = registry.and_then(auth);
+        let retry = registry.map(|r| r.retry.clone()).unwrap_or_default();
+        let login = auth.as_ref().filter(|auth| auth.password.is_some());
+        let after: Vec<StepId> = login.map(|auth| self.login(instance, auth, &retry)).into_iter().collect();
+        let unit = self.unit(Unit::Image { ship: instance.ship.clone(), image: instance.image.clone() });
+        let call = EngineCall::PullImage { image: instance.image.clone(), auth, retry };
+        let step = self.add(unit, Action::Call(call), after, OnFailure::Fail);
+        self.pulls.insert(key, step);
+        step
+    }
+
+    /// The step that logs in to a registry on an instance's ship.
+    fn login(&mut self, instance: &Instance, auth: &RegistryAuth, retry: &Retry) -> StepId {
+        let key = (instance.ship.clone(), auth.registry.clone());
+        if let Some(step) = self.logins.get(&key) {
+            return *step;
+        }
+        let unit = self.unit(Unit::Login { ship: instance.ship.clone(), registry: auth.registry.clone() });
+        let call = EngineCall::Login { auth: auth.clone(), retry: retry.clone() };
+        let step = self.add(unit, Action::Call(call), Vec::new(), OnFailure::Fail);
+        self.logins.insert(key, step);
+        step
+    }
+
+    /// Notes what becomes of an instance.
+    pub(super) fn settle(&mut self, index: usize, instance: &'a Instance, fate: Fate) {
+        match &fate {
+            Fate::Act { steps, .. } => {
+                // The checks at the end of a chain are side by side, so it may have several ends.
+                let mut inner: BTreeSet<StepId> = BTreeSet::new();
+                for step in steps {
+                    inner.extend(self.steps.get(step.index()).into_iter().flat_map(|s| &s.after));
+                }
+                let ends = steps.iter().filter(|step| !inner.contains(step)).copied().collect();
+                self.ends.insert(&instance.name, ends);
+            }
+            Fate::Blocked(_) => {
+                self.blocked_instances.insert(&instance.name);
+            }
+            Fate::Settled(_) => {}
+        }
+        if let Some(place) = self.fates.get_mut(index) {
+            *place = Some(fate);
+        }
+    }
+
+    pub(super) fn finish(self, intent: Intent, limits: Limits, on_failure: FailurePolicy) -> Plan {
+        let items = self
+            .selected
+            .iter()
+            .zip(self.fates)
+            .filter_map(|(instance, fate)| {
+                Some(Item {
+                    instance: instance.name.clone(),
+                    service: instance.service.clone(),
+                    ship: instance.ship.clone(),
+                    image: instance.image.clone(),
+                    container: self.fleet.container(&instance.ship, &instance.name).map(seen),
+                    fate: fate?,
+                })
+            })
+            .collect();
+        Plan {
+            environment: self.environment.display_name().to_owned(),
+            intent,
+            items,
+            steps: self.steps,
+            units: self.units,
+            limits,
+            on_failure,
+        }
+    }
+}
+
+fn auth(registry: &Registry) -> Option<RegistryAuth> {
+    let login = registry.login.as_ref()?;
+    Some(RegistryAuth {
+        registry: registry.name.clone(),
+        url: registry.url.clone(),
+        username: login.username.clone(),
+        password: login.password.clone(),
+        email: login.email.clone(),
+    })
+}

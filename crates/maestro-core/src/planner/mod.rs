@@ -1,0 +1,204 @@
+//! From desired and observed to a plan. Synchronous, total, deterministic: no clock, no randomness, no Docker.
+
+mod builder;
+mod start;
+mod stop;
+
+use crate::fleet::{FleetSnapshot, ObservedContainer, Ownership, ShipView};
+use crate::image::ImageRef;
+use crate::model::graph::Direction;
+use crate::model::{Environment, Instance};
+use crate::names::ShipName;
+use crate::plan::{
+    Blocked, FailurePolicy, Fate, Intent, Limits, Plan, Reason, Restart, Seen, Settled, StepId,
+};
+use crate::select::{Selection, SelectionRules};
+use builder::Builder;
+
+impl Intent {
+    /// How a command with this intent selects its instances.
+    pub fn selection_rules(&self) -> SelectionRules {
+        SelectionRules { direction: self.direction(), includes_omitted: false }
+    }
+
+    /// Which dependencies come first.
+    pub fn direction(&self) -> Direction {
+        if self.dependents_first() { Direction::NeededFor } else { Direction::Requires }
+    }
+
+    /// Whether instances wait for each other. Images and stopped containers have no order among them.
+    fn waits(&self) -> bool {
+        !matches!(self, Intent::Pull | Intent::Clean)
+    }
+
+    /// What must be known of the fleet besides its containers.
+    pub fn needs_images(&self) -> bool {
+        matches!(self, Intent::Start { .. } | Intent::Restart(_))
+    }
+}
+
+/// Decides what is to be done to the selected instances.
+pub fn plan(
+    environment: &Environment,
+    fleet: &FleetSnapshot,
+    intent: &Intent,
+    selection: &Selection,
+    limits: Limits,
+) -> Plan {
+    let ordered = selection.ordered && intent.waits();
+    let mut builder = Builder::new(environment, fleet, intent.direction(), &selection.instances, ordered);
+    for (service, instances) in builder.in_dependency_order() {
+        for (index, instance) in instances {
+            let fate = fate(&mut builder, index, instance, intent);
+            builder.settle(index, instance, fate);
+        }
+        builder.close(service);
+    }
+    let on_failure = match intent {
+        // A restart that has broken one instance would go on to break the next.
+        Intent::Restart(_) => FailurePolicy::Halt,
+        Intent::Start { .. } | Intent::Stop | Intent::Kill | Intent::Pull | Intent::Clean => {
+            FailurePolicy::SkipDependents
+        }
+    };
+    builder.finish(intent.clone(), limits, on_failure)
+}
+
+fn fate<'a>(builder: &mut Builder<'a>, index: usize, instance: &'a Instance, intent: &Intent) -> Fate {
+    let view = builder.fleet.ship(&instance.ship);
+    let container = match view {
+        Some(ShipView::Reachable(state)) => state.containers.get(instance.name.as_str()),
+        Some(ShipView::Unreachable(error)) => {
+            return match intent {
+                Intent::Stop | Intent::Kill => Fate::Settled(Settled::HostDown(error.clone())),
+                Intent::Start { .. } | Intent::Restart(_) | Intent::Pull | Intent::Clean => {
+                    Fate::Blocked(Blocked::Ship(error.clone()))
+                }
+            };
+        }
+        None => return Fate::Blocked(Blocked::Ship(not_observed(&instance.ship))),
+    };
+    if let Some(found) = container
+        && !matches!(intent, Intent::Pull)
+        && let Ownership::Foreign(whose) = found.ownership(builder.environment)
+    {
+        return Fate::Blocked(Blocked::Foreign(whose));
+    }
+    let running = container.is_some_and(|c| c.state.is_running());
+    match intent {
+        Intent::Start { .. } if running => Fate::Settled(Settled::Up),
+        Intent::Start { refresh, reuse } => {
+            if let Some(other) = builder.blocked_dependency(instance) {
+                return Fate::Blocked(Blocked::Dependency(other));
+            }
+            let because = if container.is_none() { Reason::Missing } else { Reason::Stopped };
+            let mut chain = builder.chain(instance);
+            start::image(builder, &mut chain, instance, container, *refresh, *reuse);
+            start::steps(builder, &mut chain, instance, container, *reuse);
+            chain.act(because)
+        }
+        Intent::Stop | Intent::Kill => match container.filter(|_| running) {
+            None => Fate::Settled(Settled::Down),
+            Some(container) => {
+                let mut chain = builder.chain(instance);
+                stop::steps(builder, &mut chain, instance, container, matches!(intent, Intent::Kill));
+                chain.act(Reason::Asked)
+            }
+        },
+        Intent::Restart(how) => restart(builder, index, instance, container, how),
+        Intent::Pull => {
+            let step = builder.pull(instance);
+            Fate::Act { steps: vec![step], because: Reason::Refresh }
+        }
+        Intent::Clean => match container {
+            None => Fate::Settled(Settled::Absent),
+            Some(_) if running => Fate::Settled(Settled::Running),
+            Some(container) => {
+                let mut chain = builder.chain(instance);
+                stop::remove(builder, &mut chain, instance, container);
+                chain.act(Reason::Asked)
+            }
+        },
+    }
+}
+
+fn restart<'a>(
+    builder: &mut Builder<'a>,
+    index: usize,
+    instance: &'a Instance,
+    container: Option<&ObservedContainer>,
+    how: &Restart,
+) -> Fate {
+    let running = container.filter(|c| c.state.is_running());
+    let because = match (container, running) {
+        (None, _) => Reason::Missing,
+        (Some(_), None) => Reason::Stopped,
+        (Some(_), Some(running)) => {
+            let wanted = builder.image_id(&instance.ship, &instance.image);
+            if how.only_if_changed {
+                if wanted.as_ref() == Some(&running.image_id) {
+                    return Fate::Settled(Settled::UpToDate);
+                }
+                Reason::ImageMoved { from: running.image_id.clone(), to: wanted }
+            } else {
+                Reason::Asked
+            }
+        }
+    };
+    let mut chain = builder.chain(instance);
+    start::image(builder, &mut chain, instance, container, how.refresh, how.reuse);
+    if index > 0 {
+        builder.delay(&mut chain, how.step_delay, crate::plan::DelayReason::Step);
+    }
+    if let Some(container) = running {
+        stop::steps(builder, &mut chain, instance, container, false);
+    }
+    builder.delay(&mut chain, how.stop_start_delay, crate::plan::DelayReason::StopStart);
+    start::steps(builder, &mut chain, instance, container, how.reuse);
+    chain.act(because)
+}
+
+fn not_observed(ship: &ShipName) -> crate::engine_error::EngineError {
+    crate::engine_error::EngineError {
+        ship: ship.clone(),
+        operation: "looking at the fleet".to_owned(),
+        kind: crate::engine_error::EngineErrorKind::Protocol("the ship was not looked at".to_owned()),
+        ambiguous: false,
+    }
+}
+
+fn seen(container: &ObservedContainer) -> Seen {
+    Seen {
+        id: container.id.clone(),
+        image: container.image.clone(),
+        state: container.state,
+        health: container.health,
+        started_at: container.started_at,
+        finished_at: container.finished_at,
+    }
+}
+
+/// The steps of one instance, as they are put one after another.
+struct Chain {
+    unit: crate::plan::UnitId,
+    /// What the next step comes after.
+    last: Vec<StepId>,
+    steps: Vec<StepId>,
+}
+
+impl Chain {
+    fn act(self, because: Reason) -> Fate {
+        Fate::Act { steps: self.steps, because }
+    }
+}
+
+/// Whether an engine has an image, where its images are known.
+fn has_image(fleet: &FleetSnapshot, ship: &ShipName, image: &ImageRef) -> bool {
+    match fleet.ship(ship) {
+        Some(ShipView::Reachable(state)) => state.image(image).is_some(),
+        Some(ShipView::Unreachable(_)) | None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! Making and starting a container (specification, section 6.5, start).
+
+use super::builder::Builder;
+use super::{Chain, has_image};
+use crate::fleet::ObservedContainer;
+use crate::model::{Instance, Phase};
+use crate::plan::{Action, Condition, EngineCall, OnFailure, Target};
+use std::time::Duration;
+
+/// How long a started container may take to run: maestro-ng looks eleven times, half a second apart.
+pub(super) const SETTLE: Duration = Duration::from_secs(5);
+
+/// The image has to be there before anything is stopped or removed. Comes first in every chain, so that
+/// nothing in the chain waits for another unit once its first step has begun.
+pub(super) fn image<'a>(
+    builder: &mut Builder<'a>,
+    chain: &mut Chain,
+    instance: &'a Instance,
+    container: Option<&ObservedContainer>,
+    refresh: bool,
+    reuse: bool,
+) {
+    let reused = reuse && container.is_some();
+    if !reused && (refresh || !has_image(builder.fleet, &instance.ship, &instance.image)) {
+        let pull = builder.pull(instance);
+        chain.last.push(pull);
+        chain.steps.push(pull);
+    }
+}
+
+/// From a container that does not run to one that runs and passes its checks.
+pub(super) fn steps<'a>(
+    builder: &mut Builder<'a>,
+    chain: &mut Chain,
+    instance: &'a Instance,
+    container: Option<&ObservedContainer>,
+    reuse: bool,
+) {
+    let name = &instance.name;
+    let old = container.map(|c| Target::Seen { id: c.id.clone(), name: name.clone() });
+    let watched = old.clone().unwrap_or_else(|| Target::Made(name.clone()));
+    builder.checks(chain, instance, Phase::PreStart, &watched, Condition::NotRunning, OnFailure::Fail);
+    let target = match old {
+        Some(old) if reuse => old,
+        old => {
+            if let Some(old) = old {
+                builder.call(chain, EngineCall::RemoveContainer { target: old }, OnFailure::Fail);
+            }
+            let (spec, hash) = builder.spec(instance);
+            builder.call(chain, EngineCall::CreateContainer { spec: Box::new(spec), hash }, OnFailure::Fail);
+            Target::Made(name.clone())
+        }
+    };
+    builder.call(chain, EngineCall::StartContainer { target: target.clone() }, OnFailure::Fail);
+    let wait = Action::Await { target: target.clone(), condition: Condition::Running, within: SETTLE };
+    builder.push(chain, wait, OnFailure::Fail);
+    builder.checks(chain, instance, Phase::Running, &target, Condition::Running, OnFailure::Fail);
+}

@@ -1,0 +1,362 @@
+//! Carrying out a plan, as a pure state machine: which steps may start now, and what an end, a failure or an
+//! interrupt means for the others. Whoever performs the steps makes no decision.
+
+use crate::event::{RunSummary, Skipped};
+use crate::names::ShipName;
+use crate::plan::{Action, EngineCall, FailurePolicy, Fate, OnFailure, Plan, Settled, StepId, Unit, UnitId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A plan being carried out.
+#[derive(Debug)]
+pub struct Run {
+    plan: Arc<Plan>,
+    steps: Vec<StepState>,
+    /// For each step, how many of those before it are not over yet.
+    waits: Vec<u32>,
+    /// For each step, those that come after it.
+    next: Vec<Vec<StepId>>,
+    units: Vec<UnitState>,
+    /// For each unit, its steps.
+    members: Vec<Vec<StepId>>,
+    /// Steps that may start as soon as their unit has a slot; first come those of the first unit.
+    waiting: BTreeSet<(UnitId, StepId)>,
+    /// Steps that may start as soon as their ship has room; without a ship, at once.
+    ready: BTreeMap<Option<ShipName>, Lane>,
+    /// Ships whose lane has changed since it was last looked at.
+    changed: BTreeSet<Option<ShipName>>,
+    /// Units that hold a slot.
+    begun: usize,
+    running: usize,
+    left: usize,
+    halted: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StepState {
+    Waiting,
+    Running,
+    Done,
+    Failed,
+    Skipped(Skipped),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct UnitState {
+    /// It holds a slot.
+    begun: bool,
+    /// One of its steps has been given out.
+    touched: bool,
+    /// Steps that are not over.
+    left: u32,
+}
+
+/// What may start on one ship.
+#[derive(Debug, Default)]
+struct Lane {
+    pulls: BTreeSet<StepId>,
+    calls: BTreeSet<StepId>,
+    waits: BTreeSet<StepId>,
+    pulling: usize,
+    calling: usize,
+}
+
+/// What kind of room a step takes on its ship.
+enum Room {
+    Pull,
+    Call,
+    None,
+}
+
+impl Run {
+    /// Nothing is started yet.
+    pub fn new(plan: Arc<Plan>) -> Self {
+        let count = plan.steps.len();
+        let mut waits = vec![0; count];
+        let mut next = vec![Vec::new(); count];
+        let mut units = vec![UnitState { begun: false, touched: false, left: 0 }; plan.units.len()];
+        let mut members = vec![Vec::new(); plan.units.len()];
+        for (id, step) in plan.ids().zip(&plan.steps) {
+            for before in &step.after {
+                waits[id.index()] += 1;
+                next[before.index()].push(id);
+            }
+            units[step.unit.index()].left += 1;
+            members[step.unit.index()].push(id);
+        }
+        let mut run = Self {
+            steps: vec![StepState::Waiting; count],
+            waits,
+            next,
+            units,
+            members,
+            waiting: BTreeSet::new(),
+            ready: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            begun: 0,
+            running: 0,
+            left: count,
+            halted: false,
+            plan,
+        };
+        for id in run.plan.ids() {
+            if run.waits[id.index()] == 0 {
+                run.offer(id);
+            }
+        }
+        run
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Whether every step has ended or been skipped.
+    pub fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Number of steps that were taken and have not been finished.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Steps to be performed now, side by side. Each is given out once; whoever takes it must finish it.
+    pub fn take_ready(&mut self) -> Vec<StepId> {
+        self.begin_units();
+        let mut taken = Vec::new();
+        while let Some(ship) = self.changed.pop_first() {
+            let Some(lane) = self.ready.get_mut(&ship) else { continue };
+            taken.extend(std::mem::take(&mut lane.waits));
+            while lane.pulling < self.plan.limits.pulls_per_ship.max(1) {
+                let Some(step) = lane.pulls.pop_first() else { break };
+                lane.pulling += 1;
+                taken.push(step);
+            }
+            while lane.calling < self.plan.limits.calls_per_ship.max(1) {
+                let Some(step) = lane.calls.pop_first() else { break };
+                lane.calling += 1;
+                taken.push(step);
+            }
+        }
+        taken.sort_unstable();
+        for step in &taken {
+            self.steps[step.index()] = StepState::Running;
+            self.units[self.plan.steps[step.index()].unit.index()].touched = true;
+        }
+        self.running += taken.len();
+        taken
+    }
+
+    /// A step that was taken has ended. Returns what will not be done because of it.
+    ///
+    /// A step that was not taken, or is finished already, is ignored.
+    pub fn finish(&mut self, id: StepId, success: bool) -> Vec<(StepId, Skipped)> {
+        if self.steps.get(id.index()) != Some(&StepState::Running) {
+            return Vec::new();
+        }
+        self.running -= 1;
+        self.leave_lane(id);
+        self.steps[id.index()] = if success { StepState::Done } else { StepState::Failed };
+        let mut skipped = Vec::new();
+        if success {
+            self.over(id);
+            self.release(id, None);
+        } else {
+            self.fail(id, &mut skipped);
+        }
+        skipped
+    }
+
+    /// Nothing new is begun; units that are under way are finished. Returns what will not be done.
+    pub fn interrupt(&mut self) -> Vec<(StepId, Skipped)> {
+        let mut skipped = Vec::new();
+        self.stop_beginning(Skipped::Interrupted, &mut skipped);
+        skipped
+    }
+
+    /// How it went so far, counted over instances.
+    pub fn summary(&self, took: Duration) -> RunSummary {
+        let mut summary = RunSummary { took, ..RunSummary::default() };
+        for item in &self.plan.items {
+            match &item.fate {
+                Fate::Settled(Settled::HostDown(_)) => summary.tolerated += 1,
+                Fate::Settled(_) => summary.unchanged += 1,
+                Fate::Blocked(_) => summary.blocked += 1,
+                Fate::Act { steps, .. } => *self.count_for(steps, &mut summary) += 1,
+            }
+        }
+        summary
+    }
+
+    fn count_for<'a>(&self, steps: &[StepId], summary: &'a mut RunSummary) -> &'a mut usize {
+        let states = || steps.iter().map(|step| (self.steps[step.index()], *step));
+        let tolerated = |step: StepId| self.plan.steps[step.index()].on_failure == OnFailure::Tolerate;
+        if states().any(|(state, step)| state == StepState::Failed && !tolerated(step)) {
+            return &mut summary.failed;
+        }
+        if states().any(|(state, _)| state == StepState::Failed) {
+            return &mut summary.tolerated;
+        }
+        if states().any(|(state, _)| matches!(state, StepState::Skipped(Skipped::Interrupted))) {
+            return &mut summary.interrupted;
+        }
+        if states().all(|(state, _)| state == StepState::Done) {
+            return &mut summary.done;
+        }
+        &mut summary.aborted
+    }
+
+    /// Gives slots to units that wait for one, in the order of the plan.
+    fn begin_units(&mut self) {
+        while self.plan.limits.units.is_none_or(|limit| self.begun < limit.max(1)) {
+            let Some(&(unit, _)) = self.waiting.first() else { break };
+            self.units[unit.index()].begun = true;
+            self.begun += 1;
+            // With the slot, everything of the unit that could start may start.
+            while let Some(&(first, step)) = self.waiting.first().filter(|(first, _)| *first == unit) {
+                self.waiting.remove(&(first, step));
+                self.enter_lane(step);
+            }
+        }
+    }
+
+    /// A step comes after nothing any more.
+    fn offer(&mut self, id: StepId) {
+        let unit = self.plan.steps[id.index()].unit;
+        let is_milestone = matches!(self.plan.units[unit.index()], Unit::Milestone(_));
+        if is_milestone || self.units[unit.index()].begun {
+            self.enter_lane(id);
+        } else {
+            self.waiting.insert((unit, id));
+        }
+    }
+
+    fn enter_lane(&mut self, id: StepId) {
+        let ship = self.ship(id);
+        let room = self.room(id);
+        let lane = self.ready.entry(ship.clone()).or_default();
+        match room {
+            Room::Pull => lane.pulls.insert(id),
+            Room::Call => lane.calls.insert(id),
+            Room::None => lane.waits.insert(id),
+        };
+        self.changed.insert(ship);
+    }
+
+    fn leave_lane(&mut self, id: StepId) {
+        let ship = self.ship(id);
+        let room = self.room(id);
+        if let Some(lane) = self.ready.get_mut(&ship) {
+            match room {
+                Room::Pull => lane.pulling -= 1,
+                Room::Call => lane.calling -= 1,
+                Room::None => {}
+            }
+        }
+        self.changed.insert(ship);
+    }
+
+    fn ship(&self, id: StepId) -> Option<ShipName> {
+        self.plan.unit_of(id).and_then(Unit::ship).cloned()
+    }
+
+    fn room(&self, id: StepId) -> Room {
+        match &self.plan.steps[id.index()].action {
+            Action::Call(EngineCall::PullImage { .. }) => Room::Pull,
+            Action::Call(_) => Room::Call,
+            Action::Await { .. } | Action::Check { .. } | Action::Delay { .. } | Action::Reached => {
+                Room::None
+            }
+        }
+    }
+
+    /// A step has ended or been skipped: its unit may be over, too.
+    fn over(&mut self, id: StepId) {
+        self.left -= 1;
+        let unit = &mut self.units[self.plan.steps[id.index()].unit.index()];
+        unit.left -= 1;
+        if unit.left == 0 && unit.begun {
+            self.begun -= 1;
+        }
+    }
+
+    /// Tells those that come after a step that it is over; only those of other units than the given one.
+    fn release(&mut self, id: StepId, except: Option<UnitId>) {
+        for next in self.next[id.index()].clone() {
+            if except == Some(self.plan.steps[next.index()].unit) {
+                continue;
+            }
+            self.waits[next.index()] -= 1;
+            if self.waits[next.index()] == 0 && self.steps[next.index()] == StepState::Waiting {
+                self.offer(next);
+            }
+        }
+    }
+
+    fn fail(&mut self, id: StepId, skipped: &mut Vec<(StepId, Skipped)>) {
+        let step = &self.plan.steps[id.index()];
+        let unit = step.unit;
+        if step.on_failure == OnFailure::Tolerate {
+            let rest = self.members[unit.index()].clone();
+            self.over(id);
+            self.release(id, Some(unit));
+            for other in rest {
+                if self.steps[other.index()] == StepState::Waiting {
+                    self.skip(other, Skipped::Tolerated(id), skipped);
+                    self.release(other, Some(unit));
+                }
+            }
+            return;
+        }
+        self.over(id);
+        self.skip_after(id, skipped);
+        if self.plan.on_failure == FailurePolicy::Halt {
+            self.stop_beginning(Skipped::Halted(id), skipped);
+        }
+    }
+
+    /// Skips everything that comes after a step, directly or not.
+    fn skip_after(&mut self, id: StepId, skipped: &mut Vec<(StepId, Skipped)>) {
+        let mut open = self.next[id.index()].clone();
+        while let Some(next) = open.pop() {
+            if self.steps[next.index()] == StepState::Waiting {
+                self.skip(next, Skipped::After(id), skipped);
+                open.extend(&self.next[next.index()]);
+            }
+        }
+    }
+
+    /// Skips every step of every unit of which nothing has been done.
+    fn stop_beginning(&mut self, because: Skipped, skipped: &mut Vec<(StepId, Skipped)>) {
+        if self.halted {
+            return;
+        }
+        self.halted = true;
+        for id in self.plan.ids() {
+            let unit = self.plan.steps[id.index()].unit;
+            if self.steps[id.index()] == StepState::Waiting && !self.units[unit.index()].touched {
+                self.skip(id, because, skipped);
+            }
+        }
+    }
+
+    fn skip(&mut self, id: StepId, because: Skipped, skipped: &mut Vec<(StepId, Skipped)>) {
+        self.steps[id.index()] = StepState::Skipped(because);
+        let unit = self.plan.steps[id.index()].unit;
+        self.waiting.remove(&(unit, id));
+        let ship = self.ship(id);
+        if let Some(lane) = self.ready.get_mut(&ship) {
+            lane.pulls.remove(&id);
+            lane.calls.remove(&id);
+            lane.waits.remove(&id);
+        }
+        self.over(id);
+        skipped.push((id, because));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,325 @@
+//! Which instances a command means, and in which order (specification, sections 1.7 and 6.2).
+
+use crate::diagnostic::nearest;
+use crate::model::Environment;
+use crate::model::graph::{Direction, Graph};
+use crate::names::{InstanceName, ServiceName};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the command line says about instances.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// Names of services and instances; empty for all services.
+    pub things: Vec<String>,
+    /// Also what these need, or what needs them.
+    pub with_dependencies: bool,
+    /// Don't wait for dependencies; without names, don't include them either.
+    pub ignore_dependencies: bool,
+    /// Only instances whose name matches this glob.
+    pub instance_filter: Option<String>,
+    /// Only instances on ships whose name matches this glob.
+    pub ship_filter: Option<String>,
+}
+
+/// How a command selects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SelectionRules {
+    /// Which dependencies `-d` adds, and which way the order goes.
+    pub direction: Direction,
+    /// Whether services with `omit` count where nothing is named.
+    pub includes_omitted: bool,
+}
+
+/// The instances of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// In the order of the command, each once.
+    pub instances: Vec<InstanceName>,
+    /// Whether dependencies among them are waited for.
+    pub ordered: bool,
+}
+
+/// A name that means nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{thing} is neither a service nor a container")]
+pub struct UnknownThing {
+    /// The name.
+    pub thing: String,
+    /// The known name that is most like it.
+    pub nearest: Option<String>,
+}
+
+/// Resolves what the command line says.
+pub fn select(
+    environment: &Environment,
+    selector: &Selector,
+    rules: SelectionRules,
+) -> Result<Selection, UnknownThing> {
+    let mut chosen: BTreeSet<&InstanceName> = BTreeSet::new();
+    for service in services_of(environment, selector, rules)? {
+        match service {
+            Thing::Instance(name) => {
+                chosen.insert(name);
+            }
+            Thing::Service(name) => chosen.extend(instances_of(environment, name)),
+        }
+    }
+    let with_dependencies =
+        if selector.things.is_empty() { !selector.ignore_dependencies } else { selector.with_dependencies };
+    let mut instances: Vec<&InstanceName> = if with_dependencies {
+        let graph = Graph::new(environment, rules.direction);
+        let services: BTreeSet<&ServiceName> =
+            chosen.iter().filter_map(|name| environment.instances.get(*name)).map(|i| &i.service).collect();
+        for needed in reachable(&graph, services) {
+            chosen.extend(instances_of(environment, needed));
+        }
+        order(environment, &graph, rules.direction, chosen)
+    } else {
+        chosen.into_iter().collect()
+    };
+    let keep = |filter: &Option<String>| filter.as_deref().map(Glob::new);
+    let (by_name, by_ship) = (keep(&selector.instance_filter), keep(&selector.ship_filter));
+    instances.retain(|name| {
+        by_name.as_ref().is_none_or(|glob| glob.matches(name.as_str()))
+            && by_ship.as_ref().is_none_or(|glob| {
+                environment.instances.get(*name).is_some_and(|i| glob.matches(i.ship.as_str()))
+            })
+    });
+    Ok(Selection {
+        instances: instances.into_iter().cloned().collect(),
+        ordered: !selector.ignore_dependencies,
+    })
+}
+
+enum Thing<'a> {
+    Instance(&'a InstanceName),
+    Service(&'a ServiceName),
+}
+
+/// What is named, or all services. An instance wins over a service of the same name.
+fn services_of<'a>(
+    environment: &'a Environment,
+    selector: &Selector,
+    rules: SelectionRules,
+) -> Result<Vec<Thing<'a>>, UnknownThing> {
+    if selector.things.is_empty() {
+        return Ok(environment
+            .services
+            .iter()
+            .filter(|(_, service)| rules.includes_omitted || !service.omit)
+            .map(|(name, _)| Thing::Service(name))
+            .collect());
+    }
+    let resolve = |thing: &String| {
+        if let Some((name, _)) = environment.instances.get_key_value(thing.as_str()) {
+            return Ok(Thing::Instance(name));
+        }
+        if let Some((name, _)) = environment.services.get_key_value(thing.as_str()) {
+            return Ok(Thing::Service(name));
+        }
+        let names = environment.services.keys().map(ServiceName::as_str);
+        let known = names.chain(environment.instances.keys().map(InstanceName::as_str));
+        Err(UnknownThing { thing: thing.clone(), nearest: nearest(thing, known).map(str::to_owned) })
+    };
+    selector.things.iter().map(resolve).collect()
+}
+
+fn instances_of<'a>(
+    environment: &'a Environment,
+    service: &ServiceName,
+) -> impl Iterator<Item = &'a InstanceName> {
+    environment.services.get(service).into_iter().flat_map(|s| &s.instances)
+}
+
+fn reachable<'a>(graph: &Graph<'a>, from: BTreeSet<&'a ServiceName>) -> BTreeSet<&'a ServiceName> {
+    let mut reached = BTreeSet::new();
+    let mut open: Vec<&ServiceName> = from.into_iter().flat_map(|name| graph.next(name)).collect();
+    while let Some(name) = open.pop() {
+        if reached.insert(name) {
+            open.extend(graph.next(name));
+        }
+    }
+    reached
+}
+
+/// Passes over the list by name; in each, an instance is placed if everything before it in the play's direction has
+/// been placed already, in this pass or an earlier one.
+fn order<'a>(
+    environment: &'a Environment,
+    graph: &Graph<'a>,
+    direction: Direction,
+    chosen: BTreeSet<&'a InstanceName>,
+) -> Vec<&'a InstanceName> {
+    let mut left: BTreeMap<&ServiceName, usize> = BTreeMap::new();
+    for instance in chosen.iter().filter_map(|name| environment.instances.get(*name)) {
+        *left.entry(&instance.service).or_default() += 1;
+    }
+    let siblings = siblings_before(environment, direction, &chosen);
+    let mut placed: BTreeSet<&InstanceName> = BTreeSet::new();
+    let mut ordered = Vec::with_capacity(chosen.len());
+    let mut remaining: Vec<&InstanceName> = chosen.into_iter().collect();
+    while !remaining.is_empty() {
+        let before = ordered.len();
+        remaining.retain(|name| {
+            let Some(instance) = environment.instances.get(*name) else { return false };
+            let ready = is_free(graph, &left, &instance.service)
+                && siblings.get(name).is_none_or(|before| before.iter().all(|s| placed.contains(s)));
+            if ready {
+                if let Some(count) = left.get_mut(&instance.service) {
+                    *count -= 1;
+                }
+                placed.insert(name);
+                ordered.push(*name);
+            }
+            !ready
+        });
+        if ordered.len() == before {
+            // Loading refuses circles, so this cannot happen; if it did, the order by name loses nothing.
+            ordered.append(&mut remaining);
+        }
+    }
+    ordered
+}
+
+/// Whether all instances of all services before this one have been placed.
+fn is_free<'a>(graph: &Graph<'a>, left: &BTreeMap<&'a ServiceName, usize>, service: &ServiceName) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<&ServiceName> = graph.next(service).collect();
+    while let Some(name) = open.pop() {
+        match left.get(name) {
+            Some(0) => {}
+            Some(_) => return false,
+            // Not in the play: what is behind it still counts.
+            None => {
+                if seen.insert(name) {
+                    open.extend(graph.next(name));
+                }
+            }
+        }
+    }
+    true
+}
+
+/// Instances of the same service that come before others because of `volumes_from`.
+pub(crate) fn siblings_before<'a>(
+    environment: &'a Environment,
+    direction: Direction,
+    chosen: &BTreeSet<&'a InstanceName>,
+) -> BTreeMap<&'a InstanceName, BTreeSet<&'a InstanceName>> {
+    let mut before: BTreeMap<&InstanceName, BTreeSet<&InstanceName>> = BTreeMap::new();
+    for name in chosen {
+        let Some(instance) = environment.instances.get(*name) else { continue };
+        for source in instance.after.iter().filter(|source| chosen.contains(source)) {
+            let (first, second) = match direction {
+                Direction::Requires => (source, *name),
+                Direction::NeededFor => (*name, source),
+            };
+            before.entry(second).or_default().insert(first);
+        }
+    }
+    before
+}
+
+/// A pattern of the shell: `*`, `?`, `[seq]`, `[!seq]`, over the whole name and with case, like Python's `fnmatch`.
+struct Glob {
+    pattern: Vec<char>,
+}
+
+impl Glob {
+    fn new(pattern: &str) -> Self {
+        Self { pattern: pattern.chars().collect() }
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        let text: Vec<char> = text.chars().collect();
+        // Where to go back to when the last `*` has to take one character more.
+        let (mut p, mut t, mut retry) = (0, 0, None);
+        while t < text.len() {
+            match self.one(p, text[t]) {
+                Some(next) => {
+                    p = next;
+                    t += 1;
+                }
+                None if self.pattern.get(p) == Some(&'*') => {
+                    retry = Some((p, t));
+                    p += 1;
+                }
+                None => match retry {
+                    Some((star, from)) => {
+                        retry = Some((star, from + 1));
+                        p = star + 1;
+                        t = from + 1;
+                    }
+                    None => return false,
+                },
+            }
+        }
+        self.pattern[p..].iter().all(|c| *c == '*')
+    }
+
+    /// Whether the element at `p`, which is no `*`, takes this character; then where the next element begins.
+    fn one(&self, p: usize, c: char) -> Option<usize> {
+        match self.pattern.get(p)? {
+            '*' => None,
+            '?' => Some(p + 1),
+            '[' => match self.class(p) {
+                Some((end, inverted, set)) => (contains(set, c) != inverted).then_some(end),
+                None => (c == '[').then_some(p + 1),
+            },
+            literal => (*literal == c).then_some(p + 1),
+        }
+    }
+
+    /// The class that begins at `p`: where it ends, whether it is inverted, what is in it. None if it is not closed.
+    fn class(&self, p: usize) -> Option<(usize, bool, &[char])> {
+        let inverted = self.pattern.get(p + 1) == Some(&'!');
+        let start = p + 1 + usize::from(inverted);
+        // A bracket right at the start is a member.
+        let end = (start + 1..self.pattern.len()).find(|i| self.pattern[*i] == ']')?;
+        Some((end + 1, inverted, &self.pattern[start..end]))
+    }
+}
+
+fn contains(set: &[char], c: char) -> bool {
+    let mut i = 0;
+    while i < set.len() {
+        if i + 2 < set.len() && set[i + 1] == '-' {
+            if (set[i]..=set[i + 2]).contains(&c) {
+                return true;
+            }
+            i += 3;
+        } else {
+            if set[i] == c {
+                return true;
+            }
+            i += 1;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_like_fnmatch() {
+        for (pattern, text, expected) in [
+            ("p-*", "p-1", true),
+            ("p-*", "q-1", false),
+            ("*", "", true),
+            ("?", "", false),
+            ("web-[12]", "web-2", true),
+            ("web-[!12]", "web-2", false),
+            ("web-[a-c]x", "web-bx", true),
+            ("[", "[", true),
+            ("[]]", "]", true),
+            ("*-1", "a-1-1", true),
+            ("a*b*c", "axxbyybzc", true),
+            ("a*b*c", "axxbyybz", false),
+            ("WEB", "web", false),
+        ] {
+            assert_eq!(Glob::new(pattern).matches(text), expected, "{pattern} {text}");
+        }
+    }
+}
