@@ -1,0 +1,34 @@
+//! How much an environment file may ask for. Honest files stay far below; bombs and slips do not.
+
+/// Bounds on reading, rendering and parsing. [`Limits::default`] is what the program uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Size of one file in bytes: the environment file, a template.
+    pub file_bytes: usize,
+    /// Size in bytes of the text that the template stage produces.
+    pub rendered_bytes: usize,
+    /// Steps of the template stage: each statement, expression and item visited, and each 64 bytes of text made, is one.
+    pub template_steps: u64,
+    /// Memory in bytes that strings and containers made by templates may take, whether or not still in use.
+    pub template_bytes: u64,
+    /// How deep template calls may nest: includes, imports, macros, recursive loops.
+    pub template_depth: usize,
+    /// How deep lists and mappings may nest, aliases followed.
+    pub depth: usize,
+    /// Number of YAML nodes, each alias counted as all that it stands for.
+    pub nodes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            file_bytes: 16 << 20,
+            rendered_bytes: 32 << 20,
+            template_steps: 50_000_000,
+            template_bytes: 1 << 30,
+            template_depth: 50,
+            depth: 100,
+            nodes: 5_000_000,
+        }
+    }
+}
