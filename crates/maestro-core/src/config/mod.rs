@@ -1,8 +1,37 @@
-//! From the text of an environment file to an `Environment`, or to everything that is wrong with it.
+//! From the text of an environment file to an [`Environment`](crate::model::Environment), or to everything that is
+//! wrong with it.
 
-#[cfg(test)]
-mod golden;
 pub mod limits;
 pub mod node;
-pub mod python;
 pub mod yaml;
+pub mod python;
+pub mod words;
+pub mod envfile;
+pub mod ports;
+pub mod resources;
+mod read;
+mod env;
+mod volumes;
+mod checks;
+mod ships;
+mod registries;
+mod instances;
+mod services;
+mod load;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod tests;
+
+pub use limits::Limits;
+pub use load::{Loaded, load};
+pub use ships::endpoint_url;
+
+/// Which order `volumes:` has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Schema {
+    /// Path in the container first.
+    One,
+    /// Path on the host first.
+    Two,
+}

@@ -1,0 +1,332 @@
+//! `lifecycle:`: what must be true before an instance counts as started or stopped (specification, section 7).
+
+use super::node::{Mapping, Node, Value};
+use super::read::{Reader, truthy};
+use super::{python, words};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{Check, EnvFrom, HttpCheck, Phase, Port, Protocol, RequestOptions};
+use crate::names::Secret;
+use crate::source::Span;
+use indexmap::IndexMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+const DEFAULT_TRIES: u32 = 180;
+const DEFAULT_HTTP_WAIT: Duration = Duration::from_mins(5);
+const DEFAULT_HEALTH_WAIT: Duration = Duration::from_mins(3);
+const TYPES: [&str; 6] = ["tcp", "http", "exec", "rexec", "sleep", "health"];
+
+/// What checks refer to.
+pub(super) struct Subject<'a> {
+    pub(super) owner: &'a str,
+    pub(super) ip: Arc<str>,
+    pub(super) ports: &'a IndexMap<Arc<str>, Port>,
+}
+
+/// The checks of a service, then those of its instance (Q-14: nothing leaks to the next one).
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    sources: [Option<&Arc<Node>>; 2],
+    subject: &Subject<'_>,
+) -> BTreeMap<Phase, Vec<Check>> {
+    let mut checks: BTreeMap<Phase, Vec<Check>> = BTreeMap::new();
+    for node in sources.into_iter().flatten() {
+        let what = format!("`lifecycle` of {}", subject.owner);
+        let Some(map) = reader.mapping(node, &what) else { continue };
+        for (key, value) in &map.entries {
+            let name = python::text(key);
+            let phase = [Phase::PreStart, Phase::Running, Phase::PreStop, Phase::Stopped]
+                .into_iter()
+                .find(|phase| phase.key() == name);
+            if phase.is_none() && !name.starts_with("x-") {
+                let message = format!("{what}: nothing ever checks `{name}`");
+                reader.report(
+                    Diagnostic::warning(Code::UnknownKey, message)
+                        .at(key.span)
+                        .suggest(&name, ["pre-start", "running", "pre-stop", "stopped"]),
+                );
+            }
+            let read = phase_checks(reader, value, &name, subject);
+            if let Some(phase) = phase {
+                checks.entry(phase).or_default().extend(read);
+            }
+        }
+    }
+    checks
+}
+
+fn phase_checks(reader: &mut Reader<'_>, node: &Node, phase: &str, subject: &Subject<'_>) -> Vec<Check> {
+    let Some(items) = node.as_seq() else {
+        if !node.is_null() {
+            let message =
+                format!("`{phase}` checks of {} must be a list, not {}", subject.owner, node.kind());
+            reader.report(Diagnostic::error(Code::WrongType, message).at(node.span));
+        }
+        return Vec::new();
+    };
+    items.iter().filter_map(|item| check(reader, item, phase, subject)).collect()
+}
+
+fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, subject: &Subject<'_>) -> Option<Check> {
+    let what = format!("a `{phase}` check of {}", subject.owner);
+    let Value::Map(map) = &node.value else {
+        let message = format!("{what} must be a mapping, not {}", node.kind());
+        reader.report(Diagnostic::error(Code::WrongType, message).at(node.span));
+        return None;
+    };
+    let Some(kind) = map.get("type") else {
+        reader.missing(node, &what, "type");
+        return None;
+    };
+    let kind_text = python::text(kind);
+    let what = format!("`{kind_text}` check ({phase}) of {}", subject.owner);
+    match &*kind_text {
+        "tcp" => tcp(reader, node, map, &what, subject),
+        "http" => http(reader, node, map, &what, subject),
+        "exec" => {
+            reader.check_keys(map, &["type", "command", "attempts", "envfrom"], &what, &[]);
+            let command = command(reader, node, map, &what)?;
+            let attempts = reader.tries(map.get("attempts"), &format!("`attempts` of {what}"), DEFAULT_TRIES);
+            let env_from = match map.get("envfrom").map(|n| (n, python::text(n))) {
+                None => EnvFrom::Environment,
+                Some((_, text)) if text == "env" => EnvFrom::Environment,
+                Some((_, text)) if text == "stdin" => EnvFrom::Stdin,
+                Some((node, text)) => {
+                    let message = format!("`envfrom` of {what} must be `env` or `stdin`, not `{text}`");
+                    reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+                    return None;
+                }
+            };
+            Some(Check::Exec { command, attempts, env_from })
+        }
+        "rexec" => {
+            reader.check_keys(map, &["type", "command", "attempts"], &what, &[]);
+            let command = command(reader, node, map, &what)?;
+            let attempts = reader.tries(map.get("attempts"), &format!("`attempts` of {what}"), DEFAULT_TRIES);
+            Some(Check::RemoteExec { command, attempts })
+        }
+        "sleep" => {
+            reader.check_keys(map, &["type", "wait"], &what, &[]);
+            let Some(wait) = map.get("wait") else {
+                reader.missing(node, &what, "wait");
+                return None;
+            };
+            let wait = reader.seconds(wait, &format!("`wait` of {what}"))?;
+            // maestro-ng counts down in whole seconds: 1.5 waits 2.
+            Some(Check::Sleep { wait: Duration::from_secs_f64(wait.as_secs_f64().ceil()) })
+        }
+        "health" => {
+            reader.check_keys(map, &["type", "max_wait"], &what, &[]);
+            let max_wait = match map.get("max_wait") {
+                Some(node) => reader.seconds(node, &format!("`max_wait` of {what}"))?,
+                None => DEFAULT_HEALTH_WAIT,
+            };
+            Some(Check::Health { max_wait })
+        }
+        _ => {
+            let message =
+                format!("a `{phase}` check of {} has the unknown type `{kind_text}`", subject.owner);
+            reader.report(
+                Diagnostic::error(Code::BadValue, message)
+                    .at(kind.span)
+                    .suggest(&kind_text, TYPES)
+                    .note(format!("the types are {}", TYPES.join(", "))),
+            );
+            None
+        }
+    }
+}
+
+fn command(reader: &mut Reader<'_>, owner: &Node, map: &Mapping, what: &str) -> Option<Vec<String>> {
+    let Some(node) = map.get("command") else {
+        reader.missing(owner, what, "command");
+        return None;
+    };
+    let command = match &node.value {
+        Value::Seq(_) => reader.texts(node, &format!("`command` of {what}")),
+        _ => {
+            let text = reader.required_text(node, &format!("`command` of {what}"))?;
+            match words::split(&text) {
+                Ok(words) => words,
+                Err(error) => {
+                    let message = format!("`command` of {what} cannot be split into words: {error}");
+                    reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+                    return None;
+                }
+            }
+        }
+    };
+    if command.is_empty() {
+        reader
+            .report(Diagnostic::error(Code::BadValue, format!("`command` of {what} is empty")).at(node.span));
+        return None;
+    }
+    Some(command)
+}
+
+fn tcp(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    map: &Mapping,
+    what: &str,
+    subject: &Subject<'_>,
+) -> Option<Check> {
+    reader.check_keys(map, &["type", "port", "max_wait"], what, &[]);
+    let Some(port) = map.get("port") else {
+        reader.missing(node, what, "port");
+        return None;
+    };
+    let name = python::text(port);
+    let Some(declared) = subject.ports.get(&*name) else {
+        unknown_port(reader, port.span, &name, what, subject);
+        return None;
+    };
+    let port = external(reader, port.span, &name, declared, what)?;
+    let attempts = reader.tries(map.get("max_wait"), &format!("`max_wait` of {what}"), DEFAULT_TRIES);
+    Some(Check::Tcp { host: subject.ip.clone(), port, attempts })
+}
+
+fn unknown_port(reader: &mut Reader<'_>, span: Span, name: &str, what: &str, subject: &Subject<'_>) {
+    let message = format!("{what}: port `{name}` is not defined by {}", subject.owner);
+    reader.report(
+        Diagnostic::error(Code::UnknownName, message)
+            .at(span)
+            .suggest(name, subject.ports.keys().map(|k| &**k)),
+    );
+}
+
+fn external(reader: &mut Reader<'_>, span: Span, name: &str, port: &Port, what: &str) -> Option<u16> {
+    if port.protocol == Protocol::Udp {
+        let message = format!("{what}: port `{name}` is not TCP");
+        reader.report(Diagnostic::error(Code::BadValue, message).at(span));
+        return None;
+    }
+    let number = port.external_number().filter(|n| *n != 0);
+    if number.is_none() {
+        let message = format!("{what}: port `{name}` is `{}`, not one port to connect to", port.external);
+        reader.report(Diagnostic::error(Code::BadValue, message).at(span));
+    }
+    number
+}
+
+const HTTP_KEYS: [&str; 9] =
+    ["type", "port", "host", "path", "scheme", "method", "match_regex", "max_wait", "requests_options"];
+
+fn http(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    map: &Mapping,
+    what: &str,
+    subject: &Subject<'_>,
+) -> Option<Check> {
+    for (key, _) in &map.entries {
+        let text = python::text(key);
+        if !HTTP_KEYS.contains(&&*text) {
+            reader.report(
+                Diagnostic::error(Code::BadValue, format!("{what} has no option `{text}`"))
+                    .at(key.span)
+                    .suggest(&text, HTTP_KEYS),
+            );
+        }
+    }
+    let Some(port_node) = map.get("port") else {
+        reader.missing(node, what, "port");
+        return None;
+    };
+    let name = python::text(port_node);
+    let port = match (subject.ports.get(&*name), name.trim().parse::<u16>()) {
+        (Some(declared), _) => external(reader, port_node.span, &name, declared, what)?,
+        (None, Ok(number)) => number,
+        (None, Err(_)) => {
+            unknown_port(reader, port_node.span, &name, what, subject);
+            return None;
+        }
+    };
+    let mut text = |key: &str, default: &str| match map.get(key) {
+        None => Some(default.to_owned()),
+        Some(node) if node.is_null() => Some(default.to_owned()),
+        Some(node) => reader.text(node, &format!("`{key}` of {what}")),
+    };
+    let host = text("host", &subject.ip)?;
+    let mut path = text("path", "/")?;
+    if !path.starts_with('/') {
+        path.insert(0, '/');
+    }
+    let scheme = text("scheme", "http")?;
+    let method = text("method", "get")?.to_uppercase();
+    if !matches!(&*scheme, "http" | "https") {
+        let message = format!("`scheme` of {what} must be http or https, not `{scheme}`");
+        reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+        return None;
+    }
+    let match_regex = match map.get("match_regex").filter(|n| !n.is_null()) {
+        None => None,
+        Some(node) => Some(regex(reader, node, what)?),
+    };
+    let max_wait = match map.get("max_wait") {
+        Some(node) => reader.seconds(node, &format!("`max_wait` of {what}"))?,
+        None => DEFAULT_HTTP_WAIT,
+    };
+    let options =
+        map.get("requests_options").map(|node| request_options(reader, node, what)).unwrap_or_default();
+    Some(Check::Http(Box::new(HttpCheck {
+        host: host.into(),
+        port,
+        scheme: scheme.into(),
+        path: path.into(),
+        method: method.into(),
+        match_regex,
+        max_wait,
+        options,
+    })))
+}
+
+fn regex(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Arc<str>> {
+    let text = reader.text(node, &format!("`match_regex` of {what}"))?;
+    match fancy_regex::Regex::new(&text) {
+        Ok(_) => Some(text.into()),
+        Err(error) => {
+            let message = format!("`match_regex` of {what} is no regular expression: {error}");
+            reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+            None
+        }
+    }
+}
+
+const REQUEST_KEYS: [&str; 7] = ["verify", "headers", "params", "timeout", "auth", "data", "allow_redirects"];
+
+fn request_options(reader: &mut Reader<'_>, node: &Node, what: &str) -> RequestOptions {
+    let what = format!("`requests_options` of {what}");
+    let mut options = RequestOptions::default();
+    let Some(map) = reader.mapping(node, &what) else { return options };
+    reader.check_keys(map, &REQUEST_KEYS, &what, &[]);
+    match map.get("verify").map(|n| &n.value) {
+        Some(Value::Str(path)) => options.ca_file = Some(path.clone()),
+        Some(_) => options.verify = map.get("verify").map(|n| truthy(n)),
+        None => {}
+    }
+    if let Some(node) = map.get("headers") {
+        options.headers = reader.text_map(node, &format!("`headers` of {what}")).into_iter().collect();
+    }
+    if let Some(node) = map.get("params") {
+        options.params = reader.text_map(node, &format!("`params` of {what}")).into_iter().collect();
+    }
+    if let Some(node) = map.get("timeout").filter(|n| !n.is_null()) {
+        options.timeout = reader.seconds(node, &format!("`timeout` of {what}"));
+    }
+    if let Some(node) = map.get("auth").filter(|n| !n.is_null()) {
+        match reader.texts(node, &format!("`auth` of {what}")).as_slice() {
+            [user, password] => options.auth = Some((user.clone(), Secret::new(password.as_str()))),
+            _ => {
+                let message = format!("`auth` of {what} must be [user, password]");
+                reader.report(Diagnostic::error(Code::WrongType, message).at(node.span));
+            }
+        }
+    }
+    if let Some(node) = map.get("data").filter(|n| !n.is_null()) {
+        options.data = reader.text(node, &format!("`data` of {what}"));
+    }
+    options.allow_redirects = map.get("allow_redirects").map(|n| truthy(n));
+    options
+}

@@ -1,0 +1,134 @@
+//! `env` and `envfile`: maps, file names, and lists that mix them (specification, section 4.6).
+
+use super::node::{Node, Value};
+use super::read::{Reader, truthy};
+use super::{envfile, python};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::EnvVar;
+use crate::source::{Origin, SourceError, SourceKind, SourceText, Span};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Reads env sources; each file is read once, however many instances name it.
+#[derive(Default)]
+pub(super) struct EnvReader {
+    files: BTreeMap<String, Option<Arc<[EnvVar]>>>,
+}
+
+impl EnvReader {
+    /// The variables of one source, later ones win. Falsy sources are skipped.
+    pub(super) fn read(&mut self, reader: &mut Reader<'_>, node: &Node, owner: &str, into: &mut Vec<EnvVar>) {
+        if !truthy(node) {
+            return;
+        }
+        match &node.value {
+            Value::Map(map) => {
+                for (key, value) in &map.entries {
+                    into.push(variable(&python::text(key), value));
+                }
+            }
+            Value::Str(path) => {
+                if let Some(vars) = self.file(reader, path, node, owner) {
+                    into.extend(vars.iter().cloned());
+                }
+            }
+            Value::Seq(items) => {
+                for item in items {
+                    self.read(reader, item, owner, into);
+                }
+            }
+            _ => {
+                let message = format!(
+                    "the environment of {owner} must be a mapping, the name of an env file, or a list of these, not {}",
+                    node.kind()
+                );
+                reader.report(Diagnostic::error(Code::WrongType, message).at(node.span));
+            }
+        }
+    }
+
+    fn file(
+        &mut self,
+        reader: &mut Reader<'_>,
+        path: &str,
+        node: &Node,
+        owner: &str,
+    ) -> Option<Arc<[EnvVar]>> {
+        if let Some(known) = self.files.get(path) {
+            return known.clone();
+        }
+        let vars = read_file(reader, path, node, owner);
+        self.files.insert(path.to_owned(), vars.clone());
+        vars
+    }
+}
+
+fn read_file(reader: &mut Reader<'_>, path: &str, node: &Node, owner: &str) -> Option<Arc<[EnvVar]>> {
+    let name = reader.sources.display_name(SourceKind::EnvFile, path);
+    let bytes = match reader.sources.read(SourceKind::EnvFile, path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let code = match error {
+                SourceError::TooLarge { .. } => Code::TooLarge,
+                SourceError::NotFound | SourceError::Other(_) => Code::Unreadable,
+            };
+            reader.report(
+                Diagnostic::error(code, format!("env file `{name}` cannot be read: {error}"))
+                    .label(node.span, format!("named by {owner}"))
+                    .note("env files are looked up from the directory of the environment file"),
+            );
+            return None;
+        }
+    };
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let offset = error.utf8_error().valid_up_to();
+            reader.report(
+                Diagnostic::error(Code::NotUtf8, format!("env file `{name}` is not UTF-8 (byte {offset})"))
+                    .label(node.span, format!("named by {owner}")),
+            );
+            return None;
+        }
+    };
+    let (vars, bad) = envfile::parse(&text);
+    if bad.is_empty() {
+        return Some(vars.into());
+    }
+    let source = reader.map.add(SourceText { name: name.clone(), origin: Origin::File, text: text.into() });
+    for line in bad {
+        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let span = Span { source, start: offset(line.start), end: offset(line.end) };
+        reader.report(
+            Diagnostic::error(Code::BadEnvFile, format!("a line of env file `{name}` has no `=`"))
+                .at(span)
+                .help("write NAME=value, or `#` in the first column for a comment"),
+        );
+    }
+    None
+}
+
+/// A variable from a YAML value: lists are flattened and joined with blanks, null means unset, anything else is as
+/// Python prints it.
+fn variable(name: &str, value: &Node) -> EnvVar {
+    let name: Arc<str> = name.into();
+    match &value.value {
+        Value::Null => EnvVar { name, value: None },
+        Value::Str(text) => EnvVar { name, value: Some(text.clone()) },
+        Value::Seq(items) => {
+            let mut words = Vec::new();
+            flatten(items, &mut words);
+            EnvVar::new(name, words.join(" "))
+        }
+        _ => EnvVar::new(name, python::text(value)),
+    }
+}
+
+fn flatten(items: &[Arc<Node>], words: &mut Vec<String>) {
+    for item in items {
+        match &item.value {
+            Value::Seq(inner) => flatten(inner, words),
+            _ => words.push(python::text(item)),
+        }
+    }
+}

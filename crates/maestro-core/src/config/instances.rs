@@ -1,0 +1,371 @@
+//! One instance of a service (specification, section 3.5).
+
+use super::checks::{self, Subject};
+use super::env::EnvReader;
+use super::node::{Mapping, Node, Value};
+use super::read::{Reader, truthy};
+use super::services::Places;
+use super::ships::Ships;
+use super::{Schema, ports, python, resources, volumes, words};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::image::ImageRef;
+use crate::model::{EnvVar, Instance, LogConfig, Port, Settings, Ship};
+use crate::names::{InstanceName, ServiceName, ShipName};
+use indexmap::IndexMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Keys of an instance.
+pub(super) const KEYS: [&str; 29] = [
+    "ship",
+    "image",
+    "command",
+    "cmd",
+    "ports",
+    "env",
+    "envfile",
+    "volumes",
+    "container_volumes",
+    "volumes_from",
+    "links",
+    "username",
+    "privileged",
+    "cap_add",
+    "cap_drop",
+    "extra_hosts",
+    "net",
+    "restart",
+    "dns",
+    "stop_timeout",
+    "limits",
+    "log_driver",
+    "log_opt",
+    "lxc_conf",
+    "workdir",
+    "security_opt",
+    "ulimits",
+    "labels",
+    "lifecycle",
+];
+
+/// Logging drivers that engines have built in.
+const LOG_DRIVERS: [&str; 11] = [
+    "json-file",
+    "syslog",
+    "journald",
+    "gelf",
+    "fluentd",
+    "none",
+    "local",
+    "awslogs",
+    "splunk",
+    "gcplogs",
+    "logentries",
+];
+
+const DEFAULT_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What an instance inherits.
+pub(super) struct Parents<'a> {
+    pub(super) service: &'a ServiceName,
+    pub(super) map: &'a Mapping,
+    pub(super) image: Option<String>,
+    pub(super) env: Vec<EnvVar>,
+    pub(super) schema: Schema,
+    pub(super) ships: &'a Ships,
+}
+
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    env: &mut EnvReader,
+    parents: &Parents<'_>,
+    name: &InstanceName,
+    key: &Node,
+    node: &Node,
+) -> Option<(Instance, Places)> {
+    let what = format!("instance `{name}`");
+    let empty = Mapping::default();
+    let map = match &node.value {
+        Value::Null => &empty,
+        _ => reader.mapping(node, &what)?,
+    };
+    reader.check_keys(map, &KEYS, &what, &[]);
+    let image = match map.get("image").filter(|n| !n.is_null()) {
+        Some(node) => reader.text(node, &format!("`image` of {what}")),
+        None => parents.image.clone(),
+    };
+    let ship = ship(reader, parents, map, &what, key);
+    let ports = read_ports(reader, parents, map, &what);
+    let volumes = volumes::read(
+        reader,
+        map.get("volumes").map(|n| &**n),
+        map.get("container_volumes").map(|n| &**n),
+        parents.schema,
+        &what,
+    );
+    let volumes_from = map
+        .get("volumes_from")
+        .map(|node| reader.names(node, &format!("`volumes_from` of {what}")))
+        .unwrap_or_default();
+    let volumes_from: Vec<_> = volumes_from.into_iter().map(|(name, node)| (name, node.span)).collect();
+    let ip = ship.map_or_else(|| "".into(), |ship| ship.ip.clone());
+    let subject = Subject { owner: &what, ip: ip.clone(), ports: &ports };
+    let checks = checks::read(reader, [parents.map.get("lifecycle"), map.get("lifecycle")], &subject);
+    let stop_timeout = map
+        .get("stop_timeout")
+        .and_then(|node| reader.seconds(node, &format!("`stop_timeout` of {what}")))
+        .unwrap_or(DEFAULT_STOP_TIMEOUT);
+    let mut settings = settings(reader, parents, map, &what);
+    settings.binds = volumes.binds;
+    settings.volumes = volumes.paths.keys().cloned().collect();
+    settings.volumes_from = volumes_from.iter().map(|(name, _)| name.clone()).collect();
+    settings.env.clone_from(&parents.env);
+    for key in ["envfile", "env"] {
+        if let Some(node) = map.get(key) {
+            env.read(reader, node, &what, &mut settings.env);
+        }
+    }
+    let (image, ship) = (ImageRef::parse(image?), ship?);
+    settings.env.extend([
+        EnvVar::new("CONTAINER_NAME", name.as_str()),
+        EnvVar::new("CONTAINER_HOST_ADDRESS", ip),
+        EnvVar::new("DOCKER_IMAGE", image.as_str()),
+        EnvVar::new("DOCKER_TAG", image.tag()),
+    ]);
+    let instance = Instance {
+        name: name.clone(),
+        service: parents.service.clone(),
+        ship: ship.name.clone(),
+        image,
+        ports,
+        stop_timeout,
+        after: BTreeSet::new(),
+        checks,
+        settings: Arc::new(settings),
+    };
+    Some((instance, Places { name: key.span, volumes_from, volume_paths: volumes.paths }))
+}
+
+fn ship<'a>(
+    reader: &mut Reader<'_>,
+    parents: &Parents<'a>,
+    map: &Mapping,
+    what: &str,
+    key: &Node,
+) -> Option<&'a Ship> {
+    let Some(node) = map.get("ship").filter(|n| !n.is_null()) else {
+        // An environment that names no ships has one, and there is nothing to choose.
+        let only = parents.ships.only();
+        if only.is_none() && !parents.ships.is_unknown() {
+            reader.missing(key, what, "ship");
+        }
+        return only;
+    };
+    let name = reader.text(node, &format!("`ship` of {what}"))?;
+    let ship = parents.ships.by_name.get(name.as_str());
+    if ship.is_none() && !parents.ships.is_faulty(&name) && !parents.ships.is_unknown() {
+        let message = format!("ship `{name}`, of {what}, does not exist");
+        reader.report(
+            Diagnostic::error(Code::UnknownName, message)
+                .at(node.span)
+                .suggest(&name, parents.ships.by_name.keys().map(ShipName::as_str)),
+        );
+    }
+    ship
+}
+
+/// Ports of the service, then those of the instance, which win name by name.
+fn read_ports(
+    reader: &mut Reader<'_>,
+    parents: &Parents<'_>,
+    map: &Mapping,
+    what: &str,
+) -> IndexMap<Arc<str>, Port> {
+    let mut ports = IndexMap::new();
+    for node in [parents.map.get("ports"), map.get("ports")].into_iter().flatten() {
+        let Some(map) = reader.mapping(node, &format!("`ports` of {what}")) else { continue };
+        for (key, value) in &map.entries {
+            let name = python::text(key);
+            if let Some(port) = ports::read(reader, value, &name, what) {
+                ports.insert(name.into(), port);
+            }
+        }
+    }
+    ports
+}
+
+fn settings(reader: &mut Reader<'_>, parents: &Parents<'_>, map: &Mapping, what: &str) -> Settings {
+    let limits = resources::read(reader, [parents.map.get("limits"), map.get("limits")], what);
+    let of = |key: &str| map.get(key).filter(|n| truthy(n));
+    let (privileged, labels, ulimits, restart) =
+        (of("privileged").is_some(), of("labels"), of("ulimits"), map.get("restart"));
+    let (user, net, workdir) = (of("username"), of("net"), of("workdir"));
+    let lists = ["cap_add", "cap_drop", "dns", "security_opt"].map(|key| {
+        map.get(key).map(|node| reader.texts(node, &format!("`{key}` of {what}"))).unwrap_or_default()
+    });
+    let [cap_add, cap_drop, dns, security_opt] = lists;
+    let mut text = |node: Option<&Arc<Node>>, key: &str| {
+        node.and_then(|n| reader.text(n, &format!("`{key}` of {what}")))
+    };
+    let (user, network_mode, workdir) = (text(user, "username"), text(net, "net"), text(workdir, "workdir"));
+    Settings {
+        command: command(reader, map, what),
+        links: pairs(reader, map, "links", what),
+        extra_hosts: extra_hosts(reader, parents, map, what),
+        restart: restart.map(|node| resources::restart(reader, node, what)).unwrap_or_default(),
+        cpu_shares: limits.cpu,
+        memory: limits.memory,
+        memory_swap: limits.swap,
+        log: log(reader, map, what),
+        ulimits: ulimits.map(|node| resources::ulimits(reader, node, what)).unwrap_or_default(),
+        labels: labels.map(|node| read_labels(reader, node, what)).unwrap_or_default(),
+        user,
+        privileged,
+        cap_add,
+        cap_drop,
+        network_mode,
+        dns,
+        security_opt,
+        workdir,
+        ..Settings::default()
+    }
+}
+
+/// `command`, or `cmd` where that key is absent: a list as it is, a string split into words.
+fn command(reader: &mut Reader<'_>, map: &Mapping, what: &str) -> Option<Vec<String>> {
+    let node = map.get("command").or_else(|| map.get("cmd"))?;
+    match &node.value {
+        Value::Null => None,
+        Value::Seq(_) => Some(reader.texts(node, &format!("`command` of {what}"))),
+        _ => {
+            let text = reader.text(node, &format!("`command` of {what}"))?;
+            words::split(&text)
+                .map_err(|error| {
+                    let message = format!("`command` of {what} cannot be split into words: {error}");
+                    reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+                })
+                .ok()
+        }
+    }
+}
+
+/// `name:value` for each entry of a mapping, sorted.
+fn pairs(reader: &mut Reader<'_>, map: &Mapping, key: &str, what: &str) -> Vec<String> {
+    let Some(node) = map.get(key) else { return Vec::new() };
+    let mut pairs = reader.text_map(node, &format!("`{key}` of {what}"));
+    pairs.sort();
+    pairs.into_iter().map(|(name, value)| format!("{name}:{value}")).collect()
+}
+
+fn extra_hosts(reader: &mut Reader<'_>, parents: &Parents<'_>, map: &Mapping, what: &str) -> Vec<String> {
+    let what = format!("`extra_hosts` of {what}");
+    let Some(hosts) = map.get("extra_hosts").and_then(|node| reader.mapping(node, &what)) else {
+        return Vec::new();
+    };
+    let mut lines = BTreeMap::new();
+    for (key, value) in &hosts.entries {
+        let name = python::text(key);
+        match &value.value {
+            Value::Str(ip) => {
+                lines.insert(name, ip.to_string());
+            }
+            Value::Map(map) => {
+                let Some(ship) = map.get("ship") else {
+                    reader.missing(value, &format!("`{name}` in {what}"), "ship");
+                    continue;
+                };
+                let ship_name = python::text(ship);
+                match parents.ships.by_name.get(ship_name.as_str()) {
+                    Some(ship) => {
+                        lines.insert(name, ship.ip.to_string());
+                    }
+                    None if parents.ships.is_faulty(&ship_name) => {}
+                    None => reader.report(
+                        Diagnostic::error(
+                            Code::UnknownName,
+                            format!("ship `{ship_name}`, of `{name}` in {what}, does not exist"),
+                        )
+                        .at(ship.span)
+                        .suggest(&ship_name, parents.ships.by_name.keys().map(ShipName::as_str)),
+                    ),
+                }
+            }
+            _ => reader.report(
+                Diagnostic::warning(
+                    Code::Suspicious,
+                    format!("`{name}` in {what} is {} and is ignored", value.kind()),
+                )
+                .at(value.span)
+                .help("write an address, or {ship: NAME}"),
+            ),
+        }
+    }
+    lines.into_iter().map(|(name, ip)| format!("{name}:{ip}")).collect()
+}
+
+fn log(reader: &mut Reader<'_>, map: &Mapping, what: &str) -> Option<LogConfig> {
+    let options = map.get("log_opt").filter(|n| !n.is_null());
+    let Some(node) = map.get("log_driver").filter(|n| truthy(n)) else {
+        if let Some(node) = options {
+            let message = format!("`log_opt` of {what} is ignored: it has no `log_driver`");
+            reader.report(Diagnostic::warning(Code::Suspicious, message).at(node.span));
+        }
+        return None;
+    };
+    let driver = reader.text(node, &format!("`log_driver` of {what}"))?;
+    // A name with a slash or a colon is that of a plugin.
+    if !LOG_DRIVERS.contains(&driver.as_str()) && !driver.contains(['/', ':']) {
+        let message = format!("`log_driver` of {what} is `{driver}`, which no engine has");
+        reader.report(
+            Diagnostic::error(Code::BadValue, message).at(node.span).suggest(&driver, LOG_DRIVERS).note(
+                format!(
+                    "the drivers are {}; plugins are named with their repository",
+                    LOG_DRIVERS.join(", ")
+                ),
+            ),
+        );
+        return None;
+    }
+    let options = match options {
+        None => BTreeMap::new(),
+        Some(node) => match &node.value {
+            Value::Map(map) => {
+                map.entries.iter().map(|(key, value)| (python::text(key), python::text(value))).collect()
+            }
+            _ => {
+                let message = format!("`log_opt` of {what} must be a mapping, not {}", node.kind());
+                reader.report(Diagnostic::error(Code::WrongType, message).at(node.span));
+                BTreeMap::new()
+            }
+        },
+    };
+    Some(LogConfig { driver, options })
+}
+
+fn read_labels(reader: &mut Reader<'_>, node: &Node, what: &str) -> BTreeMap<String, String> {
+    let what = format!("`labels` of {what}");
+    let labels: BTreeMap<String, String> = match &node.value {
+        Value::Seq(_) => reader.texts(node, &what).into_iter().map(|label| (label, String::new())).collect(),
+        Value::Map(map) => map
+            .entries
+            .iter()
+            .map(|(key, value)| {
+                // engines take text only.
+                (python::text(key), if value.is_null() { String::new() } else { python::text(value) })
+            })
+            .collect(),
+        _ => {
+            let message = format!("{what} must be a list or a mapping, not {}", node.kind());
+            reader.report(Diagnostic::error(Code::WrongType, message).at(node.span));
+            BTreeMap::new()
+        }
+    };
+    if let Some(label) = labels.keys().find(|label| label.starts_with("maestro.")) {
+        let message = format!("{what}: `{label}` is one of Maestro's own labels");
+        reader.report(Diagnostic::error(Code::Conflict, message).at(node.span).help(
+            "labels that begin with `maestro.` are how Maestro knows its containers; choose another name",
+        ));
+    }
+    labels
+}

@@ -1,0 +1,144 @@
+//! The whole way: read, render, parse, resolve.
+
+use super::limits::Limits;
+use super::node::{Mapping, Node, Value};
+use super::read::{Reader, truthy};
+use super::{Schema, python, registries, services, ships};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::model::Environment;
+use crate::source::{SourceKind, SourceMap, SourceText, Sources};
+use std::sync::Arc;
+
+const KEYS: [&str; 8] =
+    ["__maestro", "name", "registries", "ship_defaults", "ship_provider", "ships", "services", "audit"];
+
+/// What loading produced.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The environment; none if there was any error.
+    pub environment: Option<Environment>,
+    /// Everything that is to be said about the text, in its order.
+    pub diagnostics: Diagnostics,
+    /// The texts that the diagnostics point into.
+    pub sources: SourceMap,
+}
+
+/// Reads an environment. Opens no connection, and reports all errors that can be found at once.
+pub fn load(sources: &dyn Sources, limits: &Limits) -> Loaded {
+    let mut map = SourceMap::default();
+    let mut diagnostics = Diagnostics::default();
+    let text =
+        String::from_utf8(sources.read(SourceKind::Environment, "").unwrap_or_default()).unwrap_or_default();
+    let source = map.add(SourceText {
+        name: sources.display_name(SourceKind::Environment, ""),
+        origin: crate::source::Origin::File,
+        text: text.as_str().into(),
+    });
+    let root = super::yaml::parse(source, &text, limits, &mut diagnostics);
+    let mut reader = Reader { sources, diagnostics, map };
+    let environment = root.as_deref().and_then(|root| resolve(&mut reader, root));
+    let mut diagnostics = reader.diagnostics;
+    diagnostics.sort();
+    Loaded {
+        environment: environment.filter(|_| !diagnostics.has_errors()),
+        diagnostics,
+        sources: reader.map,
+    }
+}
+
+fn resolve(reader: &mut Reader<'_>, node: &Node) -> Option<Environment> {
+    let Value::Map(root) = &node.value else {
+        let message = format!("an environment must be a mapping, not {}", node.kind());
+        reader.report(
+            Diagnostic::error(Code::WrongType, message)
+                .at(node.span)
+                .help("it begins with `name:`, `ships:` and `services:`"),
+        );
+        return None;
+    };
+    reader.check_keys(root, &KEYS, "an environment", &[]);
+    let schema = schema(reader, root);
+    let name: Option<Arc<str>> = match root.get("name") {
+        None => {
+            reader.missing(node, "the environment", "name");
+            None
+        }
+        Some(name) if name.is_null() => None,
+        Some(name) => Some(python::text(name).into()),
+    };
+    if let Some(provider) = root.get("ship_provider") {
+        let text = python::text(provider);
+        if text != "static" {
+            let message = format!("there is no ship provider `{text}`");
+            reader.report(
+                Diagnostic::error(Code::BadValue, message).at(provider.span).note("the only one is `static`"),
+            );
+        }
+    }
+    if let Some(audit) = root.get("audit").filter(|n| truthy(n)) {
+        if audit.as_seq().is_some() {
+            reader.report(
+                Diagnostic::warning(Code::Suspicious, "auditors are not supported yet: nobody will be told")
+                    .at(audit.span),
+            );
+        } else {
+            let message = format!("`audit` must be a list, not {}", audit.kind());
+            reader.report(Diagnostic::error(Code::WrongType, message).at(audit.span));
+        }
+    }
+    let registries = registries::read(reader, root);
+    let ships = ships::read(reader, root, node);
+    let services = services::read(reader, root, schema, name.as_ref(), &ships);
+    Some(Environment {
+        name,
+        ships: ships.by_name,
+        services: services.by_name,
+        instances: services.instances,
+        registries,
+    })
+}
+
+/// `__maestro.schema`: 1 by default; anything that is not 1 is the current one, as in maestro-ng.
+fn schema(reader: &mut Reader<'_>, root: &Mapping) -> Schema {
+    let header = root.get("__maestro").and_then(|node| reader.mapping(node, "`__maestro`"));
+    if let Some(map) = header {
+        reader.check_keys(map, &["schema", "base_dir"], "`__maestro`", &[]);
+    }
+    let Some(node) = header.and_then(|map| map.get("schema")) else {
+        warn_of_schema_one(reader, root);
+        return Schema::One;
+    };
+    match &node.value {
+        Value::Int(number) if number.value == 1 => Schema::One,
+        Value::Bool(true) => Schema::One,
+        #[expect(clippy::float_cmp, reason = "Python compares 1.0 == 1 exactly, too")]
+        Value::Float(number) if number.value == 1.0 => Schema::One,
+        Value::Int(number) if number.value >= 3 => {
+            reader.report(
+                Diagnostic::error(Code::BadValue, format!("schema {} is not known", number.value))
+                    .at(node.span)
+                    .help("the schemas are 1 and 2; write `schema: 2`"),
+            );
+            Schema::Two
+        }
+        _ => Schema::Two,
+    }
+}
+
+/// Schema 1 turns volumes round; who does not say which schema it is may not know.
+fn warn_of_schema_one(reader: &mut Reader<'_>, root: &Mapping) {
+    let services = root.get("services").and_then(|n| n.as_map());
+    let volumes = services.into_iter().flat_map(|map| &map.entries).find_map(|(_, service)| {
+        let instances = service.as_map()?.get("instances")?.as_map()?;
+        instances.entries.iter().find_map(|(_, instance)| instance.as_map()?.get("volumes").cloned())
+    });
+    if let Some(volumes) = volumes.filter(|v| truthy(v)) {
+        reader.report(
+            Diagnostic::warning(
+                Code::Suspicious,
+                "without `__maestro: {schema: 2}`, volumes are written {path in container: path on host}",
+            )
+            .at(volumes.span),
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! Taking values out of the YAML tree: what was expected, what stands there, and the diagnostic between them.
+
+use super::node::{Mapping, Node, Value};
+use super::python;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::source::Sources;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What every part of the reader needs: where texts come from, and where complaints go.
+pub(super) struct Reader<'a> {
+    pub(super) sources: &'a dyn Sources,
+    pub(super) diagnostics: Diagnostics,
+    pub(super) map: crate::source::SourceMap,
+}
+
+impl Reader<'_> {
+    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn wrong_type(&mut self, node: &Node, what: &str, expected: &str) {
+        self.report(
+            Diagnostic::error(Code::WrongType, format!("{what} must be {expected}, not {}", node.kind()))
+                .at(node.span),
+        );
+    }
+
+    /// A mapping; null counts as an empty one.
+    pub(super) fn mapping<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n Mapping> {
+        match &node.value {
+            Value::Map(map) => Some(map),
+            Value::Null => None,
+            _ => {
+                self.wrong_type(node, what, "a mapping");
+                None
+            }
+        }
+    }
+
+    /// Warns of keys that nothing reads. Keys that begin with `x-`, `.` or `_` are the author's own.
+    pub(super) fn check_keys(
+        &mut self,
+        map: &Mapping,
+        known: &[&str],
+        what: &str,
+        elsewhere: &[(&[&str], &str)],
+    ) {
+        for (key, _) in &map.entries {
+            let text = python::text(key);
+            if known.contains(&&*text) || text.starts_with("x-") || text.starts_with(['.', '_']) {
+                continue;
+            }
+            let mut warning =
+                Diagnostic::warning(Code::UnknownKey, format!("{what} has no key `{text}`; it is ignored"))
+                    .at(key.span)
+                    .suggest(&text, known.iter().copied());
+            for (keys, owner) in elsewhere {
+                if keys.contains(&&*text) {
+                    warning = warning.note(format!("`{text}` is a key of {owner}"));
+                }
+            }
+            self.report(warning);
+        }
+    }
+
+    /// Any scalar as Python would print it; nothing for null, a complaint for lists and mappings.
+    pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<String> {
+        match node.value {
+            Value::Null => None,
+            Value::Seq(_) | Value::Map(_) | Value::Binary(_) => {
+                self.wrong_type(node, what, "a string");
+                None
+            }
+            _ => Some(python::text(node)),
+        }
+    }
+
+    /// A value that must be there: complains about null too.
+    pub(super) fn required_text(&mut self, node: &Node, what: &str) -> Option<String> {
+        if node.is_null() {
+            self.wrong_type(node, what, "a string");
+            return None;
+        }
+        self.text(node, what)
+    }
+
+    /// One string or a list of them; null is none.
+    pub(super) fn texts(&mut self, node: &Node, what: &str) -> Vec<String> {
+        match &node.value {
+            Value::Null => Vec::new(),
+            Value::Seq(items) => items
+                .iter()
+                .filter_map(|item| self.required_text(item, &format!("an item of {what}")))
+                .collect(),
+            _ => self.text(node, what).into_iter().collect(),
+        }
+    }
+
+    /// One name or a list of them with their places; null is none.
+    pub(super) fn names<'n>(&mut self, node: &'n Arc<Node>, what: &str) -> Vec<(String, &'n Arc<Node>)> {
+        match &node.value {
+            Value::Null => Vec::new(),
+            Value::Seq(items) => items
+                .iter()
+                .filter_map(|item| Some((self.required_text(item, &format!("an item of {what}"))?, item)))
+                .collect(),
+            _ => self.text(node, what).map(|text| (text, node)).into_iter().collect(),
+        }
+    }
+
+    /// An integer, or a string that is one.
+    pub(super) fn integer(&mut self, node: &Node, what: &str) -> Option<i64> {
+        let value = match &node.value {
+            Value::Int(number) => i64::try_from(number.value).ok(),
+            Value::Bool(value) => Some(i64::from(*value)),
+            Value::Str(text) => text.trim().parse().ok(),
+            Value::Float(number) => integral(number.value),
+            _ => None,
+        };
+        if value.is_none() {
+            self.wrong_type_or_value(node, what, "an integer");
+        }
+        value
+    }
+
+    fn wrong_type_or_value(&mut self, node: &Node, what: &str, expected: &str) {
+        match &node.value {
+            Value::Str(text) => {
+                let message = format!("{what} must be {expected}, not `{text}`");
+                self.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+            }
+            Value::Int(number) => {
+                let message = format!("{what} is out of range: {}", number.text);
+                self.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+            }
+            _ => self.wrong_type(node, what, expected),
+        }
+    }
+
+    /// A number of seconds, not negative and less than a century.
+    pub(super) fn seconds(&mut self, node: &Node, what: &str) -> Option<Duration> {
+        let value = match &node.value {
+            #[expect(clippy::cast_precision_loss, reason = "seconds beyond 2^53 are refused below")]
+            Value::Int(number) => Some(number.value as f64),
+            Value::Float(number) => Some(number.value),
+            Value::Str(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let Some(value) = value else {
+            self.wrong_type_or_value(node, what, "a number of seconds");
+            return None;
+        };
+        if !(0.0..3.2e9).contains(&value) {
+            let message = format!("{what} must be a number of seconds from 0 on, not {value}");
+            self.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+            return None;
+        }
+        Some(Duration::from_secs_f64(value))
+    }
+
+    /// A number of tries; null, zero and what is falsy mean the default, as in Python's `x or default`.
+    pub(super) fn tries(&mut self, node: Option<&Arc<Node>>, what: &str, default: u32) -> u32 {
+        let Some(node) = node.filter(|n| truthy(n)) else { return default };
+        let Some(value) = self.integer(node, what) else { return default };
+        u32::try_from(value).unwrap_or_else(|_| {
+            let message = format!("{what} must be a number from 1 to {}, not {value}", u32::MAX);
+            self.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+            default
+        })
+    }
+
+    /// A mapping of texts to texts.
+    pub(super) fn text_map(&mut self, node: &Node, what: &str) -> Vec<(String, String)> {
+        let Some(map) = self.mapping(node, what) else { return Vec::new() };
+        let mut pairs = Vec::new();
+        for (key, value) in &map.entries {
+            let key = python::text(key);
+            if let Some(value) = self.required_text(value, &format!("`{key}` of {what}")) {
+                pairs.push((key, value));
+            }
+        }
+        pairs
+    }
+
+    pub(super) fn missing(&mut self, owner: &Node, what: &str, key: &str) {
+        self.report(Diagnostic::error(Code::MissingKey, format!("{what} has no `{key}`")).at(owner.span));
+    }
+}
+
+/// A float that is an integer exactly.
+#[expect(clippy::cast_possible_truncation, reason = "guarded by the range check")]
+fn integral(value: f64) -> Option<i64> {
+    (value.fract() == 0.0 && value.abs() < 9e15).then_some(value as i64)
+}
+
+/// Whether Python counts this as true: not null, false, zero, or empty.
+pub(super) fn truthy(node: &Node) -> bool {
+    match &node.value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Int(number) => number.value != 0,
+        Value::Float(number) => number.value != 0.0,
+        Value::Timestamp(_) => true,
+        Value::Str(text) => !text.is_empty(),
+        Value::Binary(bytes) => !bytes.is_empty(),
+        Value::Seq(items) => !items.is_empty(),
+        Value::Map(map) => !map.entries.is_empty(),
+    }
+}

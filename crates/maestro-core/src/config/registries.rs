@@ -1,0 +1,82 @@
+//! `registries:` (specification, sections 3.2 and 4.9).
+
+use super::node::Mapping;
+use super::python;
+use super::read::{Reader, truthy};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{Login, Registry, Retry};
+use crate::names::{RegistryName, Secret};
+use indexmap::IndexMap;
+
+pub(super) fn read(reader: &mut Reader<'_>, root: &Mapping) -> IndexMap<RegistryName, Registry> {
+    let mut registries = IndexMap::new();
+    let Some(map) = root.get("registries").and_then(|node| reader.mapping(node, "`registries`")) else {
+        return registries;
+    };
+    for (key, node) in &map.entries {
+        let name = python::text(key);
+        let what = format!("registry `{name}`");
+        let Some(map) = reader.mapping(node, &what) else {
+            if node.is_null() {
+                reader.missing(key, &what, "registry");
+            }
+            continue;
+        };
+        reader.check_keys(map, &["registry", "username", "password", "email", "retry"], &what, &[]);
+        let Some(url) = map.get("registry") else {
+            reader.missing(node, &what, "registry");
+            continue;
+        };
+        let Some(url) = reader.required_text(url, &format!("`registry` of {what}")) else { continue };
+        let mut text = |key: &str| {
+            let node = map.get(key).filter(|n| truthy(n))?;
+            reader.text(node, &format!("`{key}` of {what}"))
+        };
+        let (username, password, email) = (text("username"), text("password"), text("email"));
+        let login = username.map(|username| Login {
+            username: username.into(),
+            password: password.map(Secret::new),
+            email: email.map(Into::into),
+        });
+        let retry =
+            map.get("retry").and_then(|n| reader.mapping(n, &format!("`retry` of {what}"))).map(|map| {
+                reader.check_keys(map, &["attempts", "when"], &format!("`retry` of {what}"), &[]);
+                retry(reader, map, &what)
+            });
+        let registry =
+            Registry { name: name.as_str().into(), url: url.into(), login, retry: retry.unwrap_or_default() };
+        registries.insert(registry.name.clone(), registry);
+    }
+    registries
+}
+
+fn retry(reader: &mut Reader<'_>, map: &Mapping, what: &str) -> Retry {
+    let mut retry = Retry::default();
+    if let Some(node) = map.get("attempts")
+        && let Some(attempts) = reader.integer(node, &format!("`attempts` of {what}"))
+    {
+        // Zero tries would never pull at all.
+        retry.attempts = u32::try_from(attempts.max(1)).unwrap_or(u32::MAX);
+    }
+    let Some(when) = map.get("when").filter(|n| !n.is_null()) else { return retry };
+    let Some(items) = when.as_seq() else {
+        let message = format!("`when` of {what} must be a list of HTTP statuses, not {}", when.kind());
+        reader.report(Diagnostic::error(Code::WrongType, message).at(when.span));
+        return retry;
+    };
+    for item in items {
+        let Some(status) = reader.integer(item, &format!("an HTTP status in `when` of {what}")) else {
+            continue;
+        };
+        match u16::try_from(status) {
+            Ok(status) if (100..600).contains(&status) => {
+                retry.when.insert(status);
+            }
+            _ => {
+                let message = format!("`{status}` in `when` of {what} is no HTTP status");
+                reader.report(Diagnostic::error(Code::BadValue, message).at(item.span));
+            }
+        }
+    }
+    retry
+}

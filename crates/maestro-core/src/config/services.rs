@@ -1,0 +1,268 @@
+//! `services:` and how they need each other (specification, sections 3.4, 3.6 and 4.4).
+
+use super::env::EnvReader;
+use super::instances::{self, Parents};
+use super::node::{Mapping, Node};
+use super::read::{Reader, truthy};
+use super::ships::Ships;
+use super::{Schema, python};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{EnvVar, Instance, Service};
+use crate::names::{InstanceName, ServiceName};
+use crate::source::Span;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+const KEYS: [&str; 9] =
+    ["image", "instances", "omit", "requires", "wants_info", "env", "envfile", "ports", "limits"];
+
+/// Services and instances as far as they can be read, and what is needed to check them against each other.
+#[derive(Default)]
+pub(super) struct Services {
+    pub(super) by_name: BTreeMap<ServiceName, Service>,
+    pub(super) instances: BTreeMap<InstanceName, Instance>,
+    pub(super) places: BTreeMap<InstanceName, Places>,
+    /// Where a service says that it requires another.
+    edges: BTreeMap<(ServiceName, ServiceName), Span>,
+}
+
+/// Where the parts of an instance stand that are checked later.
+pub(super) struct Places {
+    pub(super) name: Span,
+    pub(super) volumes_from: Vec<(String, Span)>,
+    pub(super) volume_paths: BTreeMap<String, Span>,
+}
+
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    root: &Mapping,
+    schema: Schema,
+    environment: Option<&Arc<str>>,
+    ships: &Ships,
+) -> Services {
+    let mut all = Services::default();
+    let Some(map) = root.get("services").and_then(|node| reader.mapping(node, "`services`")) else {
+        return all;
+    };
+    let mut env = EnvReader::default();
+    let mut wanted = Vec::new();
+    for (key, node) in &map.entries {
+        let name = ServiceName::from(&*python::text(key));
+        let what = format!("service `{name}`");
+        let Some(map) = reader.mapping(node, &what) else {
+            if node.is_null() {
+                reader.missing(key, &what, "image");
+            }
+            continue;
+        };
+        let known: Vec<&str> = KEYS.into_iter().chain(["lifecycle"]).collect();
+        reader.check_keys(map, &known, &what, &[(&instances::KEYS, "an instance")]);
+        let service = Service { omit: map.get("omit").is_some_and(|n| truthy(n)), ..Service::default() };
+        for key in ["requires", "wants_info"] {
+            if let Some(node) = map.get(key) {
+                for (other, place) in reader.names(node, &format!("`{key}` of {what}")) {
+                    wanted.push((name.clone(), key, ServiceName::from(&*other), place.span));
+                }
+            }
+        }
+        let mut own_env = Vec::new();
+        for key in ["envfile", "env"] {
+            if let Some(node) = map.get(key) {
+                env.read(reader, node, &what, &mut own_env);
+            }
+        }
+        own_env.push(EnvVar { name: "MAESTRO_ENVIRONMENT_NAME".into(), value: environment.cloned() });
+        own_env.push(EnvVar::new("SERVICE_NAME", name.as_str()));
+        let parents = Parents {
+            service: &name,
+            map,
+            image: map.get("image").and_then(|n| reader.required_text(n, &format!("`image` of {what}"))),
+            env: own_env,
+            schema,
+            ships,
+        };
+        all.by_name.insert(name.clone(), service);
+        let Some(list) = map.get("instances") else {
+            reader.missing(node, &what, "instances");
+            continue;
+        };
+        if parents.image.is_none() && !map.entries.iter().any(|(k, _)| k.as_str() == Some("image")) {
+            reader.missing(key, &what, "image");
+        }
+        if let Some(list) = reader.mapping(list, &format!("`instances` of {what}")) {
+            for (key, node) in &list.entries {
+                all.instance(reader, &mut env, &parents, key, node);
+            }
+        }
+    }
+    all.wire(reader, wanted);
+    all.volumes_from(reader);
+    all.cycles(reader);
+    all
+}
+
+impl Services {
+    fn instance(
+        &mut self,
+        reader: &mut Reader<'_>,
+        env: &mut EnvReader,
+        parents: &Parents<'_>,
+        key: &Node,
+        node: &Node,
+    ) {
+        let name = InstanceName::from(&*python::text(key));
+        if let (Some(other), Some(place)) = (self.instances.get(&name), self.places.get(&name)) {
+            let message = format!(
+                "instance `{name}` of service `{}` is already defined in service `{}`",
+                parents.service, other.service
+            );
+            reader.report(
+                Diagnostic::error(Code::DuplicateName, message)
+                    .at(key.span)
+                    .label(place.name, "defined here first"),
+            );
+            return;
+        }
+        if !name.is_valid() {
+            reader.report(
+                Diagnostic::error(Code::BadValue, format!("`{name}` cannot be the name of a container"))
+                    .at(key.span)
+                    .note(
+                        "the engine wants two or more of a-z A-Z 0-9 _ . - that begin with a letter or digit",
+                    ),
+            );
+            return;
+        }
+        if let Some((instance, places)) = instances::read(reader, env, parents, &name, key, node) {
+            if let Some(service) = self.by_name.get_mut(parents.service) {
+                service.instances.insert(name.clone());
+            }
+            self.places.insert(name.clone(), places);
+            self.instances.insert(name, instance);
+        }
+    }
+
+    /// `requires` and `wants_info`, now that all services are known.
+    fn wire(&mut self, reader: &mut Reader<'_>, wanted: Vec<(ServiceName, &'static str, ServiceName, Span)>) {
+        for (name, key, other, span) in wanted {
+            if !self.by_name.contains_key(&other) {
+                let message = format!("service `{other}`, in `{key}` of service `{name}`, does not exist");
+                reader.report(
+                    Diagnostic::error(Code::UnknownName, message)
+                        .at(span)
+                        .suggest(other.as_str(), self.by_name.keys().map(ServiceName::as_str)),
+                );
+                continue;
+            }
+            let Some(service) = self.by_name.get_mut(&name) else { continue };
+            if key == "requires" {
+                self.edges.entry((name, other.clone())).or_insert(span);
+                service.declared_requires.insert(other.clone());
+                service.requires.insert(other);
+            } else {
+                service.wants_info.insert(other);
+            }
+        }
+    }
+
+    /// `volumes_from`: the source must exist, be on the same ship and share no path; its service comes first.
+    fn volumes_from(&mut self, reader: &mut Reader<'_>) {
+        let mut edges = Vec::new();
+        for (name, places) in &self.places {
+            let Some(consumer) = self.instances.get(name) else { continue };
+            for (source, span) in &places.volumes_from {
+                let Some(source) = self.instances.get(source.as_str()) else {
+                    let message =
+                        format!("`{source}`, in `volumes_from` of instance `{name}`, does not exist");
+                    reader.report(
+                        Diagnostic::error(Code::UnknownName, message)
+                            .at(*span)
+                            .suggest(source, self.instances.keys().map(InstanceName::as_str)),
+                    );
+                    continue;
+                };
+                if source.ship != consumer.ship {
+                    let message = format!(
+                        "instance `{name}` takes volumes from `{}` and must be on the same ship: they are on `{}` and `{}`",
+                        source.name, consumer.ship, source.ship
+                    );
+                    reader.report(Diagnostic::error(Code::Conflict, message).at(*span));
+                }
+                let shared: Vec<&str> = self
+                    .places
+                    .get(&source.name)
+                    .into_iter()
+                    .flat_map(|other| other.volume_paths.keys())
+                    .filter(|path| places.volume_paths.contains_key(*path))
+                    .map(String::as_str)
+                    .collect();
+                if !shared.is_empty() {
+                    let message = format!(
+                        "instance `{name}` and `{}`, from which it takes volumes, both have {}",
+                        source.name,
+                        shared.join(", ")
+                    );
+                    reader.report(Diagnostic::error(Code::Conflict, message).at(*span));
+                }
+                edges.push((name.clone(), source.name.clone(), source.service.clone(), *span));
+            }
+        }
+        for (name, source, service, span) in edges {
+            let Some(consumer) = self.instances.get_mut(&name) else { continue };
+            if consumer.service == service {
+                consumer.after.insert(source);
+            } else if let Some(owner) = self.by_name.get_mut(&consumer.service) {
+                self.edges.entry((consumer.service.clone(), service.clone())).or_insert(span);
+                owner.requires.insert(service);
+            }
+        }
+    }
+
+    /// Circles among services, and among the instances of one service.
+    fn cycles(&self, reader: &mut Reader<'_>) {
+        let services: BTreeMap<&str, BTreeSet<&str>> = self
+            .by_name
+            .iter()
+            .map(|(name, s)| (name.as_str(), s.requires.iter().map(ServiceName::as_str).collect()))
+            .collect();
+        for cycle in crate::model::graph::cycles(&services) {
+            let mut error = Diagnostic::error(
+                Code::Cycle,
+                format!("services require each other in a circle: {}", path(&cycle)),
+            );
+            for (i, from) in cycle.iter().enumerate() {
+                let to = cycle[(i + 1) % cycle.len()];
+                if let Some(span) = self.edges.get(&(ServiceName::from(*from), ServiceName::from(to))) {
+                    error = error.label(*span, format!("`{from}` needs `{to}`"));
+                }
+            }
+            reader.report(error);
+        }
+        let instances: BTreeMap<&str, BTreeSet<&str>> = self
+            .instances
+            .iter()
+            .filter(|(_, i)| !i.after.is_empty())
+            .map(|(name, i)| (name.as_str(), i.after.iter().map(InstanceName::as_str).collect()))
+            .collect();
+        for cycle in crate::model::graph::cycles(&instances) {
+            let message = format!("instances take volumes from each other in a circle: {}", path(&cycle));
+            let mut error = Diagnostic::error(Code::Cycle, message);
+            for name in &cycle {
+                if let Some(places) = self.places.get(*name) {
+                    error = error.at(places.name);
+                }
+            }
+            reader.report(error);
+        }
+    }
+}
+
+/// `a -> b -> a`.
+fn path(cycle: &[&str]) -> String {
+    let mut path = cycle.join(" -> ");
+    if let Some(first) = cycle.first() {
+        path.push_str(" -> ");
+        path.push_str(first);
+    }
+    path
+}
