@@ -36,7 +36,7 @@ pub(super) struct Ships {
     pub(super) by_name: BTreeMap<ShipName, Ship>,
     /// Those that are there and could not, and whose names are therefore no further mistake.
     faulty: BTreeSet<String>,
-    /// Whether there are none because DOCKER_HOST is missing, too.
+    /// Whether there are none because `DOCKER_HOST` is missing, too.
     unknown: bool,
 }
 
