@@ -18,5 +18,6 @@ pub mod boundary;
 pub mod select;
 pub mod planner;
 pub mod check;
+pub mod retry;
 pub mod event;
 pub mod run;

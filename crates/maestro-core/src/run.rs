@@ -177,6 +177,19 @@ impl Run {
         skipped
     }
 
+    /// Nothing more is given out, whatever is half done. Steps that were given out must still be finished. Returns what
+    /// will not be done.
+    pub fn abort(&mut self) -> Vec<(StepId, Skipped)> {
+        self.halted = true;
+        let mut skipped = Vec::new();
+        for id in self.plan.ids() {
+            if self.steps[id.index()] == StepState::Waiting {
+                self.skip(id, Skipped::Interrupted, &mut skipped);
+            }
+        }
+        skipped
+    }
+
     /// How it went so far, counted over instances.
     pub fn summary(&self, took: Duration) -> RunSummary {
         let mut summary = RunSummary { took, ..RunSummary::default() };

@@ -1,1 +1,4 @@
+//! Maestro acts: reads files, talks to engines, runs checks, shows what happens.
 
+pub mod observe;
+pub mod execute;

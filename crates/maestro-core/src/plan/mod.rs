@@ -289,7 +289,9 @@ pub enum Action {
         target: Target,
         /// The state.
         condition: Condition,
-        /// How long at most.
+        /// How long to wait before the first look: a process that fails at once needs a moment to do so.
+        steady: Duration,
+        /// How long at most, from then on.
         within: Duration,
     },
     /// Runs a check, and meanwhile watches that the container stays as it should.

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// How long a started container may take to run: maestro-ng looks eleven times, half a second apart.
 pub(super) const SETTLE: Duration = Duration::from_secs(5);
 
+/// How long a started container has to fail at once before it is looked at.
+const STEADY: Duration = Duration::from_millis(75);
+
 /// The image has to be there before anything is stopped or removed. Comes first in every chain, so that
 /// nothing in the chain waits for another unit once its first step has begun.
 pub(super) fn image<'a>(
@@ -52,7 +55,12 @@ pub(super) fn steps<'a>(
         }
     };
     builder.call(chain, EngineCall::StartContainer { target: target.clone() }, OnFailure::Fail);
-    let wait = Action::Await { target: target.clone(), condition: Condition::Running, within: SETTLE };
+    let wait = Action::Await {
+        target: target.clone(),
+        condition: Condition::Running,
+        steady: STEADY,
+        within: SETTLE,
+    };
     builder.push(chain, wait, OnFailure::Fail);
     builder.checks(chain, instance, Phase::Running, &target, Condition::Running, OnFailure::Fail);
 }

@@ -6,6 +6,7 @@ use super::start::SETTLE;
 use crate::fleet::ObservedContainer;
 use crate::model::{Instance, Phase};
 use crate::plan::{Action, Condition, EngineCall, OnFailure, Target};
+use std::time::Duration;
 
 /// From a container that runs to one that does not. What fails here is reported and fails nothing else.
 pub(super) fn steps<'a>(
@@ -23,7 +24,12 @@ pub(super) fn steps<'a>(
         EngineCall::StopContainer { target: target.clone(), grace: instance.stop_timeout }
     };
     builder.call(chain, call, OnFailure::Tolerate);
-    let wait = Action::Await { target: target.clone(), condition: Condition::NotRunning, within: SETTLE };
+    let wait = Action::Await {
+        target: target.clone(),
+        condition: Condition::NotRunning,
+        steady: Duration::ZERO,
+        within: SETTLE,
+    };
     builder.push(chain, wait, OnFailure::Tolerate);
     builder.checks(chain, instance, Phase::Stopped, &target, Condition::NotRunning, OnFailure::Tolerate);
 }

@@ -1,0 +1,139 @@
+//! What to do when a call that changes a ship failed: give up, try again, or look whether it happened after all.
+
+use crate::boundary::CallOutcome;
+use crate::engine_error::{EngineError, EngineErrorKind};
+use crate::fleet::EngineState;
+use crate::model::{LABEL_CONFIG, Retry};
+use crate::plan::{EngineCall, Target};
+use std::time::Duration;
+
+/// Tries of a call to an engine, where no registry says otherwise.
+const ENGINE_ATTEMPTS: u32 = 3;
+/// Pause before the second try; doubled before each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause, whoever asks for it.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// What follows a failed try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: it has failed.
+    GiveUp,
+    /// The same call after a pause. If it may have happened already, [`settled`] has to be asked first.
+    Retry {
+        /// The pause.
+        pause: Duration,
+    },
+    /// It may have happened: only [`settled`] can tell. It is not tried again.
+    Look,
+}
+
+/// Decides after try number `attempt`, counted from 1.
+pub fn next(call: &EngineCall, error: &EngineError, attempt: u32) -> Next {
+    let (attempts, worth_it) = match call {
+        EngineCall::Login { retry, .. } | EngineCall::PullImage { retry, .. } => {
+            (retry.attempts, error.kind.is_transient() || is_listed(retry, &error.kind))
+        }
+        EngineCall::CreateContainer { .. }
+        | EngineCall::StartContainer { .. }
+        | EngineCall::StopContainer { .. }
+        | EngineCall::KillContainer { .. }
+        | EngineCall::RemoveContainer { .. } => (ENGINE_ATTEMPTS, error.kind.is_transient()),
+    };
+    if worth_it && attempt < attempts {
+        return Next::Retry { pause: pause(error, attempt) };
+    }
+    if error.ambiguous { Next::Look } else { Next::GiveUp }
+}
+
+fn is_listed(retry: &Retry, kind: &EngineErrorKind) -> bool {
+    match kind {
+        EngineErrorKind::Registry { status: Some(status), .. } | EngineErrorKind::Api { status, .. } => {
+            retry.when.contains(status)
+        }
+        EngineErrorKind::Unauthorized(_) => retry.when.contains(&401) || retry.when.contains(&403),
+        EngineErrorKind::NotFound(_) => retry.when.contains(&404),
+        _ => false,
+    }
+}
+
+/// What the registry asks for, else twice as long each time.
+fn pause(error: &EngineError, attempt: u32) -> Duration {
+    let asked = match &error.kind {
+        EngineErrorKind::Registry { retry_after, .. } => *retry_after,
+        _ => None,
+    };
+    asked.unwrap_or_else(|| FIRST_PAUSE * 2_u32.saturating_pow((attempt - 1).min(16))).min(LONGEST_PAUSE)
+}
+
+/// Whether an engine shows that a call has happened: the outcome that it should have reported.
+///
+/// A container counts as made by this call if it bears the fingerprint that the call asked for.
+pub fn settled(call: &EngineCall, state: &EngineState) -> Option<CallOutcome> {
+    let find = |target: &Target| {
+        let found = state.containers.get(target.name().as_str())?;
+        match target {
+            Target::Seen { id, .. } if *id != found.id => None,
+            Target::Seen { .. } | Target::Made(_) => Some(found),
+        }
+    };
+    match call {
+        EngineCall::Login { .. } | EngineCall::PullImage { .. } => None,
+        EngineCall::CreateContainer { spec, hash } => {
+            let found = state.containers.get(spec.name.as_str())?;
+            let ours = found.labels.get(LABEL_CONFIG).is_some_and(|label| *label == hash.0);
+            (ours && !found.state.is_running()).then(|| CallOutcome::Created(found.id.clone()))
+        }
+        EngineCall::StartContainer { target } => {
+            find(target).is_some_and(|c| c.state.is_running()).then_some(CallOutcome::Done)
+        }
+        EngineCall::StopContainer { target, .. } | EngineCall::KillContainer { target } => {
+            find(target).is_none_or(|c| !c.state.is_running()).then_some(CallOutcome::Done)
+        }
+        EngineCall::RemoveContainer { target } => find(target).is_none().then_some(CallOutcome::Done),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::ImageRef;
+    use crate::names::{ContainerId, InstanceName, ShipName};
+
+    fn pull(attempts: u32, when: &[u16]) -> EngineCall {
+        let retry = Retry { attempts, when: when.iter().copied().collect() };
+        EngineCall::PullImage { image: ImageRef::parse("x"), auth: None, retry }
+    }
+
+    fn error(kind: EngineErrorKind, ambiguous: bool) -> EngineError {
+        EngineError { ship: ShipName::from("a"), operation: "x".into(), kind, ambiguous }
+    }
+
+    fn registry(status: u16, retry_after: Option<u64>) -> EngineError {
+        let retry_after = retry_after.map(Duration::from_secs);
+        error(EngineErrorKind::Registry { message: String::new(), status: Some(status), retry_after }, false)
+    }
+
+    #[test]
+    fn pulls_are_tried_as_often_as_the_registry_says() {
+        let seconds = |s| Next::Retry { pause: Duration::from_secs(s) };
+        assert_eq!(next(&pull(3, &[]), &registry(503, None), 1), seconds(1));
+        assert_eq!(next(&pull(3, &[]), &registry(503, None), 2), seconds(2));
+        assert_eq!(next(&pull(3, &[]), &registry(503, None), 3), Next::GiveUp);
+        assert_eq!(next(&pull(3, &[]), &registry(429, Some(7)), 1), seconds(7));
+        assert_eq!(next(&pull(3, &[]), &registry(429, Some(9999)), 1), seconds(60));
+        assert_eq!(next(&pull(3, &[]), &registry(418, None), 1), Next::GiveUp);
+        assert_eq!(next(&pull(3, &[418]), &registry(418, None), 1), seconds(1));
+    }
+
+    #[test]
+    fn what_may_have_happened_is_looked_at() {
+        let target = Target::Seen { id: ContainerId::from("i"), name: InstanceName::from("x-1") };
+        let stop = EngineCall::StopContainer { target, grace: Duration::ZERO };
+        let hung = EngineErrorKind::Unresponsive { address: String::new(), after: Duration::ZERO };
+        assert_eq!(next(&stop, &error(hung.clone(), true), 1), Next::Look);
+        assert_eq!(next(&stop, &error(hung, false), 1), Next::GiveUp);
+        let lost = EngineErrorKind::Lost(String::new());
+        assert_eq!(next(&stop, &error(lost, true), 1), Next::Retry { pause: FIRST_PAUSE });
+    }
+}

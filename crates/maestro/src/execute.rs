@@ -1,0 +1,149 @@
+//! Carrying out a plan: performs what [`Run`] gives out, within deadlines, and tells the reporter. Makes no decision
+//! about containers; if one is needed here, the plan lacks something.
+
+mod look;
+mod step;
+
+use crate::observe::Engines;
+use look::Looks;
+use maestro_core::boundary::Probe;
+use maestro_core::event::{Event, Failure, News, Reporter, RunSummary, Skipped, StepOutcome};
+use maestro_core::plan::{Action, Plan, StepId};
+use maestro_core::run::Run;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinSet};
+use tokio::time::Instant;
+
+/// What steps need besides the plan.
+#[derive(Clone)]
+pub struct Means {
+    /// The engines.
+    pub engines: Arc<Engines>,
+    /// Runs checks that are not calls to an engine.
+    pub probe: Arc<dyn Probe>,
+}
+
+/// How often the reporter may redraw what only time changes.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Carries out a plan to its end. Each message on `interrupts` is one Ctrl-C: after the first nothing new is begun,
+/// after the second calls that are under way are abandoned.
+pub async fn execute(
+    plan: Arc<Plan>,
+    means: &Means,
+    reporter: &mut dyn Reporter,
+    interrupts: &mut mpsc::UnboundedReceiver<()>,
+) -> RunSummary {
+    let mut dispatcher = Dispatcher {
+        run: Run::new(plan.clone()),
+        looks: Arc::new(Looks::new(&means.engines)),
+        means: means.clone(),
+        tasks: JoinSet::new(),
+        running: BTreeMap::new(),
+        began: Instant::now(),
+        reporter,
+    };
+    dispatcher.reporter.event(&Event::RunStarted { plan });
+    dispatcher.drive(interrupts).await;
+    let summary = dispatcher.run.summary(dispatcher.began.elapsed());
+    dispatcher.reporter.event(&Event::RunFinished { summary: summary.clone() });
+    summary
+}
+
+/// The only one that talks to the outside: everything that happens passes through it in one order.
+struct Dispatcher<'a> {
+    run: Run,
+    looks: Arc<Looks>,
+    means: Means,
+    tasks: JoinSet<StepOutcome>,
+    running: BTreeMap<Id, (StepId, Instant)>,
+    began: Instant,
+    reporter: &'a mut dyn Reporter,
+}
+
+impl Dispatcher<'_> {
+    async fn drive(&mut self, interrupts: &mut mpsc::UnboundedReceiver<()>) {
+        let (news_in, mut news_out) = mpsc::channel::<(StepId, News)>(1024);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut interrupted = 0;
+        loop {
+            self.start_ready(&news_in);
+            if self.run.is_over() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                Some(()) = interrupts.recv() => {
+                    interrupted += 1;
+                    self.interrupt(interrupted);
+                }
+                Some((step, news)) = news_out.recv() => {
+                    self.reporter.event(&Event::StepProgress { step, news });
+                }
+                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
+                _ = tick.tick() => self.reporter.event(&Event::Tick),
+            }
+        }
+    }
+
+    fn start_ready(&mut self, news: &mpsc::Sender<(StepId, News)>) {
+        loop {
+            let ready = self.run.take_ready();
+            if ready.is_empty() {
+                return;
+            }
+            for id in ready {
+                let Some(step) = self.run.plan().step(id) else { continue };
+                if matches!(step.action, Action::Reached) {
+                    let skipped = self.run.finish(id, true);
+                    self.skipped(skipped);
+                    continue;
+                }
+                self.reporter.event(&Event::StepStarted { step: id });
+                let task = step::perform(
+                    self.run.plan().clone(),
+                    id,
+                    self.means.clone(),
+                    self.looks.clone(),
+                    news.clone(),
+                );
+                let handle = self.tasks.spawn(task);
+                self.running.insert(handle.id(), (id, Instant::now()));
+            }
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Id, StepOutcome), tokio::task::JoinError>) {
+        let (task, outcome) = match ended {
+            Ok(ended) => ended,
+            Err(error) if error.is_cancelled() => (error.id(), StepOutcome::Failed(Failure::Interrupted)),
+            Err(error) => (error.id(), StepOutcome::Failed(Failure::Internal(error.to_string()))),
+        };
+        let Some((step, began)) = self.running.remove(&task) else { return };
+        let success = matches!(outcome, StepOutcome::Done(_));
+        self.reporter.event(&Event::StepFinished { step, outcome, took: began.elapsed() });
+        let skipped = self.run.finish(step, success);
+        self.skipped(skipped);
+    }
+
+    fn interrupt(&mut self, times: u32) {
+        let skipped = if times == 1 {
+            self.reporter.event(&Event::Interrupted);
+            self.run.interrupt()
+        } else {
+            self.tasks.abort_all();
+            self.run.abort()
+        };
+        self.skipped(skipped);
+    }
+
+    fn skipped(&mut self, skipped: Vec<(StepId, Skipped)>) {
+        for (step, because) in skipped {
+            self.reporter.event(&Event::StepSkipped { step, because });
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Looking at ships while a run goes on. Many steps wait for containers of one ship at the same time; one list
+//! answers all of them.
+
+use crate::observe::Engines;
+use maestro_core::boundary::{Engine, Scope};
+use maestro_core::engine_error::{EngineError, EngineErrorKind};
+use maestro_core::fleet::{EngineState, ObservedContainer};
+use maestro_core::names::ShipName;
+use maestro_core::plan::Target;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
+
+/// One look at a ship, shared by all who asked before it began.
+type Answer = Arc<OnceCell<Result<Arc<EngineState>, EngineError>>>;
+
+/// Looks at all ships of a run.
+pub(super) struct Looks {
+    ships: BTreeMap<ShipName, Ship>,
+}
+
+struct Ship {
+    engine: Arc<dyn Engine>,
+    /// The look that has not begun.
+    next: Mutex<Option<Answer>>,
+    /// Held while a look is under way.
+    busy: tokio::sync::Mutex<()>,
+}
+
+impl Looks {
+    pub(super) fn new(engines: &Engines) -> Self {
+        let ship = |engine: &Arc<dyn Engine>| Ship {
+            engine: engine.clone(),
+            next: Mutex::new(None),
+            busy: tokio::sync::Mutex::new(()),
+        };
+        Self { ships: engines.iter().map(|(name, engine)| (name.clone(), ship(engine))).collect() }
+    }
+
+    /// The containers of a ship, as they are at some time after this call.
+    pub(super) async fn at(&self, name: &ShipName) -> Result<Arc<EngineState>, EngineError> {
+        let ship = self.ship(name)?;
+        let answer = ship.next().get_or_insert_default().clone();
+        answer
+            .get_or_init(|| async {
+                let _busy = ship.busy.lock().await;
+                // Whoever asks from here on has to wait for the next look.
+                ship.next().take_if(|next| Arc::ptr_eq(next, &answer));
+                ship.engine.observe(&Scope::default()).await.map(Arc::new)
+            })
+            .await
+            .clone()
+    }
+
+    /// One container with its details, as it is at some time after this call; none if it is gone.
+    pub(super) async fn detail(
+        &self,
+        name: &ShipName,
+        target: &Target,
+    ) -> Result<Option<ObservedContainer>, EngineError> {
+        let scope = Scope { details: [target.name().clone()].into(), images: false };
+        let state = self.ship(name)?.engine.observe(&scope).await?;
+        Ok(find(&state, target).cloned())
+    }
+
+    fn ship(&self, name: &ShipName) -> Result<&Ship, EngineError> {
+        self.ships.get(name).ok_or_else(|| EngineError {
+            ship: name.clone(),
+            operation: "looking at the ship".to_owned(),
+            kind: EngineErrorKind::Protocol("there is no such ship".to_owned()),
+            ambiguous: false,
+        })
+    }
+}
+
+impl Ship {
+    fn next(&self) -> std::sync::MutexGuard<'_, Option<Answer>> {
+        // Nothing that holds this lock can panic, and a poisoned one would still hold a usable value.
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The container that a target means; another one of the same name is not it.
+pub(super) fn find<'a>(state: &'a EngineState, target: &Target) -> Option<&'a ObservedContainer> {
+    let found = state.containers.get(target.name().as_str())?;
+    match target {
+        Target::Seen { id, .. } if *id != found.id => None,
+        Target::Seen { .. } | Target::Made(_) => Some(found),
+    }
+}

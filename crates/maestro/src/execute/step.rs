@@ -1,0 +1,230 @@
+//! One step: a call with its retries, a wait, a check under guard, a pause.
+
+use super::Means;
+use super::look::{Looks, find};
+use maestro_core::boundary::{CallOutcome, CheckFailure, Engine, Progress};
+use maestro_core::engine_error::{EngineError, EngineErrorKind};
+use maestro_core::event::{Failure, News, StepOutcome};
+use maestro_core::fleet::{Health, ObservedContainer};
+use maestro_core::model::Check;
+use maestro_core::names::ShipName;
+use maestro_core::plan::{Action, Condition, EngineCall, Plan, StepId, Target, Unit};
+use maestro_core::retry::{Next, next, settled};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+/// How often a container is looked at while something is waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How often a guard looks, and how long checks pause between tries.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Performs one step of a plan.
+pub(super) async fn perform(
+    plan: Arc<Plan>,
+    id: StepId,
+    means: Means,
+    looks: Arc<Looks>,
+    news: mpsc::Sender<(StepId, News)>,
+) -> StepOutcome {
+    match attempt(&plan, id, &means, &looks, &news).await {
+        Ok(outcome) => StepOutcome::Done(outcome),
+        Err(failure) => StepOutcome::Failed(failure),
+    }
+}
+
+async fn attempt(
+    plan: &Plan,
+    id: StepId,
+    means: &Means,
+    looks: &Looks,
+    news: &mpsc::Sender<(StepId, News)>,
+) -> Result<CallOutcome, Failure> {
+    let internal = |what: &str| Failure::Internal(format!("step {}: {what}", id.0 + 1));
+    let step = plan.step(id).ok_or_else(|| internal("not in the plan"))?;
+    if let Action::Delay { pause, .. } = &step.action {
+        sleep(*pause).await;
+        return Ok(CallOutcome::Done);
+    }
+    let ship = plan.unit_of(id).and_then(Unit::ship).ok_or_else(|| internal("on no ship"))?;
+    let engine = means.engines.get(ship).ok_or_else(|| internal("on an unknown ship"))?;
+    match &step.action {
+        Action::Call(call) => Ok(Calling { id, ship, engine: &**engine, looks, news }.call(call).await?),
+        Action::Await { target, condition, steady, within } => {
+            sleep(*steady).await;
+            reach(looks, ship, target, *condition, *within).await
+        }
+        Action::Check { target, check, env, guard, .. } => {
+            let checking = async {
+                match check {
+                    Check::RemoteExec { command, attempts } => {
+                        remote_exec(&**engine, target, command, *attempts).await
+                    }
+                    Check::Health { max_wait } => healthy(looks, ship, target, *max_wait).await,
+                    Check::Tcp { .. } | Check::Http(_) | Check::Exec { .. } | Check::Sleep { .. } => {
+                        Ok(means.probe.check(target.name(), check, env.as_deref()).await?)
+                    }
+                }
+            };
+            tokio::select! {
+                biased;
+                result = checking => result.map(|()| CallOutcome::Done),
+                broken = keep(looks, ship, target, *guard) => Err(broken),
+            }
+        }
+        Action::Delay { .. } | Action::Reached => Ok(CallOutcome::Done),
+    }
+}
+
+/// A call that changes a ship, with its retries.
+struct Calling<'a> {
+    id: StepId,
+    ship: &'a ShipName,
+    engine: &'a dyn Engine,
+    looks: &'a Looks,
+    news: &'a mpsc::Sender<(StepId, News)>,
+}
+
+impl Calling<'_> {
+    async fn call(&self, call: &EngineCall) -> Result<CallOutcome, EngineError> {
+        // A full channel means that the reporter is behind; the next piece of news says more than this one.
+        let progress = |progress: Progress| {
+            self.news.try_send((self.id, News::Pull(progress))).ok();
+        };
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let error = match self.engine.perform(call, &progress).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => error,
+            };
+            let next = next(call, &error, attempt);
+            if next == Next::GiveUp {
+                return Err(error);
+            }
+            if error.ambiguous
+                && let Ok(state) = self.looks.at(self.ship).await
+                && let Some(outcome) = settled(call, &state)
+            {
+                return Ok(outcome);
+            }
+            let Next::Retry { pause } = next else { return Err(error) };
+            let news = News::Retry { attempt, error, pause };
+            // The reporter is gone only when the run is.
+            self.news.send((self.id, news)).await.ok();
+            sleep(pause).await;
+        }
+    }
+}
+
+/// Waits until a container is in a state.
+async fn reach(
+    looks: &Looks,
+    ship: &ShipName,
+    target: &Target,
+    condition: Condition,
+    within: Duration,
+) -> Result<CallOutcome, Failure> {
+    let deadline = Instant::now() + within;
+    loop {
+        if holds(condition, find(&*looks.at(ship).await?, target)) {
+            return Ok(CallOutcome::Done);
+        }
+        if Instant::now() >= deadline {
+            let found = looks.detail(ship, target).await?;
+            return Err(Failure::NotReached {
+                container: target.name().to_string(),
+                condition,
+                within,
+                found: describe(found.as_ref()),
+            });
+        }
+        sleep(LOOK_AGAIN.min(deadline - Instant::now())).await;
+    }
+}
+
+/// Ends when a container is no longer as it should be, at two looks in a row.
+async fn keep(looks: &Looks, ship: &ShipName, target: &Target, condition: Condition) -> Failure {
+    loop {
+        sleep(SECOND).await;
+        for again in [true, false] {
+            match looks.at(ship).await {
+                Ok(state) if holds(condition, find(&state, target)) => break,
+                Ok(_) if again => sleep(LOOK_AGAIN).await,
+                Ok(_) => {
+                    let found = looks.detail(ship, target).await.ok().flatten();
+                    return Failure::NotKept {
+                        container: target.name().to_string(),
+                        condition,
+                        found: describe(found.as_ref()),
+                    };
+                }
+                Err(_) if again => sleep(LOOK_AGAIN).await,
+                Err(error) => return Failure::Engine(error),
+            }
+        }
+    }
+}
+
+fn holds(condition: Condition, found: Option<&ObservedContainer>) -> bool {
+    let running = found.is_some_and(|c| c.state.is_running());
+    match condition {
+        Condition::Running => running,
+        Condition::NotRunning => !running,
+    }
+}
+
+fn describe(found: Option<&ObservedContainer>) -> String {
+    match found {
+        None => "gone".to_owned(),
+        Some(ObservedContainer { state, exit_code: Some(code), .. }) if !state.is_running() => {
+            format!("{} with code {code}", state.name())
+        }
+        Some(container) => container.state.name().to_owned(),
+    }
+}
+
+/// Runs a program in the container until it succeeds.
+async fn remote_exec(
+    engine: &dyn Engine,
+    target: &Target,
+    command: &[String],
+    attempts: u32,
+) -> Result<(), Failure> {
+    let mut last = String::new();
+    for attempt in 1..=attempts {
+        match engine.run_in(target, command).await {
+            Ok(0) => return Ok(()),
+            Ok(code) => last = format!("exit code {code}"),
+            Err(error) if error.kind.is_about_ship() => return Err(error.into()),
+            Err(EngineError { kind: kind @ EngineErrorKind::NotFound(_), .. }) => last = kind.to_string(),
+            Err(error) => last = error.kind.to_string(),
+        }
+        if attempt < attempts {
+            sleep(SECOND).await;
+        }
+    }
+    Err(CheckFailure { check: format!("rexec {}", command.join(" ")), attempts, last }.into())
+}
+
+/// Waits until the container's own HEALTHCHECK says `healthy`.
+async fn healthy(looks: &Looks, ship: &ShipName, target: &Target, max_wait: Duration) -> Result<(), Failure> {
+    let deadline = Instant::now() + max_wait;
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let found = looks.detail(ship, target).await?;
+        let last = match found.as_ref().and_then(|c| c.health) {
+            Some(Health::Healthy) => return Ok(()),
+            Some(Health::Starting) if Instant::now() < deadline => {
+                sleep(LOOK_AGAIN).await;
+                continue;
+            }
+            Some(Health::Starting) => format!("still starting after {} s", max_wait.as_secs_f64()),
+            Some(Health::Unhealthy) => "the container is unhealthy".to_owned(),
+            Some(Health::None) | None => "the image has no HEALTHCHECK".to_owned(),
+        };
+        return Err(CheckFailure { check: "health".to_owned(), attempts, last }.into());
+    }
+}

@@ -1,0 +1,39 @@
+//! Looking at the fleet: every ship at once, each with its own deadline, before anything is decided.
+
+use futures_util::future::join_all;
+use maestro_core::boundary::{Engine, Scope};
+use maestro_core::fleet::{FleetSnapshot, ShipView};
+use maestro_core::model::Environment;
+use maestro_core::names::{InstanceName, ShipName};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The engines of an environment's ships. Having one opens no connection.
+pub type Engines = BTreeMap<ShipName, Arc<dyn Engine>>;
+
+/// Looks at the ships that these instances belong on. Dead and hung ships cost one deadline, not one each, and are
+/// in the snapshot as what they are.
+pub async fn observe(
+    environment: &Environment,
+    engines: &Engines,
+    instances: &[InstanceName],
+    images: bool,
+) -> FleetSnapshot {
+    let mut scopes: BTreeMap<&ShipName, Scope> = BTreeMap::new();
+    for instance in instances.iter().filter_map(|name| environment.instances.get(name)) {
+        let scope = scopes.entry(&instance.ship).or_default();
+        scope.details.insert(instance.name.clone());
+        scope.images = images;
+    }
+    let looks = scopes.into_iter().filter_map(|(ship, scope)| {
+        let engine = engines.get(ship)?;
+        Some(async move {
+            let view = match engine.observe(&scope).await {
+                Ok(state) => ShipView::Reachable(Arc::new(state)),
+                Err(error) => ShipView::Unreachable(error),
+            };
+            (ship.clone(), view)
+        })
+    });
+    FleetSnapshot { ships: join_all(looks).await.into_iter().collect() }
+}
