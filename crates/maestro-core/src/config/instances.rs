@@ -3,7 +3,7 @@
 use super::checks::{self, Subject};
 use super::env::EnvReader;
 use super::node::{Mapping, Node, Value};
-use super::read::{Reader, truthy};
+use super::fields::{Reader, truthy};
 use super::services::Places;
 use super::ships::Ships;
 use super::{Schema, ports, python, resources, volumes, words};

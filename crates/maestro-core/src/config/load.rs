@@ -2,7 +2,7 @@
 
 use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
-use super::read::{Reader, truthy};
+use super::fields::{Reader, truthy};
 use super::{Schema, python, registries, services, ships};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;

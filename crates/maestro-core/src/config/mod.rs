@@ -9,7 +9,7 @@ pub mod words;
 pub mod envfile;
 pub mod ports;
 pub mod resources;
-mod read;
+mod fields;
 mod env;
 mod volumes;
 mod checks;

@@ -2,7 +2,7 @@
 
 use super::node::Mapping;
 use super::python;
-use super::read::{Reader, truthy};
+use super::fields::{Reader, truthy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Login, Registry, Retry};
 use crate::names::{RegistryName, Secret};

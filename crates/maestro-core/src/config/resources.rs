@@ -2,7 +2,7 @@
 
 use super::node::{Mapping, Node, Value};
 use super::python;
-use super::read::Reader;
+use super::fields::Reader;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{RestartPolicy, Ulimit};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use super::env::EnvReader;
 use super::instances::{self, Parents};
 use super::node::{Mapping, Node};
-use super::read::{Reader, truthy};
+use super::fields::{Reader, truthy};
 use super::ships::Ships;
 use super::{Schema, python};
 use crate::diagnostic::{Code, Diagnostic};

@@ -2,7 +2,7 @@
 
 use super::node::{Mapping, Node, Value};
 use super::python;
-use super::read::{Reader, truthy};
+use super::fields::{Reader, truthy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};
 use crate::names::ShipName;
