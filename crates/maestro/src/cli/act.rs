@@ -1,0 +1,158 @@
+//! The straight line of every command that acts: select, observe, plan, execute, report.
+
+use super::arguments::{Selecting, Showing};
+use super::session::Session;
+use super::{Fault, Outcome, interrupts};
+use crate::execute::{Means, execute};
+use crate::observe::{Engines, observe};
+use crate::probe::SystemProbe;
+use crate::report::{ErrorReport, reporter};
+use futures_util::StreamExt;
+use maestro_core::boundary::LogOptions;
+use maestro_core::check::lint;
+use maestro_core::event::{Event, Failure, Reporter, RunSummary, StepOutcome};
+use maestro_core::model::{Environment, Phase};
+use maestro_core::plan::{Action, Condition, Intent, Plan, Restart, StepId, Target};
+use maestro_core::planner::plan;
+use maestro_core::select::select;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Lines of a container's output that are shown when it did not start.
+const LAST_LINES: u64 = 20;
+
+/// Does what an intent says to the selected instances.
+pub(super) async fn act(
+    session: &Session,
+    intent: &Intent,
+    selecting: &Selecting,
+    showing: Showing,
+) -> Outcome {
+    let line = Line::new(session, selecting)?;
+    let mut interrupts = interrupts::listen();
+    // What has changed can only be told when the images have been pulled: the line is walked twice.
+    if let Intent::Restart(Restart { refresh: true, only_if_changed: true, .. }) = intent {
+        let pull = line.plan_for(&Intent::Pull, Some(intent)).await?;
+        if !line.carry_out(pull, showing, &mut interrupts).await.is_success() {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    let plan = line.plan(&without_refresh(intent)).await?;
+    let summary = line.carry_out(plan, showing, &mut interrupts).await;
+    Ok(if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A restart of what has changed has pulled already.
+fn without_refresh(intent: &Intent) -> Intent {
+    match intent {
+        Intent::Restart(how) if how.only_if_changed => Intent::Restart(Restart { refresh: false, ..how.clone() }),
+        other => other.clone(),
+    }
+}
+
+/// An environment, its engines, and what was selected.
+pub(super) struct Line<'a> {
+    session: &'a Session,
+    selecting: &'a Selecting,
+    environment: Environment,
+    engines: Arc<Engines>,
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn new(session: &'a Session, selecting: &'a Selecting) -> Result<Self, Fault> {
+        if selecting.limits().is_none() {
+            return Err(Fault::Usage("the limit of -c must not be negative".to_owned()));
+        }
+        let environment = session.environment()?;
+        let engines = Arc::new(session.engines(&environment));
+        Ok(Self { session, selecting, environment, engines })
+    }
+
+    /// Looks at the fleet and decides what to do.
+    pub(super) async fn plan(&self, intent: &Intent) -> Result<Plan, Fault> {
+        self.plan_for(intent, None).await
+    }
+
+    /// The same with the selection of another intent.
+    async fn plan_for(&self, intent: &Intent, selected_by: Option<&Intent>) -> Result<Plan, Fault> {
+        let rules = selected_by.unwrap_or(intent).selection_rules();
+        let selection = select(&self.environment, &self.selecting.selector(), rules)?;
+        let images = intent.needs_images();
+        let fleet = observe(&self.environment, &self.engines, &selection.instances, images).await;
+        let limits = self.selecting.limits().unwrap_or_default();
+        let plan = plan(&self.environment, &fleet, intent, &selection, limits);
+        match lint(&plan, &fleet).into_iter().next() {
+            Some(finding) => Err(Fault::UnsoundPlan(finding)),
+            None => Ok(plan),
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        plan: Plan,
+        showing: Showing,
+        interrupts: &mut tokio::sync::mpsc::UnboundedReceiver<()>,
+    ) -> RunSummary {
+        let plan = Arc::new(plan);
+        let means = Means { engines: self.engines.clone(), probe: Arc::new(SystemProbe::default()) };
+        let mut watching =
+            Watching { inner: reporter(showing.progress(), self.session.printer.clone()), failed: Vec::new() };
+        let summary = execute(plan.clone(), &means, &mut watching, interrupts).await;
+        for step in watching.failed {
+            self.show_output(&plan, step).await;
+        }
+        summary
+    }
+
+    /// What a container that did not start has to say for itself.
+    async fn show_output(&self, plan: &Plan, step: StepId) {
+        let Some(target) = plan.step(step).and_then(|step| started(&step.action)) else { return };
+        let Some(engine) = plan.unit_of(step).and_then(|u| u.ship()).and_then(|ship| self.engines.get(ship)) else {
+            return;
+        };
+        let options = LogOptions { tail: Some(LAST_LINES), ..LogOptions::default() };
+        let mut lines = engine.logs(target, &options);
+        let mut output = Vec::new();
+        while let Some(Ok(line)) = lines.next().await {
+            output.push(line.text);
+        }
+        if !output.is_empty() {
+            ErrorReport::new("the last lines of its output")
+                .warning()
+                .about(target.name().as_str())
+                .note(output.join("\n"))
+                .print(&self.session.printer);
+        }
+    }
+}
+
+/// The container that a step wanted to see running.
+fn started(action: &Action) -> Option<&Target> {
+    match action {
+        Action::Await { target, condition: Condition::Running, .. } => Some(target),
+        Action::Check { target, phase: Phase::Running, .. } => Some(target),
+        Action::Await { .. } | Action::Check { .. } | Action::Call(_) | Action::Delay { .. } | Action::Reached => {
+            None
+        }
+    }
+}
+
+/// Passes events on, and remembers which steps failed in a way that the container's output may explain.
+struct Watching {
+    inner: Box<dyn Reporter>,
+    failed: Vec<StepId>,
+}
+
+impl Reporter for Watching {
+    fn event(&mut self, event: &Event) {
+        if let Event::StepFinished {
+            step,
+            outcome: StepOutcome::Failed(Failure::NotReached { .. } | Failure::NotKept { .. } | Failure::Check(_)),
+            ..
+        } = event
+        {
+            self.failed.push(*step);
+        }
+        self.inner.event(event);
+    }
+}

@@ -1,0 +1,51 @@
+//! `maestro deptree`.
+
+use super::session::Session;
+use super::{Fault, Outcome};
+use crate::report::deptree;
+use maestro_core::names::ServiceName;
+use maestro_core::select::{SelectionRules, Selector, select};
+use maestro_core::model::graph::Direction;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+
+/// Show what services need
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Services or instances; all services if none is named
+    #[arg(value_name = "thing")]
+    things: Vec<String>,
+    /// Show everything everywhere, also what the same tree has shown already
+    #[arg(short, long)]
+    recursive: bool,
+}
+
+pub(super) fn run(session: &Session, args: &Args) -> Outcome {
+    let environment = session.environment()?;
+    let roots: BTreeSet<ServiceName> = if args.things.is_empty() {
+        environment.services.iter().filter(|(_, service)| !service.omit).map(|(name, _)| name.clone()).collect()
+    } else {
+        let rules = SelectionRules { direction: Direction::Requires, includes_omitted: true };
+        let mut roots = BTreeSet::new();
+        for thing in &args.things {
+            // An instance wins over a service of the same name, here as everywhere.
+            if let Some(instance) = environment.instances.get(thing.as_str()) {
+                roots.insert(instance.service.clone());
+            } else if let Some((service, _)) = environment.services.get_key_value(thing.as_str()) {
+                roots.insert(service.clone());
+            } else {
+                let selector = Selector { things: vec![thing.clone()], ..Selector::default() };
+                select(&environment, &selector, rules)?;
+            }
+        }
+        roots
+    };
+    let children: BTreeMap<ServiceName, BTreeSet<ServiceName>> =
+        environment.services.iter().map(|(name, service)| (name.clone(), service.requires.clone())).collect();
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    deptree::write(&mut text, &children, &roots, args.recursive)
+        .map_err(|error| Fault::Usage(error.to_string()))?;
+    session.printer.data(&text);
+    Ok(ExitCode::SUCCESS)
+}

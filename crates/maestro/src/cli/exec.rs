@@ -1,0 +1,139 @@
+//! `maestro exec`: a program in a container, as if it ran here.
+
+use super::session::Session;
+use super::{Fault, Outcome};
+use crate::observe::observe;
+use crate::terminal::{RawTerminal, size};
+use futures_util::{SinkExt, StreamExt};
+use maestro_core::boundary::{AttachOptions, Engine, ExecInput, LogStream};
+use maestro_core::engine_error::{EngineError, EngineErrorKind};
+use maestro_core::fleet::ShipView;
+use maestro_core::names::InstanceName;
+use maestro_core::plan::Target;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Run a program in an instance's container
+///
+/// The exit code is the program's. With a terminal on both ends it gets one, too.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The instance
+    instance: String,
+    /// Program and arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    command: Vec<String>,
+    /// As this user, instead of the container's
+    #[arg(short, long)]
+    user: Option<String>,
+    /// In this directory, instead of the container's
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<String>,
+    /// With this variable besides the container's
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Without a terminal, even if this one is
+    #[arg(short = 'T', long)]
+    no_tty: bool,
+}
+
+pub(super) async fn run(session: &Session, args: Args) -> Outcome {
+    let environment = session.environment()?;
+    let Some(instance) = environment.instances.get(args.instance.as_str()) else {
+        let known = environment.instances.keys().map(InstanceName::as_str);
+        let nearest = maestro_core::diagnostic::nearest(&args.instance, known).map(str::to_owned);
+        return Err(Fault::NoInstance { thing: args.instance, nearest });
+    };
+    let engines = session.engines(&environment);
+    let names = [instance.name.clone()];
+    let fleet = observe(&environment, &engines, &names, false).await;
+    let found = match fleet.ship(&instance.ship) {
+        Some(ShipView::Reachable(state)) => state.containers.get(instance.name.as_str()),
+        Some(ShipView::Unreachable(error)) => return Err(error.clone().into()),
+        None => None,
+    };
+    let (Some(container), Some(engine)) = (found, engines.get(&instance.ship)) else {
+        return Err(EngineError {
+            ship: instance.ship.clone(),
+            operation: format!("running a program in {}", instance.name),
+            kind: EngineErrorKind::NotFound("there is no such container".to_owned()),
+            ambiguous: false,
+        }
+        .into());
+    };
+    let target = Target::Seen { id: container.id.clone(), name: instance.name.clone() };
+    let terminal = !args.no_tty && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let options = AttachOptions {
+        command: args.command,
+        tty: terminal.then(size),
+        stdin: true,
+        user: args.user,
+        workdir: args.workdir,
+        env: args.env,
+    };
+    let session = engine.attach(&target, &options).await?;
+    let raw = if terminal { Some(RawTerminal::enter()?) } else { None };
+    let id = session.id;
+    let typing = tokio::spawn(type_into(session.input));
+    let resizing = raw.is_some().then(|| tokio::spawn(resize(engine.clone(), id.clone())));
+    let mut output = session.output;
+    let mut failed = None;
+    let (mut out, mut err) = (tokio::io::stdout(), tokio::io::stderr());
+    while let Some(piece) = output.next().await {
+        let written = match piece {
+            Ok(piece) if piece.stream == LogStream::Stderr => err.write_all(&piece.bytes).await,
+            Ok(piece) => match out.write_all(&piece.bytes).await {
+                Ok(()) => out.flush().await,
+                Err(error) => Err(error),
+            },
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        };
+        if written.is_err() {
+            break;
+        }
+    }
+    typing.abort();
+    if let Some(resizing) = resizing {
+        resizing.abort();
+    }
+    drop(raw);
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let code = engine.exit_code(&id).await?;
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
+}
+
+/// Passes standard input on until it ends.
+async fn type_into(mut input: ExecInput) {
+    let mut stdin = tokio::io::stdin();
+    let mut buffer = vec![0; 8192];
+    loop {
+        match stdin.read(&mut buffer).await {
+            Ok(0) | Err(_) => break,
+            Ok(count) => {
+                if input.send(buffer[..count].to_vec()).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+    input.close().await.ok();
+}
+
+/// Tells the program when the window changes its size.
+async fn resize(engine: Arc<dyn Engine>, exec: String) {
+    let Ok(mut changes) = signal(SignalKind::window_change()) else { return };
+    while changes.recv().await.is_some() {
+        let (width, height) = size();
+        if engine.resize(&exec, width, height).await.is_err() {
+            return;
+        }
+    }
+}

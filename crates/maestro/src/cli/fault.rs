@@ -1,0 +1,61 @@
+//! What ends a command early, said to the operator.
+
+use crate::report::{ErrorReport, Printer};
+use maestro_core::check::Finding;
+use maestro_core::engine_error::EngineError;
+use maestro_core::select::UnknownThing;
+
+/// Why a command could not do what it was asked. Failures within a run are not among these: a run reports them.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The environment has errors; they have been shown.
+    #[error("the environment has errors")]
+    Environment,
+    /// A name means nothing.
+    #[error(transparent)]
+    Unknown(#[from] UnknownThing),
+    /// A name is no instance.
+    #[error("{thing} is no instance")]
+    NoInstance {
+        /// The name.
+        thing: String,
+        /// The instance whose name is most like it.
+        nearest: Option<String>,
+    },
+    /// `stop` or `kill` without names and without `--all`.
+    #[error("nothing to {0} was named, and --all was not given")]
+    NothingNamed(&'static str),
+    /// An option has a value that means nothing.
+    #[error("{0}")]
+    Usage(String),
+    /// An engine said no, or nothing.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The planner made a plan that must not be carried out.
+    #[error("this is a bug in Maestro, please report it; nothing has been done: {0}")]
+    UnsoundPlan(Finding),
+    /// The terminal could not be used.
+    #[error("the terminal cannot be used: {0}")]
+    Terminal(#[from] std::io::Error),
+}
+
+impl Fault {
+    pub(super) fn print(&self, printer: &Printer) {
+        let report = match self {
+            Fault::Environment => return,
+            Fault::Engine(error) => ErrorReport::from(error),
+            Fault::Unknown(UnknownThing { nearest, .. }) | Fault::NoInstance { nearest, .. } => {
+                let report = ErrorReport::of(self);
+                match nearest {
+                    Some(name) => report.hint(format!("did you mean `{name}`?")),
+                    None => report.hint("`maestro status --output name` lists the instances"),
+                }
+            }
+            Fault::NothingNamed(verb) => {
+                ErrorReport::of(self).hint(format!("`maestro {verb} --all` means everything"))
+            }
+            Fault::Usage(_) | Fault::UnsoundPlan(_) | Fault::Terminal(_) => ErrorReport::of(self),
+        };
+        report.print(printer);
+    }
+}

@@ -1,0 +1,293 @@
+//! `maestro logs`: the output of many containers as one.
+
+use super::session::Session;
+use super::{Fault, Outcome, interrupts};
+use crate::observe::{Engines, observe};
+use crate::report::logs::{Form, LogWriter};
+use crate::report::ErrorReport;
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+use maestro_core::boundary::{Engine, LogLine, LogOptions, Scope};
+use maestro_core::engine_error::EngineError;
+use maestro_core::fleet::{FleetSnapshot, ShipView};
+use maestro_core::model::graph::Direction;
+use maestro_core::model::{Environment, Instance};
+use maestro_core::names::InstanceName;
+use maestro_core::plan::Target;
+use maestro_core::select::{SelectionRules, Selector, select};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Show what containers have written
+///
+/// Lines of several containers are merged by time and bear their container's name. When following, containers may be
+/// restarted or replaced, and ships may come and go: their output goes on where it ended.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Services or instances
+    #[arg(value_name = "thing")]
+    things: Vec<String>,
+    /// Go on with what is written from now on
+    #[arg(short = 'F', long)]
+    follow: bool,
+    /// Only this many last lines of each container; all if negative
+    #[arg(short = 'n', value_name = "LINES", allow_negative_numbers = true)]
+    lines: Option<i64>,
+    /// Only instances on ships whose name matches this shell pattern
+    #[arg(short = 'S', long, value_name = "PATTERN")]
+    ship_filter: Option<String>,
+    /// Only instances whose name matches this shell pattern
+    #[arg(short = 'C', long, value_name = "PATTERN")]
+    container_filter: Option<String>,
+    /// Form of the output
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    output: Form,
+}
+
+/// How long to wait before looking for a container that has ended, or a ship that has gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+pub(super) async fn run(session: &Session, args: Args) -> Outcome {
+    if args.things.is_empty() {
+        return Err(Fault::Usage("name the services or instances whose output you want to see".to_owned()));
+    }
+    let environment = session.environment()?;
+    let selector = Selector {
+        things: args.things.clone(),
+        instance_filter: args.container_filter.clone(),
+        ship_filter: args.ship_filter.clone(),
+        ..Selector::default()
+    };
+    let rules = SelectionRules { direction: Direction::Requires, includes_omitted: true };
+    let names = select(&environment, &selector, rules)?.instances;
+    let engines = session.engines(&environment);
+    let fleet = observe(&environment, &engines, &names, false).await;
+    let sources = sources(&environment, &engines, &names);
+    let mut writer = LogWriter::new(session.printer.clone(), args.output, &names);
+    let mut code = ExitCode::SUCCESS;
+    if args.follow {
+        let tail = args.lines.map_or(Some(0), |lines| u64::try_from(lines).ok());
+        let streams = sources.into_iter().map(|source| source.follow(session, tail).boxed());
+        let mut merged = stream::select_all(streams);
+        let mut interrupts = interrupts::listen();
+        loop {
+            tokio::select! {
+                line = merged.next() => match line {
+                    Some((name, line)) => writer.line(&name, &line),
+                    None => break,
+                },
+                _ = interrupts.recv() => break,
+            }
+            if session.printer.is_closed() {
+                break;
+            }
+        }
+    } else {
+        let options =
+            LogOptions { tail: args.lines.and_then(|lines| u64::try_from(lines).ok()), ..LogOptions::default() };
+        let mut heads = Vec::new();
+        for source in &sources {
+            match seen(&fleet, source) {
+                Seen::Container(target) => heads.push(Head::new(source, target, &options).await),
+                Seen::Absent => session
+                    .printer
+                    .talk(&format!("{} (on {}) is not running!", source.name, source.ship)),
+                Seen::Down(error) => {
+                    ErrorReport::from(error).about(source.name.as_str()).print(&session.printer);
+                    code = ExitCode::FAILURE;
+                }
+            }
+        }
+        if !merge(session, heads, &mut writer).await {
+            code = ExitCode::FAILURE;
+        }
+    }
+    Ok(code)
+}
+
+/// One instance whose output is wanted.
+struct Source {
+    name: InstanceName,
+    ship: String,
+    engine: Arc<dyn Engine>,
+}
+
+fn sources(environment: &Environment, engines: &Engines, names: &[InstanceName]) -> Vec<Source> {
+    let source = |instance: &Instance| {
+        Some(Source {
+            name: instance.name.clone(),
+            ship: instance.ship.to_string(),
+            engine: engines.get(&instance.ship)?.clone(),
+        })
+    };
+    names.iter().filter_map(|name| source(environment.instances.get(name)?)).collect()
+}
+
+enum Seen<'a> {
+    Container(Target),
+    Absent,
+    Down(&'a EngineError),
+}
+
+fn seen<'a>(fleet: &'a FleetSnapshot, source: &Source) -> Seen<'a> {
+    match fleet.ships.get(source.ship.as_str()) {
+        Some(ShipView::Reachable(state)) => match state.containers.get(source.name.as_str()) {
+            Some(found) => Seen::Container(Target::Seen { id: found.id.clone(), name: source.name.clone() }),
+            None => Seen::Absent,
+        },
+        Some(ShipView::Unreachable(error)) => Seen::Down(error),
+        None => Seen::Absent,
+    }
+}
+
+/// A container's log, and its next line.
+struct Head<'a> {
+    name: &'a InstanceName,
+    lines: BoxStream<'a, Result<LogLine, EngineError>>,
+    next: Option<Result<LogLine, EngineError>>,
+}
+
+impl<'a> Head<'a> {
+    async fn new(source: &'a Source, target: Target, options: &LogOptions) -> Self {
+        let engine = source.engine.clone();
+        let options = options.clone();
+        let mut lines = owned_logs(engine, target, options);
+        let next = lines.next().await;
+        Self { name: &source.name, lines, next }
+    }
+}
+
+/// A log that keeps alive what it is read from.
+fn owned_logs(
+    engine: Arc<dyn Engine>,
+    target: Target,
+    options: LogOptions,
+) -> BoxStream<'static, Result<LogLine, EngineError>> {
+    let (sender, receiver) = tokio::sync::mpsc::channel(256);
+    tokio::spawn(async move {
+        let mut lines = engine.logs(&target, &options);
+        while let Some(line) = lines.next().await {
+            if sender.send(line).await.is_err() {
+                return;
+            }
+        }
+    });
+    stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver))).boxed()
+}
+
+/// Writes lines in the order of their times. Returns whether all could be read to their end.
+async fn merge(session: &Session, mut heads: Vec<Head<'_>>, writer: &mut LogWriter) -> bool {
+    let mut whole = true;
+    loop {
+        let oldest = heads
+            .iter()
+            .enumerate()
+            .filter_map(|(at, head)| Some((at, head.next.as_ref()?)))
+            .min_by_key(|(_, next)| next.as_ref().ok().and_then(|line| line.at));
+        let Some((at, _)) = oldest else { return whole };
+        let head = &mut heads[at];
+        match head.next.take() {
+            Some(Ok(line)) => {
+                writer.line(head.name, &line);
+                head.next = head.lines.next().await;
+            }
+            Some(Err(error)) => {
+                ErrorReport::from(&error).about(head.name.as_str()).print(&session.printer);
+                whole = false;
+            }
+            None => {}
+        }
+        if session.printer.is_closed() {
+            return whole;
+        }
+    }
+}
+
+impl Source {
+    /// Everything that the container of this name writes, whichever container that is at the time.
+    fn follow(self, session: &Session, tail: Option<u64>) -> impl Stream<Item = (InstanceName, LogLine)> {
+        let printer = session.printer.clone();
+        let state = Following { source: self, tail, last: None, lines: None, complained: false, said_died: true };
+        stream::unfold((state, printer), async |(mut state, printer)| {
+            let line = state.next(&printer).await;
+            Some(((state.source.name.clone(), line), (state, printer)))
+        })
+    }
+}
+
+struct Following {
+    source: Source,
+    /// How much of the past is shown at first.
+    tail: Option<u64>,
+    /// When the last line was written: where to go on.
+    last: Option<Timestamp>,
+    lines: Option<BoxStream<'static, Result<LogLine, EngineError>>>,
+    complained: bool,
+    said_died: bool,
+}
+
+impl Following {
+    async fn next(&mut self, printer: &crate::report::Printer) -> LogLine {
+        loop {
+            if let Some(lines) = &mut self.lines {
+                match lines.next().await {
+                    Some(Ok(line)) => {
+                        self.last = line.at.or(self.last);
+                        self.complained = false;
+                        return line;
+                    }
+                    Some(Err(error)) => self.complain(printer, &error),
+                    None => {}
+                }
+                self.lines = None;
+                sleep(LOOK_AGAIN).await;
+            }
+            self.attach(printer).await;
+        }
+    }
+
+    /// Finds the running container of this name and goes on where the last one ended.
+    async fn attach(&mut self, printer: &crate::report::Printer) {
+        let name = &self.source.name;
+        let found = match self.source.engine.observe(&Scope::default()).await {
+            Ok(state) => state.containers.get(name.as_str()).cloned(),
+            Err(error) => {
+                self.complain(printer, &error);
+                sleep(LOOK_AGAIN).await;
+                return;
+            }
+        };
+        match found {
+            Some(container) if container.state.is_running() => {
+                let first = self.last.is_none() && self.tail.is_some();
+                let options = LogOptions {
+                    tail: if first { self.tail } else { None },
+                    follow: true,
+                    since: self.last.and_then(|at| at.checked_add(SignedDuration::from_nanos(1)).ok()),
+                };
+                let target = Target::Seen { id: container.id, name: name.clone() };
+                self.lines = Some(owned_logs(self.source.engine.clone(), target, options));
+                // Whatever comes after a first attachment is new, even if nothing was written yet.
+                self.last = self.last.or_else(|| Some(Timestamp::UNIX_EPOCH));
+                self.said_died = false;
+            }
+            _ => {
+                if !self.said_died {
+                    self.said_died = true;
+                    printer.talk(&format!("{name} has died, waiting for respawn"));
+                }
+                sleep(LOOK_AGAIN).await;
+            }
+        }
+    }
+
+    /// Says once why nothing comes.
+    fn complain(&mut self, printer: &crate::report::Printer, error: &EngineError) {
+        if !self.complained {
+            self.complained = true;
+            ErrorReport::from(error).warning().about(self.source.name.as_str()).print(printer);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The command line: one file per command, whose arguments' doc comments are its help.
+//!
+//! Every command that acts walks the same line, in `act.rs`. Nothing here talks to Docker.
+
+mod act;
+mod arguments;
+mod clean;
+mod complete;
+mod deptree;
+mod dump;
+mod events;
+mod exec;
+mod fault;
+mod interrupts;
+mod kill;
+mod logs;
+mod parse;
+mod plan;
+mod pull;
+mod restart;
+mod session;
+mod start;
+mod status;
+mod stop;
+mod validate;
+
+pub use parse::parse;
+
+use crate::report::ColorChoice;
+use clap::{Parser, Subcommand};
+use fault::Fault;
+use session::Session;
+use std::process::ExitCode;
+
+/// One YAML file, many Docker hosts, no agents.
+///
+/// Maestro starts, stops, updates and watches the containers that an environment file describes, on all of its ships
+/// at once. Names are those of services or instances; without names a command means everything.
+#[derive(Debug, Parser)]
+#[command(
+    name = "maestro",
+    disable_version_flag = true,
+    subcommand_required = true,
+    infer_long_args = true,
+    args_conflicts_with_subcommands = false,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// The environment file, a directory with a maestro.yaml, or - for standard input
+    #[arg(short, long, value_name = "FILE", default_value = crate::sources::DEFAULT_FILE, env = "MAESTRO_FILE")]
+    file: String,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
+    /// An ssh configuration file in place of your own, as ssh -F takes it
+    #[arg(long, value_name = "FILE", env = "MAESTRO_SSH_CONFIG")]
+    ssh_config: Option<std::path::PathBuf>,
+    /// Say which version this is
+    #[arg(short, long, action = clap::ArgAction::Version)]
+    version: (),
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Status(status::Args),
+    Start(start::Args),
+    Stop(stop::Args),
+    Restart(restart::Args),
+    Pull(pull::Args),
+    Clean(clean::Args),
+    Kill(kill::Args),
+    Logs(logs::Args),
+    Exec(exec::Args),
+    Events(events::Args),
+    Plan(plan::Args),
+    Validate(validate::Args),
+    Deptree(deptree::Args),
+    Dump(dump::Args),
+    Complete(complete::Args),
+}
+
+/// What the process ends with.
+pub type Outcome = Result<ExitCode, Fault>;
+
+/// Runs a command to its end and says what went wrong, if anything did.
+pub async fn run(cli: Cli) -> ExitCode {
+    let session = Session::new(&cli);
+    let outcome = match cli.command {
+        Command::Status(args) => status::run(&session, args).await,
+        Command::Start(args) => start::run(&session, args).await,
+        Command::Stop(args) => stop::run(&session, args).await,
+        Command::Restart(args) => restart::run(&session, args).await,
+        Command::Pull(args) => pull::run(&session, args).await,
+        Command::Clean(args) => clean::run(&session, args).await,
+        Command::Kill(args) => kill::run(&session, args).await,
+        Command::Logs(args) => logs::run(&session, args).await,
+        Command::Exec(args) => exec::run(&session, args).await,
+        Command::Events(args) => events::run(&session, args).await,
+        Command::Plan(args) => plan::run(&session, args).await,
+        Command::Validate(args) => validate::run(&session, &args),
+        Command::Deptree(args) => deptree::run(&session, &args),
+        Command::Dump(args) => dump::run(&session, &args),
+        Command::Complete(args) => complete::run(&session, &args),
+    };
+    match outcome {
+        Ok(code) => session.ended(code),
+        Err(fault) => {
+            fault.print(&session.printer);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! From words to [`Cli`], with the habits of Python's argparse that scripts rely on.
+
+use super::Cli;
+use clap::error::ErrorKind;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use std::ffi::OsString;
+
+/// Reads the command line.
+///
+/// # Errors
+/// Usage errors, and what `--help` and `--version` print.
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command().version(env!("CARGO_PKG_VERSION"));
+    let matches = command.try_get_matches_from_mut(words)?;
+    if let Some((name, matches)) = matches.subcommand() {
+        refuse_scattered_names(&mut command, name, matches)?;
+    }
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// argparse takes names in one go: `start a -d b` is an error there, and scripts may rely on it being one.
+fn refuse_scattered_names(
+    command: &mut clap::Command,
+    name: &str,
+    matches: &ArgMatches,
+) -> Result<(), clap::Error> {
+    if !matches.ids().any(|id| id == "things") {
+        return Ok(());
+    }
+    let places: Vec<usize> = matches.indices_of("things").into_iter().flatten().collect();
+    if places.windows(2).all(|pair| pair[1] == pair[0] + 1) {
+        return Ok(());
+    }
+    let subcommand = command.find_subcommand_mut(name).cloned();
+    let message = "names must stand together: write all options before them, or all after them";
+    let mut at_fault = subcommand.unwrap_or_else(|| command.clone());
+    Err(at_fault.error(ErrorKind::UnknownArgument, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(line: &str) -> i32 {
+        let words = std::iter::once("maestro").chain(line.split_whitespace()).map(OsString::from);
+        parse(words).map_or_else(|error| error.exit_code(), |_| 0)
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn argparse_habits() {
+        for (line, expected) in [
+            ("", 2),
+            ("status", 0),
+            ("-f x.yaml status", 0),
+            ("status -f x.yaml", 2),
+            ("start -r --reuse s", 2),
+            ("start x -d y", 2),
+            ("start x y -d", 0),
+            ("start -d x y", 0),
+            ("start -di -c2 x", 0),
+            ("start --with-dep x", 0),
+            ("start --with", 0),
+            ("start -c x", 2),
+            ("stop -sa", 0),
+            ("restart --step-delay=2 --stop-start-delay 1", 0),
+            ("logs -n 5 -F x", 0),
+            ("nonsense", 2),
+            ("--help", 0),
+            ("-v", 0),
+        ] {
+            assert_eq!(code(line), expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What one invocation works with: where it prints, and the environment that it reads.
+
+use super::{Cli, Fault};
+use crate::engine::{self, EngineOptions};
+use crate::observe::Engines;
+use crate::report::{Capabilities, Printer, diagnostics};
+use crate::sources::FileSources;
+use maestro_core::config::{Limits, Loaded, load};
+use maestro_core::model::Environment;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Warnings that a command other than `validate` shows before it does its work.
+const MOST_WARNINGS: usize = 5;
+
+/// One invocation.
+pub struct Session {
+    /// Where everything is printed.
+    pub(super) printer: Printer,
+    file: String,
+    ssh_config: Option<PathBuf>,
+}
+
+impl Session {
+    pub(super) fn new(cli: &Cli) -> Self {
+        let capabilities = Capabilities::of_process(cli.color, &|name| std::env::var(name).ok());
+        Self {
+            printer: Printer::stdio(capabilities),
+            file: cli.file.clone(),
+            ssh_config: cli.ssh_config.clone(),
+        }
+    }
+
+    /// Reads the environment, and keeps what is to be said about it.
+    pub(super) fn read(&self) -> Loaded {
+        let limits = Limits::default();
+        load(&FileSources::new(&self.file, limits.file_bytes as u64), &limits)
+    }
+
+    /// Reads the environment and says what is wrong with it. Opens no connection.
+    pub(super) fn environment(&self) -> Result<Environment, Fault> {
+        let loaded = self.read();
+        diagnostics::print(&self.printer, &loaded, Some(MOST_WARNINGS));
+        loaded.environment.ok_or(Fault::Environment)
+    }
+
+    /// The engines of an environment's ships. Opens no connection either.
+    pub(super) fn engines(&self, environment: &Environment) -> Engines {
+        let options = EngineOptions { ssh_config: self.ssh_config.clone(), ..EngineOptions::default() };
+        engine::engines(environment.ships.values(), &options)
+    }
+
+    /// The exit code of a command that came to its end.
+    pub(super) fn ended(&self, code: ExitCode) -> ExitCode {
+        // Nobody read to the end (`maestro status | head`): that is no failure of ours.
+        match self.printer.outcome() {
+            Ok(()) => code,
+            Err(_) => ExitCode::FAILURE,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `maestro validate`.
+
+use super::Outcome;
+use super::session::Session;
+use crate::report::diagnostics;
+use std::process::ExitCode;
+
+/// Check the environment file, and connect to nothing
+///
+/// Shows every error and every warning with its place. The exit code is 1 if there are errors.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Form of the output
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    output: Form,
+}
+
+/// Form of what `validate` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    /// Snippets of the file with what is wrong
+    Text,
+    /// One JSON document
+    Json,
+}
+
+pub(super) fn run(session: &Session, args: &Args) -> Outcome {
+    let loaded = session.read();
+    match args.output {
+        Form::Json => session.printer.data(&diagnostics::json(&loaded)),
+        Form::Text => {
+            diagnostics::print(&session.printer, &loaded, None);
+            if let Some(environment) = &loaded.environment {
+                session.printer.data(&format!(
+                    "{}: {} ships, {} services, {} instances\n",
+                    environment.display_name(),
+                    environment.ships.len(),
+                    environment.services.len(),
+                    environment.instances.len()
+                ));
+            }
+        }
+    }
+    Ok(if loaded.environment.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
