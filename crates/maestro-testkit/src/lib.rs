@@ -1,1 +1,14 @@
+//! Maestro pretends: what the tests stand on.
+//!
+//! One strict state machine of a Docker Engine ([`state`]) has two faces: the trait that Maestro's executor sees
+//! ([`fake_engine`]), and Docker's HTTP API ([`fake_dockerd`]). One suite ([`conformance`]) runs over both, and over
+//! real engines: that keeps the pretending honest.
 
+pub mod state;
+pub mod clock;
+pub mod faults;
+pub mod daemon;
+pub mod fake_engine;
+
+pub mod conformance;
+pub mod fleet;

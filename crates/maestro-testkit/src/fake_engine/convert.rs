@@ -1,0 +1,115 @@
+//! Between the state machine's types and the core's.
+
+use crate::state::{
+    Container, CreateConfig, HostConfig, HostPort, LogConfig, Machine, RestartPolicy, Ulimit,
+};
+use maestro_core::boundary::Scope;
+use maestro_core::fleet::{EngineState, Health, ObservedContainer, ObservedImage};
+use maestro_core::image::ImageRef;
+use maestro_core::model::ContainerSpec;
+use std::collections::BTreeMap;
+
+/// The body of the create request for a specification.
+pub(crate) fn create_config(spec: &ContainerSpec) -> CreateConfig {
+    let settings = &*spec.settings;
+    let mut bindings: BTreeMap<String, Option<Vec<HostPort>>> = BTreeMap::new();
+    for port in &spec.ports {
+        let hosts = bindings.entry(format!("{}/{}", port.exposed, port.protocol)).or_default();
+        hosts.get_or_insert_default().push(HostPort {
+            host_ip: Some(port.address.to_string()),
+            host_port: Some(port.external.to_string()),
+        });
+    }
+    let mut labels = settings.labels.clone();
+    labels.extend(spec.labels.iter().map(|(key, value)| ((*key).to_owned(), value.to_string())));
+    let env = spec.env.resolved().into_iter().map(|(name, value)| match value {
+        Some(value) => format!("{name}={value}"),
+        None => name.to_owned(),
+    });
+    let empty = serde_json::Value::Object(serde_json::Map::new());
+    CreateConfig {
+        hostname: spec.hostname.as_ref().map(ToString::to_string),
+        user: settings.user.clone(),
+        exposed_ports: Some(bindings.keys().map(|port| (port.clone(), empty.clone())).collect()),
+        env: Some(env.collect()),
+        cmd: settings.command.clone(),
+        image: spec.image.as_str().to_owned(),
+        volumes: Some(settings.volumes.iter().map(|path| (path.clone(), empty.clone())).collect()),
+        working_dir: settings.workdir.clone(),
+        labels: Some(labels),
+        host_config: HostConfig {
+            binds: Some(settings.binds.clone()),
+            links: Some(settings.links.clone()),
+            volumes_from: Some(settings.volumes_from.clone()),
+            port_bindings: Some(bindings),
+            restart_policy: Some(RestartPolicy {
+                name: Some(settings.restart.name.to_string()),
+                maximum_retry_count: Some(settings.restart.retries),
+            }),
+            network_mode: settings.network_mode.clone(),
+            privileged: settings.privileged,
+            cap_add: Some(settings.cap_add.clone()),
+            cap_drop: Some(settings.cap_drop.clone()),
+            dns: Some(settings.dns.clone()),
+            extra_hosts: Some(settings.extra_hosts.clone()),
+            cpu_shares: settings.cpu_shares,
+            memory: settings.memory,
+            memory_swap: settings.memory_swap,
+            log_config: settings
+                .log
+                .as_ref()
+                .map(|log| LogConfig { kind: log.driver.clone(), config: Some(log.options.clone()) }),
+            ulimits: Some(
+                settings
+                    .ulimits
+                    .iter()
+                    .map(|limit| Ulimit { name: limit.name.clone(), soft: limit.soft, hard: limit.hard })
+                    .collect(),
+            ),
+            security_opt: Some(settings.security_opt.clone()),
+            ..HostConfig::default()
+        },
+        ..CreateConfig::default()
+    }
+}
+
+/// What an observation shows.
+pub(crate) fn engine_state(machine: &Machine, scope: &Scope) -> EngineState {
+    let containers = machine.containers();
+    EngineState {
+        version: machine.edition().version(),
+        containers: containers
+            .iter()
+            .map(|c| {
+                let wanted = scope.details.contains(&*c.name);
+                (c.name.clone(), observed(machine, c, wanted))
+            })
+            .collect(),
+        images: scope.images.then(|| {
+            let image = |i: &crate::state::LocalImage| ObservedImage {
+                id: i.content.id.clone(),
+                tags: i.tags.iter().cloned().collect(),
+                digests: i.digests.iter().cloned().collect(),
+            };
+            machine.images().iter().map(image).collect()
+        }),
+    }
+}
+
+fn observed(machine: &Machine, container: &Container, details: bool) -> ObservedContainer {
+    // With details, the engine says how the image was named; a list shows its id once the name means another.
+    let image = if details { container.config.image.as_str() } else { machine.shown_image(container) };
+    ObservedContainer {
+        id: container.id.clone(),
+        name: container.name.clone(),
+        state: container.state,
+        health: details.then(|| container.health.unwrap_or(Health::None)),
+        image: ImageRef::parse(image),
+        image_id: container.content.id.clone(),
+        labels: container.config.labels.clone().unwrap_or_default(),
+        started_at: container.started_at.filter(|_| details),
+        finished_at: container.finished_at.filter(|_| details),
+        exit_code: container.exit().filter(|_| details),
+        restarts: details.then_some(container.restarts),
+    }
+}

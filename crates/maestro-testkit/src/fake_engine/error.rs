@@ -1,0 +1,79 @@
+//! From a pretended engine's trouble to the error that its client would have made of it.
+
+use crate::daemon::Trouble;
+use crate::fake_engine::FakeEngine;
+use crate::faults::Operation;
+use crate::state::{Cause, Refusal};
+use maestro_core::boundary::Deadlines;
+use maestro_core::engine_error::{EngineError, EngineErrorKind};
+use std::time::Duration;
+
+/// A call as its caller sees it.
+pub(crate) struct Question<'a> {
+    pub(crate) engine: &'a FakeEngine,
+    pub(crate) what: String,
+    pub(crate) operation: Operation,
+    pub(crate) deadlines: Deadlines,
+}
+
+impl Question<'_> {
+    /// The answer, or what is made of there being none within the deadline.
+    pub(crate) async fn within<T>(
+        self,
+        answer: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, EngineError> {
+        let patience = self.deadlines.total;
+        match tokio::time::timeout(patience, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(Trouble::Hangs)) => {
+                let patience = patience.min(self.deadlines.idle);
+                tokio::time::sleep(patience).await;
+                Err(self.silence(patience))
+            }
+            Ok(Err(trouble)) => Err(self.error(trouble)),
+            Err(_) => Err(self.silence(patience)),
+        }
+    }
+
+    fn silence(self, after: Duration) -> EngineError {
+        let address = self.engine.address().to_owned();
+        let ambiguous = self.operation.is_write();
+        self.make(EngineErrorKind::Unresponsive { address, after }, ambiguous)
+    }
+
+    pub(crate) fn error(self, trouble: Trouble) -> EngineError {
+        let is_write = self.operation.is_write();
+        match trouble {
+            Trouble::Unreachable => {
+                let address = self.engine.address().to_owned();
+                let cause = "connection refused".to_owned();
+                self.make(EngineErrorKind::Unreachable { address, cause }, false)
+            }
+            Trouble::Hangs => self.silence(Duration::ZERO),
+            Trouble::Lost => {
+                self.make(EngineErrorKind::Lost("connection closed before the answer".to_owned()), is_write)
+            }
+            Trouble::Refused(no) => {
+                let ambiguous = self.operation == Operation::Create && no.status >= 500;
+                let kind = kind(no);
+                self.make(kind, ambiguous)
+            }
+        }
+    }
+
+    fn make(self, kind: EngineErrorKind, ambiguous: bool) -> EngineError {
+        EngineError { ship: self.engine.ship().clone(), operation: self.what, kind, ambiguous }
+    }
+}
+
+fn kind(no: Refusal) -> EngineErrorKind {
+    match no.cause {
+        Cause::Missing => EngineErrorKind::NotFound(no.message),
+        Cause::Conflict => EngineErrorKind::Conflict(no.message),
+        Cause::BadLogin => EngineErrorKind::Unauthorized(no.message),
+        Cause::Registry(status) => {
+            EngineErrorKind::Registry { message: no.message, status, retry_after: None }
+        }
+        Cause::Other => EngineErrorKind::Api { status: no.status, message: no.message },
+    }
+}

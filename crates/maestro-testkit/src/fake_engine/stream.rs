@@ -1,0 +1,214 @@
+//! What comes from a pretended engine piece by piece.
+
+use crate::daemon::{ExecStreams, Trouble};
+use crate::fake_engine::FakeEngine;
+use crate::faults::Operation;
+use crate::state::{Container, Machine};
+use futures_util::sink;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use jiff::Timestamp;
+use maestro_core::boundary::{EngineEvent, ExecOutput, ExecSession, LogLine, LogOptions};
+use maestro_core::engine_error::EngineError;
+use maestro_core::plan::Target;
+use std::collections::VecDeque;
+
+/// The session around a running program.
+pub(crate) fn session(engine: &FakeEngine, id: String, streams: ExecStreams, stdin: bool) -> ExecSession {
+    let ExecStreams { input, output } = streams;
+    let output = stream::unfold(output, |mut output| async {
+        let (stream, bytes) = output.recv().await?;
+        Some((Ok(ExecOutput { stream, bytes }), output))
+    });
+    let engine = engine.clone();
+    let input = sink::unfold(stdin.then_some(input), move |input, bytes: Vec<u8>| {
+        let engine = engine.clone();
+        async move {
+            match &input {
+                Some(sender) if sender.send(bytes).await.is_ok() => Ok(input),
+                _ => Err(engine.lost("writing to a program's standard input".to_owned())),
+            }
+        }
+    });
+    ExecSession { id, output: output.boxed(), input: Box::pin(Closing(Some(Box::pin(input)))) }
+}
+
+/// Drops what it writes to when it is closed: that is what ends a program's standard input.
+struct Closing<S>(Option<std::pin::Pin<Box<S>>>);
+
+impl<S> futures_util::Sink<Vec<u8>> for Closing<S>
+where
+    S: futures_util::Sink<Vec<u8>, Error = EngineError>,
+{
+    type Error = EngineError;
+
+    fn poll_ready(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), EngineError>> {
+        match &mut self.0 {
+            Some(sink) => sink.as_mut().poll_ready(cx),
+            None => std::task::Poll::Ready(Ok(())),
+        }
+    }
+
+    fn start_send(mut self: std::pin::Pin<&mut Self>, item: Vec<u8>) -> Result<(), EngineError> {
+        match &mut self.0 {
+            Some(sink) => sink.as_mut().start_send(item),
+            None => Ok(()),
+        }
+    }
+
+    fn poll_flush(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), EngineError>> {
+        match &mut self.0 {
+            Some(sink) => sink.as_mut().poll_flush(cx),
+            None => std::task::Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_close(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), EngineError>> {
+        let result = match &mut self.0 {
+            Some(sink) => std::task::ready!(sink.as_mut().poll_close(cx)),
+            None => Ok(()),
+        };
+        self.0 = None;
+        std::task::Poll::Ready(result)
+    }
+}
+
+/// How far a follower of a container's output has read.
+pub(crate) struct Follower {
+    reference: String,
+    /// Which lines it has had.
+    next: usize,
+    /// Which start of the process it follows; none to stop at the present end.
+    start: Option<u64>,
+}
+
+impl Follower {
+    /// Begins where the options say.
+    pub(crate) fn new(container: &Container, options: &LogOptions) -> Self {
+        let all = &container.logs;
+        let first = match options.since {
+            Some(since) => all.iter().take_while(|line| line.at.is_some_and(|at| at < since)).count(),
+            None => 0,
+        };
+        let tail = options.tail.and_then(|tail| usize::try_from(tail).ok()).unwrap_or(usize::MAX);
+        Self {
+            reference: container.id.as_str().to_owned(),
+            next: first.max(all.len().saturating_sub(tail)),
+            start: (options.follow && container.has_process()).then_some(container.starts),
+        }
+    }
+
+    /// What it has not had yet. Nothing if the engine closes the stream, none if something may still come.
+    pub(crate) fn read(&mut self, machine: &Machine) -> Option<Vec<LogLine>> {
+        let Ok(container) = machine.get(&self.reference) else { return Some(Vec::new()) };
+        let lines = container.logs.get(self.next..).unwrap_or_default().to_vec();
+        self.next = container.logs.len();
+        if !lines.is_empty() {
+            return Some(lines);
+        }
+        // The engine closes the stream when the process ends, also if it is to be started again.
+        let goes_on = self.start.is_some_and(|start| container.has_process() && container.starts == start);
+        if goes_on { None } else { Some(Vec::new()) }
+    }
+}
+
+enum Reading {
+    Ask,
+    Read(Follower, VecDeque<LogLine>),
+    Over,
+}
+
+/// A container's output, line by line.
+pub(crate) fn logs<'a>(
+    engine: &'a FakeEngine,
+    target: &'a Target,
+    options: &'a LogOptions,
+) -> BoxStream<'a, Result<LogLine, EngineError>> {
+    let what = move || format!("reading the log of container {}", target.name());
+    let question = move || engine.reading(what(), Operation::Logs);
+    stream::unfold(Reading::Ask, move |mut reading| async move {
+        loop {
+            match reading {
+                Reading::Ask => {
+                    let begin = engine.daemon.read(Operation::Logs, target.reference(), |machine| {
+                        machine.get(target.reference()).map(|c| Follower::new(c, options))
+                    });
+                    match question().within(begin).await {
+                        Ok(follower) => reading = Reading::Read(follower, VecDeque::new()),
+                        Err(error) => return Some((Err(error), Reading::Over)),
+                    }
+                }
+                Reading::Read(mut follower, mut lines) => {
+                    if let Some(line) = lines.pop_front() {
+                        return Some((Ok(line), Reading::Read(follower, lines)));
+                    }
+                    let news = engine.daemon.until(|machine| {
+                        if engine.daemon.is_down() {
+                            return Some(Err(Trouble::Lost));
+                        }
+                        follower.read(machine).map(Ok)
+                    });
+                    match news.await {
+                        Ok(news) if news.is_empty() => return None,
+                        Ok(news) => reading = Reading::Read(follower, news.into()),
+                        Err(trouble) => return Some((Err(question().error(trouble)), Reading::Over)),
+                    }
+                }
+                Reading::Over => return None,
+            }
+        }
+    })
+    .boxed()
+}
+
+enum Watching {
+    Ask(Option<Timestamp>),
+    From(u64),
+    Over,
+}
+
+/// What happens on an engine.
+pub(crate) fn events(
+    engine: &FakeEngine,
+    since: Option<Timestamp>,
+) -> BoxStream<'_, Result<EngineEvent, EngineError>> {
+    let question = || engine.reading("following events", Operation::Events);
+    stream::unfold(Watching::Ask(since), move |mut watching| async move {
+        loop {
+            match watching {
+                Watching::Ask(since) => {
+                    let begin = engine.daemon.read(Operation::Events, "", |machine| {
+                        let events = machine.events();
+                        Ok(since.map_or(events.next(), |since| events.since(since)))
+                    });
+                    match question().within(begin).await {
+                        Ok(number) => watching = Watching::From(number),
+                        Err(error) => return Some((Err(error), Watching::Over)),
+                    }
+                }
+                Watching::From(number) => {
+                    let next = engine.daemon.until(|machine| {
+                        if engine.daemon.is_down() {
+                            return Some(Err(Trouble::Lost));
+                        }
+                        machine.events().get(number).map(|(number, event)| Ok((number, event.clone())))
+                    });
+                    return match next.await {
+                        Ok((number, event)) => Some((Ok(event), Watching::From(number + 1))),
+                        Err(trouble) => Some((Err(question().error(trouble)), Watching::Over)),
+                    };
+                }
+                Watching::Over => return None,
+            }
+        }
+    })
+    .boxed()
+}

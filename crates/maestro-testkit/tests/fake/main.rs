@@ -1,0 +1,3 @@
+//! The pretending half, tried by itself.
+
+mod conformance;
