@@ -12,6 +12,7 @@ pub mod diagnostic;
 pub mod model;
 pub mod engine_error;
 pub mod fleet;
+pub mod status;
 pub mod config;
 pub mod plan;
 pub mod boundary;

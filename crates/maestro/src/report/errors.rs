@@ -1,0 +1,208 @@
+//! Errors as people read them: what, why, and what to do.
+//!
+//! ```text
+//! ERROR: web-1: ship atlantic: creating container web-1: host down: tcp://192.0.2.1:2375: connection refused
+//!   cause: ...
+//!   hint: is the host up, is the engine running, and does it listen on that address?
+//! ```
+//!
+//! The first line stands alone, as maestro-ng's does, so that `grep ERROR` finds all that scripts need.
+
+use super::paint::{Paint, Tone};
+use super::printer::{Printer, Stream};
+use super::text::clean;
+use maestro_core::engine_error::EngineError;
+use maestro_core::event::Failure;
+use std::error::Error;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Level {
+    /// Something that was wanted did not happen.
+    #[default]
+    Error,
+    /// Somebody should look.
+    Warning,
+}
+
+/// One error, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ErrorReport {
+    /// How bad it is.
+    pub level: Level,
+    /// What happened, and to what.
+    pub what: String,
+    /// Why, the nearest cause first.
+    pub causes: Vec<String>,
+    /// What else is worth knowing.
+    pub notes: Vec<String>,
+    /// What to do about it.
+    pub hints: Vec<String>,
+}
+
+impl ErrorReport {
+    /// An error that says this.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), ..Self::default() }
+    }
+
+    /// An error and everything that it was caused by.
+    pub fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut report = Self::new(error.to_string());
+        let mut source = error.source();
+        // A chain that refers to itself would never end.
+        while let Some(cause) = source.filter(|_| report.causes.len() < 16) {
+            let text = cause.to_string();
+            // Errors that only pass on another say the same.
+            if report.causes.last().unwrap_or(&report.what) != &text {
+                report.causes.push(text);
+            }
+            source = cause.source();
+        }
+        report
+    }
+
+    /// The same as a warning.
+    #[must_use]
+    pub fn warning(self) -> Self {
+        Self { level: Level::Warning, ..self }
+    }
+
+    /// The same with something else worth knowing.
+    #[must_use]
+    pub fn note(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(text.into());
+        self
+    }
+
+    /// The same with something to do about it.
+    #[must_use]
+    pub fn hint(mut self, text: impl Into<String>) -> Self {
+        self.hints.push(text.into());
+        self
+    }
+
+    /// The same about something: `web-1: ...`.
+    #[must_use]
+    pub fn about(mut self, subject: &str) -> Self {
+        self.what = format!("{subject}: {}", self.what);
+        self
+    }
+
+    /// As text, without a line end behind it.
+    pub fn render(&self, paint: Paint) -> String {
+        let (word, tone) = match self.level {
+            Level::Error => ("ERROR", Tone::Bad),
+            Level::Warning => ("WARNING", Tone::Warn),
+        };
+        let mut text = String::new();
+        paint.push(&mut text, tone, word);
+        push_lines(&mut text, &self.what, "  ");
+        let parts = [("cause", &self.causes), ("note", &self.notes), ("hint", &self.hints)];
+        for (label, parts) in parts {
+            for part in parts {
+                text.push_str("\n  ");
+                paint.push(&mut text, Tone::Calm, label);
+                push_lines(&mut text, part, "    ");
+            }
+        }
+        text
+    }
+
+    /// Says it on standard error.
+    pub fn print(&self, printer: &Printer) {
+        printer.talk(&self.render(printer.paint(Stream::Err)));
+    }
+}
+
+/// Appends `: ` and the lines of a text, all but the first indented, none of them able to steer the terminal.
+fn push_lines(text: &mut String, part: &str, indent: &str) {
+    text.push_str(": ");
+    let mut lines = part.trim_end().lines();
+    text.push_str(&clean(lines.next().unwrap_or_default()));
+    for line in lines {
+        text.push('\n');
+        text.push_str(indent);
+        text.push_str(&clean(line));
+    }
+}
+
+impl From<&EngineError> for ErrorReport {
+    fn from(error: &EngineError) -> Self {
+        let mut report = Self::of(error);
+        report.hints.extend(error.kind.hint());
+        if error.ambiguous {
+            report = report.note("the engine may have done it although it did not say so");
+        }
+        report
+    }
+}
+
+impl From<&Failure> for ErrorReport {
+    fn from(failure: &Failure) -> Self {
+        match failure {
+            Failure::Engine(error) => Self::from(error),
+            Failure::Check(_)
+            | Failure::NotReached { .. }
+            | Failure::NotKept { .. }
+            | Failure::Interrupted
+            | Failure::Internal(_) => Self::of(failure),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use maestro_core::engine_error::EngineErrorKind;
+    use std::io;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read the environment")]
+    struct Outer(#[source] io::Error);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error(transparent)]
+    struct Transparent(#[from] Outer);
+
+    fn plain(report: &ErrorReport) -> String {
+        report.render(Paint::new(false))
+    }
+
+    #[test]
+    fn a_chain_is_told_once() {
+        let error = Transparent(Outer(io::Error::other("disk\non \x1b[31mfire")));
+        let report = ErrorReport::of(&error).hint("call the fire brigade").about("web");
+        insta::assert_snapshot!(plain(&report), @r"
+        ERROR: web: cannot read the environment
+          cause: disk
+            on ␛[31mfire
+          hint: call the fire brigade
+        ");
+    }
+
+    #[test]
+    fn engine_errors_bring_their_hints() {
+        let error = EngineError {
+            ship: "atlantic".into(),
+            operation: "creating container web-1".into(),
+            kind: EngineErrorKind::Unauthorized("no basic auth credentials".into()),
+            ambiguous: true,
+        };
+        insta::assert_snapshot!(plain(&ErrorReport::from(&Failure::Engine(error)).about("web-1")), @r"
+        ERROR: web-1: ship atlantic: creating container web-1: no basic auth credentials
+          note: the engine may have done it although it did not say so
+          hint: check the login below `registries:`, or run `docker login` for that registry on this machine
+        ");
+    }
+
+    #[test]
+    fn only_terminals_get_colour() {
+        let report = ErrorReport::new("x").hint("y");
+        assert_eq!(
+            report.render(Paint::new(true)),
+            "\x1b[1m\x1b[31mERROR\x1b[0m: x\n  \x1b[36mhint\x1b[0m: y"
+        );
+        assert_eq!(report.warning().render(Paint::new(false)), "WARNING: x\n  hint: y");
+    }
+}

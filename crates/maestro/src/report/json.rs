@@ -1,0 +1,60 @@
+//! A run for machines.
+
+use super::printer::Printer;
+use super::rows::Rows;
+use super::{Clock, problems, wire};
+use jiff::Timestamp;
+use maestro_core::event::{Event, Reporter};
+
+/// One object per line for every event, as it happens.
+pub(super) struct Lines {
+    printer: Printer,
+    clock: Clock,
+}
+
+impl Lines {
+    pub(super) fn new(printer: Printer, clock: Clock) -> Self {
+        Self { printer, clock }
+    }
+}
+
+impl Reporter for Lines {
+    fn event(&mut self, event: &Event) {
+        if let Event::RunStarted { .. } = event {
+            self.clock.restart();
+        }
+        if let Some(line) = wire::Line::new(event, self.clock.now(), self.clock.elapsed()) {
+            self.printer.data(&wire::line(&line));
+        }
+    }
+}
+
+/// One document when the run is over. What went wrong is on standard error too, for whoever reads along.
+pub(super) struct Document {
+    printer: Printer,
+    clock: Clock,
+    run: Option<(Rows, Timestamp)>,
+}
+
+impl Document {
+    pub(super) fn new(printer: Printer, clock: Clock) -> Self {
+        Self { printer, clock, run: None }
+    }
+}
+
+impl Reporter for Document {
+    fn event(&mut self, event: &Event) {
+        if let Event::RunStarted { plan } = event {
+            self.clock.restart();
+            let now = self.clock.now();
+            self.run = Some((Rows::new(plan.clone(), now), now));
+        }
+        let at = self.clock.elapsed();
+        let Some((rows, began)) = &mut self.run else { return };
+        rows.apply(event, at);
+        if let Event::RunFinished { .. } = event {
+            problems::tell(rows, &self.printer);
+            self.printer.data(&wire::document(&wire::Run::new(rows, *began, at)));
+        }
+    }
+}

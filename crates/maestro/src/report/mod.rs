@@ -1,0 +1,94 @@
+//! Everything that shows something: tables, progress, errors, JSON. Besides `cli/`, the only place that prints.
+//!
+//! All text leaves through a [`Printer`], which knows whether a stream is a terminal, takes colour, or was closed.
+//! What a run looks like is folded from its events by [`Rows`], which is pure; each reporter shows those rows in its
+//! own way. Nothing here knows an engine, and nothing here decides.
+
+pub mod deptree;
+pub mod errors;
+mod json;
+pub mod paint;
+mod plain;
+pub mod printer;
+mod problems;
+mod quiet;
+mod rows;
+pub mod status;
+mod table;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod text;
+pub mod wire;
+
+pub use errors::ErrorReport;
+pub use printer::{Capabilities, Captured, ColorChoice, Printer, Stream, Surroundings};
+pub use rows::{Row, RowState, Rows};
+pub use text::{clean, crop, width};
+
+use jiff::Timestamp;
+use maestro_core::event::Reporter;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How a run is shown while it happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Progress {
+    /// What suits the stream: plain lines
+    #[default]
+    Auto,
+    /// A line for every change
+    Plain,
+    /// A JSON object per line for every event
+    Json,
+    /// Only errors and the summary
+    Quiet,
+    /// One JSON document when the run is over: `--output json`.
+    #[value(skip)]
+    Document,
+}
+
+/// Shows a run in the way asked for.
+pub fn reporter(progress: Progress, printer: Printer) -> Box<dyn Reporter> {
+    let clock = Clock::system();
+    match progress {
+        Progress::Auto | Progress::Plain => Box::new(plain::Plain::new(printer, clock)),
+        Progress::Json => Box::new(json::Lines::new(printer, clock)),
+        Progress::Document => Box::new(json::Document::new(printer, clock)),
+        Progress::Quiet => Box::new(quiet::Quiet::new(printer, clock)),
+    }
+}
+
+/// What time it is: of the day for people, and since the run began for measuring.
+#[derive(Clone)]
+struct Clock {
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    monotonic: Arc<dyn Fn() -> Duration + Send + Sync>,
+    zero: Duration,
+}
+
+impl Clock {
+    fn system() -> Self {
+        let began = Instant::now();
+        Self {
+            now: Arc::new(Timestamp::now),
+            monotonic: Arc::new(move || began.elapsed()),
+            zero: Duration::ZERO,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+
+    /// The run begins now.
+    fn restart(&mut self) {
+        self.zero = (self.monotonic)();
+    }
+
+    /// Time since the run began.
+    fn elapsed(&self) -> Duration {
+        (self.monotonic)().saturating_sub(self.zero)
+    }
+}

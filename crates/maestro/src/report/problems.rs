@@ -1,0 +1,136 @@
+//! The end of a run in words: what went wrong and why, each cause once, and one line that sums it up.
+
+use super::errors::ErrorReport;
+use super::paint::Tone;
+use super::printer::{Printer, Stream};
+use super::rows::{RowState, Rows, Trouble};
+use maestro_core::event::Failure;
+use maestro_core::plan::Intent;
+use maestro_core::status::span;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// So many causes are told; a fleet that is down has one per instance.
+const MOST: usize = 25;
+
+/// What went wrong, one report per cause, in the order of the plan; and how many instances failed for reasons that
+/// are not told for brevity.
+pub(super) fn problems(rows: &Rows) -> (Vec<ErrorReport>, usize) {
+    let mut groups: Vec<(ErrorReport, Vec<&str>)> = Vec::new();
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    let mut untold = 0;
+    for row in rows.rows() {
+        let Some(trouble) = &row.trouble else { continue };
+        let on_ship = format!("ship {}", row.ship);
+        let mut report = match trouble {
+            Trouble::Step(Failure::Engine(error)) | Trouble::Ship(error) => ErrorReport::from(error),
+            Trouble::Step(failure) => ErrorReport::from(failure).about(&on_ship),
+            Trouble::Foreign(whose) => {
+                ErrorReport::new(format!("a container of that name exists and is not ours: {whose}"))
+                    .about(&on_ship)
+                    .hint("rename the instance, or remove that container")
+            }
+        };
+        if row.state == RowState::Tolerated {
+            report = report.warning();
+        }
+        let key = format!("{:?} {}", report.level, report.what);
+        let at = *known.entry(key).or_insert(groups.len());
+        if let Some((_, names)) = groups.get_mut(at) {
+            names.push(row.instance.as_str());
+        } else if groups.len() < MOST {
+            groups.push((report, vec![row.instance.as_str()]));
+        } else {
+            untold += 1;
+        }
+    }
+    (groups.into_iter().map(|(report, names)| report.about(&list(&names))).collect(), untold)
+}
+
+fn list(names: &[&str]) -> String {
+    match names {
+        [first, second, third, _, _, ..] => {
+            format!("{first}, {second}, {third} and {} more", names.len() - 3)
+        }
+        _ => names.join(", "),
+    }
+}
+
+/// Says what went wrong, on standard error.
+pub(super) fn tell(rows: &Rows, printer: &Printer) {
+    let (reports, untold) = problems(rows);
+    for report in &reports {
+        report.print(printer);
+    }
+    if untold > 0 {
+        printer.talk(&format!("... and {untold} more; see the table"));
+    }
+}
+
+/// Says in one line on standard error how it ended.
+pub(super) fn tell_summary(rows: &Rows, printer: &Printer) {
+    let (tone, text) = summary(rows);
+    printer.talk(&printer.paint(Stream::Err).tone(tone, &text));
+}
+
+/// How it ended, in one line.
+pub(super) fn summary(rows: &Rows) -> (Tone, String) {
+    let verb = match rows.plan().intent {
+        Intent::Start { .. } => "started",
+        Intent::Stop => "stopped",
+        Intent::Kill => "killed",
+        Intent::Restart(_) => "restarted",
+        Intent::Pull => "pulled",
+        Intent::Clean => "removed",
+    };
+    let count = |state| rows.count(state);
+    let (done, unchanged) = (count(RowState::Done), count(RowState::Unchanged));
+    let bad = [
+        (count(RowState::Tolerated), format!("could not be {verb}")),
+        (count(RowState::Failed), "failed".to_owned()),
+        (count(RowState::Blocked), "blocked".to_owned()),
+        (count(RowState::Aborted), "aborted".to_owned()),
+        (count(RowState::Interrupted), "left by the interrupt".to_owned()),
+    ];
+    let well = bad.iter().all(|(count, _)| *count == 0);
+    let mut text = match rows.plan().intent {
+        _ if rows.rows().is_empty() => "nothing was selected".to_owned(),
+        Intent::Start { .. } | Intent::Restart(_) | Intent::Pull if well && done == 0 => {
+            format!("all is up to date: {unchanged} unchanged")
+        }
+        _ if well && done == 0 => format!("nothing was to be done: {unchanged} unchanged"),
+        _ => {
+            let parts = [(done, verb.to_owned()), (unchanged, "unchanged".to_owned())].into_iter().chain(bad);
+            let parts: Vec<String> = parts
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, what)| format!("{count} {what}"))
+                .collect();
+            parts.join(", ")
+        }
+    };
+    if let Some(took) = rows.ended()
+        && !rows.rows().is_empty()
+    {
+        text.push_str(" in ");
+        text.push_str(&took_text(took));
+        if let [(ship, busy), _, ..] = rows.busy()[..] {
+            text.push_str("; slowest ship: ");
+            text.push_str(&super::clean(ship.as_str()));
+            text.push_str(" (");
+            text.push_str(&took_text(busy));
+            text.push(')');
+        }
+    }
+    let tone = match (well, done) {
+        (false, _) if rows.summary(Duration::ZERO).is_success() => Tone::Warn,
+        (false, _) => Tone::Bad,
+        (true, 0) => Tone::Calm,
+        (true, _) => Tone::Good,
+    };
+    (tone, text)
+}
+
+/// How long something took: tenths while they matter.
+pub(super) fn took_text(took: Duration) -> String {
+    if took < Duration::from_secs(10) { format!("{:.1}s", took.as_secs_f64()) } else { span(took.as_secs()) }
+}

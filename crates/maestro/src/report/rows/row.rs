@@ -1,0 +1,348 @@
+//! One instance in a run: where it stands, and the texts that say so.
+
+use super::texts;
+use crate::report::paint::Tone;
+use jiff::Timestamp;
+use maestro_core::engine_error::EngineError;
+use maestro_core::event::Failure;
+use maestro_core::names::{ContainerId, InstanceName, ServiceName, ShipName};
+use maestro_core::plan::{Action, Blocked, EngineCall, Fate, Intent, Item, Plan, Settled, StepId};
+use maestro_core::status::elapsed;
+use std::time::Duration;
+
+/// Where an instance stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowState {
+    /// Nothing is being done to it yet.
+    Waiting,
+    /// Something is being done to it, or fetched for it.
+    Working,
+    /// Everything was done.
+    Done,
+    /// Nothing was to be done.
+    Unchanged,
+    /// It failed, and that does not count.
+    Tolerated,
+    /// It failed.
+    Failed,
+    /// It was not begun because of another failure.
+    Aborted,
+    /// It could not be planned.
+    Blocked,
+    /// It was left, or cut off, because the user wanted so.
+    Interrupted,
+}
+
+impl RowState {
+    /// Whether nothing will happen any more.
+    pub fn is_final(self) -> bool {
+        !matches!(self, RowState::Waiting | RowState::Working)
+    }
+
+    /// Whether something went wrong with this instance itself.
+    pub fn is_trouble(self) -> bool {
+        matches!(self, RowState::Failed | RowState::Blocked | RowState::Tolerated)
+    }
+}
+
+/// A piece of a row's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// What it says; without control characters.
+    pub text: String,
+    /// What it means.
+    pub tone: Tone,
+    /// Cells that it fills at least; maestro-ng pads some results to 10.
+    pub cells: usize,
+}
+
+impl Piece {
+    pub(super) fn new(tone: Tone, text: impl Into<String>) -> Self {
+        Self { text: text.into(), tone, cells: 0 }
+    }
+
+    /// In a column of 10.
+    pub(super) fn result(tone: Tone, text: &str) -> Self {
+        Self { text: text.to_owned(), tone, cells: 10 }
+    }
+}
+
+/// What went wrong with an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// A step failed.
+    Step(Failure),
+    /// Its ship cannot be seen.
+    Ship(EngineError),
+    /// Its container's name is somebody else's; the text says whose.
+    Foreign(String),
+}
+
+/// One instance in a run.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Its number; stop and kill count down.
+    pub number: usize,
+    /// The instance.
+    pub instance: InstanceName,
+    /// Its service.
+    pub service: ServiceName,
+    /// Its ship.
+    pub ship: ShipName,
+    /// Where it stands.
+    pub state: RowState,
+    /// The CONTAINER column, once maestro-ng would show it: tag and id.
+    pub cell: Option<Piece>,
+    /// What is settled, after the cell.
+    pub results: Vec<Piece>,
+    /// What is being done.
+    pub pending: Option<Piece>,
+    /// More about what is being done, where a line has room for it.
+    pub detail: Option<String>,
+    /// When its own first step began, since the beginning of the run.
+    pub began: Option<Duration>,
+    /// When it got into its last state.
+    pub ended: Option<Duration>,
+    /// What went wrong.
+    pub trouble: Option<Trouble>,
+    tag: String,
+    id: Option<ContainerId>,
+    running: Vec<StepId>,
+    remaining: usize,
+    /// Whether the stopping half of a restart is under way or over, and the starting half has not begun.
+    stopping: bool,
+    /// Steps of the stopping half of a restart that are not over.
+    to_stop: usize,
+}
+
+impl Row {
+    pub(super) fn new(number: usize, plan: &Plan, item: &Item, steps: &[StepId], now: Timestamp) -> Self {
+        let seen = item.container.as_ref();
+        let mut row = Self {
+            number,
+            instance: item.instance.clone(),
+            service: item.service.clone(),
+            ship: item.ship.clone(),
+            state: RowState::Waiting,
+            cell: None,
+            results: Vec::new(),
+            pending: None,
+            detail: None,
+            began: None,
+            ended: None,
+            trouble: None,
+            tag: seen.map_or(&item.image, |s| &s.image).tag().to_owned(),
+            id: seen.map(|s| s.id.clone()),
+            running: Vec::new(),
+            remaining: 0,
+            stopping: false,
+            to_stop: 0,
+        };
+        match &item.fate {
+            Fate::Act { .. } => {
+                row.remaining = steps.len();
+                if matches!(plan.intent, Intent::Restart(_)) {
+                    let halves = steps.iter().filter_map(|id| plan.step(*id));
+                    row.to_stop = halves
+                        .filter(|s| texts::half(&plan.intent, &s.action) == texts::Half::Stopping)
+                        .count();
+                }
+                row.pending = Some(Piece::new(Tone::Plain, "waiting..."));
+            }
+            Fate::Settled(settled) => row.settle(settled, item, now),
+            Fate::Blocked(blocked) => row.block(blocked),
+        }
+        row
+    }
+
+    /// The CONTAINER column as it is known now, whether or not maestro-ng would show it already: tag and id.
+    pub fn container(&self) -> String {
+        format!("{}:{}", self.tag, self.id.as_ref().map_or("-", ContainerId::short))
+    }
+
+    /// The container that is there now.
+    pub fn container_id(&self) -> Option<&ContainerId> {
+        self.id.as_ref()
+    }
+
+    fn settle(&mut self, settled: &Settled, item: &Item, now: Timestamp) {
+        self.state = RowState::Unchanged;
+        let seen = item.container.as_ref();
+        let cell = self.container();
+        let (cell, result) = match settled {
+            Settled::Up => {
+                let since = elapsed(seen.and_then(|s| s.started_at), now);
+                let up = since.map_or_else(|| "up".to_owned(), |t| format!("up for {t}"));
+                let health = texts::health(seen.and_then(|s| s.health));
+                (Piece::new(Tone::Calm, cell), Piece::new(Tone::Calm, up + health))
+            }
+            Settled::Down => (Piece::new(Tone::Plain, cell), Piece::result(Tone::Calm, "down")),
+            Settled::UpToDate => (Piece::new(Tone::Plain, cell), Piece::new(Tone::Calm, "up to date")),
+            Settled::Absent => (Piece::new(Tone::Plain, "-"), Piece::result(Tone::Calm, "absent")),
+            Settled::Running => (Piece::new(Tone::Plain, cell), Piece::result(Tone::Bad, "skipped")),
+            Settled::HostDown(error) => {
+                self.state = RowState::Tolerated;
+                self.trouble = Some(Trouble::Ship(error.clone()));
+                (Piece::new(Tone::Plain, "-"), Piece::result(Tone::Bad, "host down"))
+            }
+        };
+        self.cell = Some(cell);
+        self.results.push(result);
+        self.ended = Some(Duration::ZERO);
+    }
+
+    fn block(&mut self, blocked: &Blocked) {
+        self.state = RowState::Blocked;
+        self.ended = Some(Duration::ZERO);
+        match blocked {
+            Blocked::Ship(error) => {
+                self.cell = Some(Piece::new(Tone::Plain, "-"));
+                self.results.push(Piece::result(Tone::Bad, "host down"));
+                self.results.push(Piece::new(Tone::Bad, "failed!"));
+                self.trouble = Some(Trouble::Ship(error.clone()));
+            }
+            Blocked::Foreign(whose) => {
+                self.cell = Some(Piece::new(Tone::Plain, self.container()));
+                self.results.push(Piece::result(Tone::Bad, "not ours"));
+                self.results.push(Piece::new(Tone::Bad, "failed!"));
+                self.trouble = Some(Trouble::Foreign(whose.clone()));
+            }
+            Blocked::Dependency(_) => self.results.push(Piece::new(Tone::Bad, "aborted!")),
+        }
+    }
+
+    pub(super) fn step_started(
+        &mut self,
+        intent: &Intent,
+        id: StepId,
+        action: &Action,
+        own: bool,
+        at: Duration,
+    ) {
+        self.running.push(id);
+        self.state = RowState::Working;
+        if own {
+            self.began.get_or_insert(at);
+        }
+        match texts::half(intent, action) {
+            texts::Half::Stopping => {
+                if self.cell.is_none() {
+                    self.cell = Some(Piece::new(Tone::Good, self.container()));
+                }
+                self.stopping = true;
+            }
+            texts::Half::Starting if self.stopping => {
+                self.stopping = false;
+                self.cell = None;
+                self.results.clear();
+            }
+            texts::Half::Starting | texts::Half::Neither => {}
+        }
+        if texts::shows_container(action) {
+            self.cell = Some(Piece::new(Tone::Good, self.container()));
+        }
+        if let Some(text) = texts::pending(intent, action, self.id.as_ref().map(ContainerId::short)) {
+            self.pending = Some(Piece::new(Tone::Plain, text));
+            self.detail = texts::detail(action);
+        }
+    }
+
+    pub(super) fn step_progressed(&mut self, id: StepId, piece: Option<Piece>) {
+        // Of several steps at once, the latest is shown.
+        if piece.is_some() && self.running.last() == Some(&id) {
+            self.pending = piece;
+        }
+    }
+
+    pub(super) fn container_created(&mut self, id: &ContainerId) {
+        self.id = Some(id.clone());
+        self.pending = Some(Piece::new(Tone::Plain, "waiting for container..."));
+    }
+
+    pub(super) fn step_done(&mut self, plan: &Plan, id: StepId, at: Duration) {
+        self.running.retain(|running| *running != id);
+        self.remaining = self.remaining.saturating_sub(1);
+        if let Some(step) = plan.step(id) {
+            match &step.action {
+                Action::Call(EngineCall::RemoveContainer { .. }) if !matches!(plan.intent, Intent::Clean) => {
+                    self.id = None;
+                }
+                Action::Call(EngineCall::CreateContainer { spec, .. }) => {
+                    spec.image.tag().clone_into(&mut self.tag);
+                }
+                _ => {}
+            }
+            if self.to_stop > 0 && texts::half(&plan.intent, &step.action) == texts::Half::Stopping {
+                self.to_stop -= 1;
+                if self.to_stop == 0 {
+                    self.results = vec![Piece::result(Tone::Good, "stopped")];
+                    self.pending = None;
+                }
+            }
+        }
+        if self.remaining == 0 {
+            self.complete(&plan.intent, at);
+        } else if self.running.is_empty() {
+            let goes_on = plan.step(id).is_some_and(|step| texts::is_login(&step.action));
+            if self.began.is_none() && !goes_on {
+                self.state = RowState::Waiting;
+                self.pending = Some(Piece::new(Tone::Plain, "waiting..."));
+            }
+            self.detail = None;
+        }
+    }
+
+    fn complete(&mut self, intent: &Intent, at: Duration) {
+        let container = self.container();
+        let (cell, result) = match intent {
+            Intent::Start { .. } | Intent::Restart(_) => {
+                (Piece::new(Tone::Good, container), Piece::new(Tone::Good, "started"))
+            }
+            Intent::Stop => (Piece::new(Tone::Good, container), Piece::result(Tone::Good, "stopped")),
+            Intent::Kill => (Piece::new(Tone::Good, container), Piece::result(Tone::Good, "killed")),
+            Intent::Pull => (Piece::new(Tone::Plain, ""), Piece::result(Tone::Good, "done")),
+            Intent::Clean => {
+                let id = self.id.as_ref().map_or("-", ContainerId::short);
+                (Piece::new(Tone::Plain, id), Piece::result(Tone::Good, "removed"))
+            }
+        };
+        self.cell = Some(cell);
+        self.results = vec![result];
+        self.end(RowState::Done, at);
+    }
+
+    pub(super) fn fail(&mut self, action: &Action, failure: &Failure, at: Duration) {
+        if let Some(text) = texts::failure_of(action) {
+            self.results.push(Piece::new(Tone::Bad, text));
+        }
+        self.results.push(Piece::new(Tone::Bad, "failed!"));
+        self.trouble = Some(Trouble::Step(failure.clone()));
+        self.end(RowState::Failed, at);
+    }
+
+    pub(super) fn tolerate(&mut self, failure: &Failure, at: Duration) {
+        let text = format!("failed: {}", crate::report::clean(&failure.to_string()));
+        self.results.push(Piece::new(Tone::Bad, text));
+        self.trouble = Some(Trouble::Step(failure.clone()));
+        self.end(RowState::Tolerated, at);
+    }
+
+    pub(super) fn abort(&mut self, at: Duration) {
+        self.results.push(Piece::new(Tone::Bad, "aborted!"));
+        self.end(RowState::Aborted, at);
+    }
+
+    pub(super) fn interrupt(&mut self, at: Duration) {
+        let text = if self.began.is_some() { "interrupted!" } else { "aborted!" };
+        self.results.push(Piece::new(Tone::Bad, text));
+        self.end(RowState::Interrupted, at);
+    }
+
+    fn end(&mut self, state: RowState, at: Duration) {
+        self.state = state;
+        self.pending = None;
+        self.detail = None;
+        self.running.clear();
+        self.ended = Some(at);
+    }
+}

@@ -1,0 +1,172 @@
+//! maestro-ng's wording (specification, section 6.6): which step says what.
+
+use super::row::Piece;
+use crate::report::clean;
+use crate::report::paint::Tone;
+use maestro_core::engine_error::EngineErrorKind;
+use maestro_core::event::News;
+use maestro_core::fleet::Health;
+use maestro_core::model::{Check, Phase};
+use maestro_core::plan::{Action, Condition, DelayReason, EngineCall, Intent};
+use std::time::Duration;
+
+/// Which part of a command a step belongs to; a restart has both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Half {
+    Stopping,
+    Starting,
+    Neither,
+}
+
+pub(super) fn half(intent: &Intent, action: &Action) -> Half {
+    if !matches!(intent, Intent::Stop | Intent::Kill | Intent::Restart(_)) {
+        return Half::Neither;
+    }
+    match action {
+        Action::Call(call) => match call {
+            EngineCall::StopContainer { .. } | EngineCall::KillContainer { .. } => Half::Stopping,
+            EngineCall::RemoveContainer { .. }
+            | EngineCall::CreateContainer { .. }
+            | EngineCall::StartContainer { .. } => Half::Starting,
+            EngineCall::Login { .. } | EngineCall::PullImage { .. } => Half::Neither,
+        },
+        Action::Await { condition: Condition::NotRunning, .. } => Half::Stopping,
+        Action::Await { condition: Condition::Running, .. } => Half::Starting,
+        Action::Check { phase: Phase::PreStop | Phase::Stopped, .. } => Half::Stopping,
+        Action::Check { phase: Phase::PreStart | Phase::Running, .. } => Half::Starting,
+        Action::Delay { why: DelayReason::StopStart, .. } => Half::Starting,
+        Action::Delay { why: DelayReason::Step, .. } | Action::Reached => Half::Neither,
+    }
+}
+
+/// Stop and kill number their rows N to 1.
+pub(super) fn counts_down(intent: &Intent) -> bool {
+    matches!(intent, Intent::Stop | Intent::Kill)
+}
+
+/// Whether the container is there to be shown when this step begins.
+pub(super) fn shows_container(action: &Action) -> bool {
+    matches!(action, Action::Call(EngineCall::StartContainer { .. }))
+}
+
+/// Whether a pull follows at once.
+pub(super) fn is_login(action: &Action) -> bool {
+    matches!(action, Action::Call(EngineCall::Login { .. }))
+}
+
+/// What a step says while it is under way; `id` is the short id of the container that is there.
+pub(super) fn pending(intent: &Intent, action: &Action, id: Option<&str>) -> Option<String> {
+    let id = id.unwrap_or("-");
+    let stopping =
+        if matches!(intent, Intent::Kill) { "killing the service..." } else { "stopping service..." };
+    let text = match action {
+        Action::Call(EngineCall::Login { auth, .. }) => format!("logging in to {}...", clean(&auth.url)),
+        Action::Call(EngineCall::PullImage { image, .. }) => {
+            format!("pulling image {}...", clean(image.short()))
+        }
+        Action::Call(EngineCall::CreateContainer { spec, .. }) => {
+            format!("creating container from {}...", clean(spec.image.short()))
+        }
+        Action::Call(EngineCall::StartContainer { .. }) => format!("starting container {id}..."),
+        Action::Call(EngineCall::StopContainer { .. } | EngineCall::KillContainer { .. }) => stopping.into(),
+        Action::Call(EngineCall::RemoveContainer { .. }) => format!("removing container {id}..."),
+        Action::Await { condition: Condition::Running, .. } => "waiting for initialization...".into(),
+        Action::Await { condition: Condition::NotRunning, .. } => stopping.into(),
+        Action::Check { phase, .. } => match phase {
+            Phase::PreStart => "checking service...".into(),
+            Phase::Running => "waiting for service...".into(),
+            Phase::PreStop | Phase::Stopped => stopping.into(),
+        },
+        Action::Delay { pause, why: DelayReason::Step } => {
+            format!("waiting {}s before restart...", pause.as_secs_f64())
+        }
+        Action::Delay { pause, why: DelayReason::StopStart } => {
+            format!("waiting {}s before starting...", pause.as_secs_f64())
+        }
+        Action::Reached => return None,
+    };
+    Some(text)
+}
+
+/// What exactly a step waits for, where maestro-ng's wording does not tell.
+pub(super) fn detail(action: &Action) -> Option<String> {
+    let Action::Check { check, phase, .. } = action else { return None };
+    let what = match check {
+        Check::Tcp { host, port, .. } => format!("tcp {host}:{port}"),
+        Check::Http(http) => format!("{}://{}:{}{}", http.scheme, http.host, http.port, http.path),
+        Check::Exec { command, .. } => format!("exec {}", command.join(" ")),
+        Check::RemoteExec { command, .. } => format!("rexec {}", command.join(" ")),
+        Check::Sleep { wait } => format!("sleep {}s", wait.as_secs_f64()),
+        Check::Health { .. } => "health".to_owned(),
+    };
+    let what = clean(&what);
+    Some(match phase {
+        Phase::Running => what.into_owned(),
+        Phase::PreStart | Phase::PreStop | Phase::Stopped => format!("{}: {what}", phase.key()),
+    })
+}
+
+/// What a step says when there is news of it.
+pub(super) fn progress(action: &Action, news: &News, percent: Option<f32>) -> Option<Piece> {
+    let what = match action {
+        Action::Call(EngineCall::PullImage { image, .. }) => {
+            format!("pulling image {}", clean(image.short()))
+        }
+        Action::Call(EngineCall::Login { auth, .. }) => format!("logging in to {}", clean(&auth.url)),
+        _ => String::new(),
+    };
+    match self::news(news) {
+        text if matches!(news, News::Retry { .. }) => Some(Piece::new(Tone::Bad, format!("{what}{text}"))),
+        _ => percent.map(|p| Piece::new(Tone::Plain, format!("{what}... {p:.1}%"))),
+    }
+}
+
+/// The text of news itself.
+pub(super) fn news(news: &News) -> String {
+    match news {
+        News::Pull(progress) => format!("... {:.1}%", progress.percent),
+        News::Retry { error, pause, .. } => {
+            format!("... got {}; retrying in {}", code(&error.kind), seconds(*pause))
+        }
+    }
+}
+
+/// The shortest name for what went wrong with a call: the HTTP status where there is one.
+fn code(kind: &EngineErrorKind) -> String {
+    match kind {
+        EngineErrorKind::Registry { status: Some(status), .. } | EngineErrorKind::Api { status, .. } => {
+            status.to_string()
+        }
+        EngineErrorKind::Registry { .. } => "no answer from the registry".into(),
+        EngineErrorKind::Unreachable { .. } => "no connection".into(),
+        EngineErrorKind::Unresponsive { .. } => "no answer".into(),
+        EngineErrorKind::Lost(_) => "connection lost".into(),
+        other => clean(&other.to_string()).into_owned(),
+    }
+}
+
+fn seconds(pause: Duration) -> String {
+    // Tenths, for pauses below a second that back-off begins with.
+    let tenths = (pause.as_secs_f64() * 10.0).round() / 10.0;
+    format!("{tenths}s")
+}
+
+/// What maestro-ng says before `failed!` when this step fails.
+pub(super) fn failure_of(action: &Action) -> Option<&'static str> {
+    match action {
+        Action::Call(EngineCall::StartContainer { .. }) => Some("error starting container!"),
+        Action::Await { condition: Condition::Running, .. } | Action::Check { phase: Phase::Running, .. } => {
+            Some("container did not start!")
+        }
+        _ => None,
+    }
+}
+
+/// What a HEALTHCHECK says, appended to a state; nothing where all is well.
+pub(in crate::report) fn health(health: Option<Health>) -> &'static str {
+    match health {
+        Some(Health::Unhealthy) => " (unhealthy)",
+        Some(Health::Starting) => " (health: starting)",
+        Some(Health::Healthy | Health::None) | None => "",
+    }
+}

@@ -1,0 +1,204 @@
+//! Plans for machines.
+
+use super::Error;
+use super::status::health;
+use maestro_core::plan::{self, Action, Blocked, Condition, EngineCall, OnFailure, Reason, Settled, Unit};
+use serde::{Deserialize, Serialize};
+
+/// Everything that one command will do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The environment's name.
+    pub environment: String,
+    /// The command, such as `start`.
+    pub command: String,
+    /// One per selected instance, in the order of the command.
+    pub items: Vec<Item>,
+    /// What is to be done, every step after those it depends on.
+    pub steps: Vec<Step>,
+}
+
+/// One selected instance and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// The instance.
+    pub instance: String,
+    /// Its service.
+    pub service: String,
+    /// Its ship.
+    pub ship: String,
+    /// Its image, as the file names it.
+    pub image: String,
+    /// The container that is there now.
+    pub container: Option<Container>,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// Why: `missing`, `stopped`, `asked`, `image_moved`, `refresh` where something is done; `up`, `down`, `up_to_date`,
+    /// `absent`, `running`, `host_down` where nothing is to be done; `host_down`, `foreign`, `dependency` where it cannot.
+    pub reason: String,
+    /// The same in words.
+    pub text: String,
+    /// Ids of its steps, shared ones among them.
+    pub steps: Vec<u32>,
+    /// Why its ship cannot be seen.
+    pub error: Option<Error>,
+}
+
+/// What becomes of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Something is done.
+    Act,
+    /// Nothing is to be done.
+    Settled,
+    /// It cannot be done.
+    Blocked,
+}
+
+/// A container that was there when the plan was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// The image that it was made from.
+    pub image: String,
+    /// What it was doing, in the engine's words.
+    pub state: String,
+    /// What its HEALTHCHECK said.
+    pub health: Option<String>,
+    /// When it last started.
+    pub started_at: Option<String>,
+    /// When it last ended.
+    pub finished_at: Option<String>,
+}
+
+/// One engine call or one wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its id: its index among the steps.
+    pub id: u32,
+    /// The ship that it is done on.
+    pub ship: Option<String>,
+    /// The instance that it is done to; shared steps have none.
+    pub instance: Option<String>,
+    /// What is done: `login`, `pull_image`, `create_container`, `start_container`, `stop_container`, `kill_container`,
+    /// `remove_container`, `await_running`, `await_not_running`, `check`, `delay`, `reached`.
+    pub action: String,
+    /// The same in words.
+    pub text: String,
+    /// Ids of the steps that must be over before it.
+    pub after: Vec<u32>,
+    /// Whether its failure is none of the command's.
+    pub tolerated: bool,
+}
+
+impl From<&plan::Plan> for Plan {
+    fn from(plan: &plan::Plan) -> Self {
+        let steps = plan.ids().zip(&plan.steps).map(|(id, step)| {
+            let unit = plan.unit_of(id);
+            Step {
+                id: id.0,
+                ship: unit.and_then(Unit::ship).map(|ship| ship.as_str().into()),
+                instance: match unit {
+                    Some(Unit::Instance { instance, .. }) => Some(instance.as_str().into()),
+                    Some(Unit::Image { .. } | Unit::Login { .. } | Unit::Milestone(_)) | None => None,
+                },
+                action: action(&step.action).into(),
+                text: step.action.to_string(),
+                after: step.after.iter().map(|id| id.0).collect(),
+                tolerated: step.on_failure == OnFailure::Tolerate,
+            }
+        });
+        Self {
+            environment: plan.environment.clone(),
+            command: plan.intent.name().into(),
+            items: plan.items.iter().map(Item::from).collect(),
+            steps: steps.collect(),
+        }
+    }
+}
+
+impl From<&plan::Item> for Item {
+    fn from(item: &plan::Item) -> Self {
+        let (fate, reason, text, error) = match &item.fate {
+            plan::Fate::Act { because, .. } => (Fate::Act, reason(because), because.to_string(), None),
+            plan::Fate::Settled(settled) => {
+                let (word, error) = match settled {
+                    Settled::Up => ("up", None),
+                    Settled::Down => ("down", None),
+                    Settled::UpToDate => ("up_to_date", None),
+                    Settled::Absent => ("absent", None),
+                    Settled::Running => ("running", None),
+                    Settled::HostDown(error) => ("host_down", Some(error)),
+                };
+                (Fate::Settled, word, settled.to_string(), error)
+            }
+            plan::Fate::Blocked(blocked) => {
+                let (word, error) = match blocked {
+                    Blocked::Ship(error) => ("host_down", Some(error)),
+                    Blocked::Foreign(_) => ("foreign", None),
+                    Blocked::Dependency(_) => ("dependency", None),
+                };
+                (Fate::Blocked, word, blocked.to_string(), error)
+            }
+        };
+        Self {
+            instance: item.instance.as_str().into(),
+            service: item.service.as_str().into(),
+            ship: item.ship.as_str().into(),
+            image: item.image.as_str().into(),
+            container: item.container.as_ref().map(Container::from),
+            fate,
+            reason: reason.into(),
+            text,
+            steps: match &item.fate {
+                plan::Fate::Act { steps, .. } => steps.iter().map(|id| id.0).collect(),
+                plan::Fate::Settled(_) | plan::Fate::Blocked(_) => Vec::new(),
+            },
+            error: error.map(Error::from),
+        }
+    }
+}
+
+impl From<&plan::Seen> for Container {
+    fn from(seen: &plan::Seen) -> Self {
+        Self {
+            id: seen.id.as_str().into(),
+            image: seen.image.as_str().into(),
+            state: seen.state.name().into(),
+            health: seen.health.map(|h| health(h).into()),
+            started_at: seen.started_at.map(|t| t.to_string()),
+            finished_at: seen.finished_at.map(|t| t.to_string()),
+        }
+    }
+}
+
+fn reason(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::Missing => "missing",
+        Reason::Stopped => "stopped",
+        Reason::Asked => "asked",
+        Reason::ImageMoved { .. } => "image_moved",
+        Reason::Refresh => "refresh",
+    }
+}
+
+pub(super) fn action(action: &Action) -> &'static str {
+    match action {
+        Action::Call(call) => match call {
+            EngineCall::Login { .. } => "login",
+            EngineCall::PullImage { .. } => "pull_image",
+            EngineCall::CreateContainer { .. } => "create_container",
+            EngineCall::StartContainer { .. } => "start_container",
+            EngineCall::StopContainer { .. } => "stop_container",
+            EngineCall::KillContainer { .. } => "kill_container",
+            EngineCall::RemoveContainer { .. } => "remove_container",
+        },
+        Action::Await { condition: Condition::Running, .. } => "await_running",
+        Action::Await { condition: Condition::NotRunning, .. } => "await_not_running",
+        Action::Check { .. } => "check",
+        Action::Delay { .. } => "delay",
+        Action::Reached => "reached",
+    }
+}
