@@ -42,6 +42,8 @@ pub enum Event {
         /// Why.
         because: Skipped,
     },
+    /// Time has passed: what shows durations may be drawn again.
+    Tick,
     /// The first interrupt: nothing new is begun, what is under way is finished.
     Interrupted,
     /// The run is over.

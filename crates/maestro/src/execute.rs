@@ -12,6 +12,7 @@ use maestro_core::plan::{Action, Plan, StepId};
 use maestro_core::run::Run;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
@@ -24,6 +25,9 @@ pub struct Means {
     /// Runs checks that are not calls to an engine.
     pub probe: Arc<dyn Probe>,
 }
+
+/// How often reporters may redraw what only time changes.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Carries out a plan to its end. Each message on `interrupts` is one Ctrl-C: after the first nothing new is begun,
 /// after the second calls that are under way are abandoned.
@@ -63,6 +67,8 @@ struct Dispatcher<'a> {
 impl Dispatcher<'_> {
     async fn drive(&mut self, interrupts: &mut mpsc::UnboundedReceiver<()>) {
         let (news_in, mut news_out) = mpsc::channel::<(StepId, News)>(1024);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut interrupted = 0;
         loop {
             self.start_ready(&news_in);
@@ -79,6 +85,7 @@ impl Dispatcher<'_> {
                     self.reporter.event(&Event::StepProgress { step, news });
                 }
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
+                _ = tick.tick() => self.reporter.event(&Event::Tick),
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Maestro acts: reads files, talks to engines, runs checks, shows what happens.
 
+pub mod sources;
+pub mod terminal;
 pub mod observe;
 pub mod execute;
 pub mod report;

@@ -17,6 +17,8 @@ const KEYS: [&str; 8] =
 pub struct Loaded {
     /// The environment; none if there was any error.
     pub environment: Option<Environment>,
+    /// The loaded file, if it could be read to its end.
+    pub tree: Option<Arc<Node>>,
     /// Everything that is to be said about the text, in its order.
     pub diagnostics: Diagnostics,
     /// The texts that the diagnostics point into.
@@ -41,6 +43,7 @@ pub fn load(sources: &dyn Sources, limits: &Limits) -> Loaded {
     diagnostics.sort();
     Loaded {
         environment: environment.filter(|_| !diagnostics.has_errors()),
+        tree: root,
         diagnostics,
         sources: reader.map,
     }

@@ -18,11 +18,13 @@ mod registries;
 mod instances;
 mod services;
 mod load;
+mod json;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod tests;
 
+pub use json::json;
 pub use limits::Limits;
 pub use load::{Loaded, load};
 pub use ships::endpoint_url;

@@ -28,13 +28,13 @@ pub(super) fn run(session: &Session, args: &Args) -> Outcome {
     let selection = select(&environment, &selector, rules)?;
     if args.config {
         let tree = session.read().tree.ok_or(Fault::Environment)?;
-        session.printer.talk(&format!("{}\n", wire::pretty(&maestro_core::config::json(&tree))));
+        session.printer.talk(&wire::document(&maestro_core::config::json(&tree)));
     }
     let mut writer = SpecWriter::new(&environment);
     for name in &selection.instances {
         let Some(instance) = environment.instances.get(name) else { continue };
         let (spec, hash) = writer.spec(instance);
-        session.printer.talk(&wire::pretty(&wire::InstanceDump::new(&environment, instance, &spec, &hash)));
+        session.printer.talk(&wire::document(&wire::InstanceDump::new(&environment, instance, &spec, &hash)));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -26,7 +26,7 @@ mod validate;
 
 pub use parse::parse;
 
-use crate::report::ColorChoice;
+use crate::report::{Capabilities, ColorChoice, ErrorReport, Printer};
 use clap::{Parser, Subcommand};
 use fault::Fault;
 use session::Session;
@@ -111,4 +111,11 @@ pub async fn run(cli: Cli) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The process cannot even begin.
+pub fn cannot_run(error: &std::io::Error) -> ExitCode {
+    let printer = Printer::stdio(Capabilities::plain(80));
+    ErrorReport::new("the process cannot be started").note(error.to_string()).print(&printer);
+    ExitCode::FAILURE
 }

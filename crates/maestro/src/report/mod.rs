@@ -6,7 +6,9 @@
 
 pub mod deptree;
 pub mod errors;
+pub mod events;
 mod json;
+pub mod logs;
 pub mod paint;
 mod plain;
 pub mod printer;

@@ -4,12 +4,16 @@
 //! or given another meaning, only added. Times of the day are RFC 3339 in UTC, durations are whole milliseconds in fields
 //! whose names end in `_ms`, ids of containers and images are complete. What is unknown is `null`.
 
+mod dump;
 mod error;
+mod lines;
 mod plan;
 mod run;
 mod status;
 
+pub use dump::InstanceDump;
 pub use error::Error;
+pub use lines::{EventEntry, LogEntry};
 pub use plan::{Container, Fate, Item, Plan, Step};
 pub use run::{Body, Instance, Line, Outcome, Pull, Retry, Run, ShipTime, Skip, Summary};
 pub use status::{Port, State, StatusEntry};
@@ -37,12 +41,12 @@ pub fn one<T: Serialize>(output: Output, value: &T) -> String {
 }
 
 /// Indented JSON.
-pub(super) fn document<T: Serialize>(value: &T) -> String {
+pub fn document<T: Serialize>(value: &T) -> String {
     finish(serde_json::to_string_pretty(value))
 }
 
 /// JSON on one line.
-pub(super) fn line<T: Serialize>(value: &T) -> String {
+pub fn line<T: Serialize>(value: &T) -> String {
     finish(serde_json::to_string(value))
 }
 
