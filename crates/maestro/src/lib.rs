@@ -1,5 +1,6 @@
 //! Maestro acts: reads files, talks to engines, runs checks, shows what happens.
 
+pub mod engine;
 pub mod observe;
 pub mod execute;
 pub mod report;
