@@ -2,6 +2,7 @@
 
 pub mod sources;
 pub mod terminal;
+pub mod engine;
 pub mod observe;
 pub mod execute;
 pub mod report;

@@ -1,0 +1,166 @@
+//! The engine of one ship.
+
+use super::connect::Dialer;
+use super::lazily::Lazily;
+use super::version::{Negotiated, VersionAnswer, negotiate};
+use super::wire::{Call, Wire};
+use super::{EngineOptions, Shared};
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use jiff::Timestamp;
+use maestro_core::boundary::{
+    AttachOptions, CallOutcome, Deadlines, Engine, EngineEvent, ExecSession, LogLine, LogOptions, Progress,
+    Scope,
+};
+use maestro_core::engine_error::{EngineError, EngineErrorKind};
+use maestro_core::fleet::EngineState;
+use maestro_core::model::Ship;
+use maestro_core::names::ShipName;
+use maestro_core::plan::{EngineCall, Target};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A Docker Engine at the other end of a connection.
+///
+/// Nothing is opened before the first call. Calls that wait at the same time for a connection or for the engine's
+/// version share one attempt, and how it ends.
+pub struct DockerEngine {
+    pub(super) ship: Ship,
+    pub(super) shared: Shared,
+    wire: Result<Wire, EngineErrorKind>,
+    version: Lazily<Arc<Negotiated>>,
+}
+
+impl DockerEngine {
+    /// The engine of a ship that shares nothing with others; see [`super::engines`] for many.
+    pub fn new(ship: Ship, options: EngineOptions) -> Self {
+        Self::sharing(ship, &Shared::new(options))
+    }
+
+    pub(super) fn sharing(ship: Ship, shared: &Shared) -> Self {
+        let connect = Deadlines::read(ship.timeout).connect;
+        let wire = Wire::new(Dialer::new(&ship, shared, connect));
+        Self { ship, shared: shared.clone(), wire, version: Lazily::default() }
+    }
+
+    pub(super) fn wire(&self) -> Result<&Wire, EngineErrorKind> {
+        self.wire.as_ref().map_err(Clone::clone)
+    }
+
+    /// Who the engine is and which version to speak, asked when it is needed first.
+    pub(super) async fn version(&self) -> Result<Arc<Negotiated>, EngineErrorKind> {
+        self.version
+            .get(async || {
+                let call = Call::new(None, self.reading());
+                let answer: VersionAnswer = self.wire()?.get(&call, "/version").await?;
+                negotiate(&self.ship, answer).map(Arc::new)
+            })
+            .await
+    }
+
+    /// How long a call that reads may take.
+    pub(super) fn reading(&self) -> Duration {
+        Deadlines::read(self.ship.timeout).total
+    }
+
+    /// The clock of a call that reads.
+    pub(super) fn call(&self, version: &Negotiated) -> Arc<Call> {
+        Call::new(Some(version.api), self.reading())
+    }
+
+    /// The version, and the clock of a call that reads.
+    pub(super) async fn read_call(&self) -> Result<(Arc<Negotiated>, Arc<Call>), EngineErrorKind> {
+        let version = self.version().await?;
+        let call = self.call(&version);
+        Ok((version, call))
+    }
+
+    /// An error of this ship. Where the ship as a whole did not answer it may come back as another engine.
+    pub(super) async fn failed(
+        &self,
+        operation: impl Into<String>,
+        kind: EngineErrorKind,
+        ambiguous: bool,
+    ) -> EngineError {
+        if kind.is_about_ship() || speaks_other_version(&kind) {
+            self.version.forget(|_| true).await;
+        }
+        error(&self.ship.name, operation, kind, ambiguous)
+    }
+}
+
+/// An engine that was up- or downgraded in the meantime says so.
+fn speaks_other_version(kind: &EngineErrorKind) -> bool {
+    matches!(kind, EngineErrorKind::Api { status: 400, message }
+        if message.contains("client version") && message.contains("is too"))
+}
+
+/// An error of a ship.
+pub(super) fn error(
+    ship: &ShipName,
+    operation: impl Into<String>,
+    kind: EngineErrorKind,
+    ambiguous: bool,
+) -> EngineError {
+    EngineError { ship: ship.clone(), operation: operation.into(), kind, ambiguous }
+}
+
+impl Engine for DockerEngine {
+    fn observe<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<EngineState, EngineError>> {
+        Box::pin(async move {
+            match self.look(scope).await {
+                Ok(state) => Ok(state),
+                Err(kind) => Err(self.failed("looking at its containers", kind, false).await),
+            }
+        })
+    }
+
+    fn perform<'a>(
+        &'a self,
+        call: &'a EngineCall,
+        progress: &'a (dyn Fn(Progress) + Send + Sync),
+    ) -> BoxFuture<'a, Result<CallOutcome, EngineError>> {
+        Box::pin(self.change(call, progress))
+    }
+
+    fn run_in<'a>(
+        &'a self,
+        target: &'a Target,
+        command: &'a [String],
+    ) -> BoxFuture<'a, Result<i64, EngineError>> {
+        Box::pin(self.run(target, command))
+    }
+
+    fn attach<'a>(
+        &'a self,
+        target: &'a Target,
+        options: &'a AttachOptions,
+    ) -> BoxFuture<'a, Result<ExecSession, EngineError>> {
+        Box::pin(self.attach_to(target, options))
+    }
+
+    fn resize<'a>(
+        &'a self,
+        exec: &'a str,
+        width: u16,
+        height: u16,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(self.resize_terminal(exec, width, height))
+    }
+
+    fn exit_code<'a>(&'a self, exec: &'a str) -> BoxFuture<'a, Result<i64, EngineError>> {
+        Box::pin(self.exit_code_of(exec))
+    }
+
+    fn logs<'a>(
+        &'a self,
+        target: &'a Target,
+        options: &'a LogOptions,
+    ) -> BoxStream<'a, Result<LogLine, EngineError>> {
+        self.output_of(target, options)
+    }
+
+    fn events(&self, since: Option<Timestamp>) -> BoxStream<'_, Result<EngineEvent, EngineError>> {
+        self.happenings(since)
+    }
+}

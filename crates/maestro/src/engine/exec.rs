@@ -1,0 +1,246 @@
+//! Programs run in containers.
+
+use super::classify;
+use super::docker::{DockerEngine, error};
+use super::frames::Frames;
+use super::version::Negotiated;
+use super::wire::Call;
+use bollard::models::ExecConfig;
+use bollard::query_parameters::ResizeExecOptionsBuilder;
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
+use futures_util::{SinkExt, Stream};
+use http::header::{CONNECTION, UPGRADE};
+use http::{Method, Request};
+use hyper::body::Bytes;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use maestro_core::boundary::{AttachOptions, ExecOutput, ExecSession};
+use maestro_core::engine_error::{EngineError, EngineErrorKind};
+use maestro_core::model::ApiVersion;
+use maestro_core::plan::Target;
+use std::future::ready;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::codec::{BytesCodec, FramedWrite};
+use tokio_util::io::ReaderStream;
+
+/// A check's program that runs longer than this is stuck.
+const LONGEST_RUN: Duration = Duration::from_hours(1);
+/// First pause before asking again how a program ended whose output is over.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+/// Since when programs can be given variables, and a directory.
+const EXEC_ENV: ApiVersion = ApiVersion { major: 1, minor: 25 };
+const EXEC_WORKDIR: ApiVersion = ApiVersion { major: 1, minor: 35 };
+
+impl DockerEngine {
+    /// Runs a program to its end.
+    pub(super) async fn run(&self, target: &Target, command: &[String]) -> Result<i64, EngineError> {
+        let run = async {
+            let version = self.version().await?;
+            let options = AttachOptions { command: command.to_vec(), ..AttachOptions::default() };
+            let (id, connection) = self.start(&version, target, &options).await?;
+            let drained = async {
+                let mut output = ReaderStream::new(TokioIo::new(connection));
+                while let Some(bytes) = output.next().await {
+                    bytes.map_err(|error| EngineErrorKind::Lost(classify::words(&error)))?;
+                }
+                Ok(())
+            };
+            match timeout(LONGEST_RUN, drained).await {
+                Ok(result) => result?,
+                Err(_) => return Err(self.wire()?.unresponsive(LONGEST_RUN)),
+            }
+            self.ended(&version, &id).await
+        };
+        match run.await {
+            Ok(code) => Ok(code),
+            Err(kind) => Err(self.failed(running(target, command), kind, true).await),
+        }
+    }
+
+    /// Starts a program and connects to its streams.
+    pub(super) async fn attach_to(
+        &self,
+        target: &Target,
+        options: &AttachOptions,
+    ) -> Result<ExecSession, EngineError> {
+        let started = async {
+            let version = self.version().await?;
+            self.start(&version, target, options).await
+        };
+        let (id, connection) = match started.await {
+            Ok(started) => started,
+            Err(kind) => return Err(self.failed(running(target, &options.command), kind, true).await),
+        };
+        let ship = self.ship.name.clone();
+        let operation: Arc<str> = running(target, &options.command).into();
+        let (read, write) = tokio::io::split(TokioIo::new(connection));
+        let failed = {
+            let (ship, operation) = (ship.clone(), operation.clone());
+            move |kind| error(&ship, &*operation, kind, false)
+        };
+        let input = FramedWrite::new(write, BytesCodec::new())
+            .with(|bytes: Vec<u8>| ready(Ok::<_, io::Error>(Bytes::from(bytes))))
+            .sink_map_err(move |lost| {
+                error(&ship, &*operation, EngineErrorKind::Lost(classify::words(&lost)), false)
+            });
+        Ok(ExecSession {
+            id,
+            output: output(ReaderStream::new(read), options.tty.is_some()).map_err(failed).boxed(),
+            input: Box::pin(input),
+        })
+    }
+
+    /// Tells a terminal program its window's size.
+    pub(super) async fn resize_terminal(
+        &self,
+        exec: &str,
+        width: u16,
+        height: u16,
+    ) -> Result<(), EngineError> {
+        let resize = async {
+            let (_, call) = self.read_call().await?;
+            let wire = self.wire()?;
+            let size = ResizeExecOptionsBuilder::default().w(width.into()).h(height.into()).build();
+            let docker = wire.docker(&call);
+            let resize = async { docker.resize_exec(exec, size).await.map_err(|e| classify::bollard(&e)) };
+            wire.within(&call, resize).await
+        };
+        match resize.await {
+            Ok(()) => Ok(()),
+            Err(kind) => Err(self.failed("resizing the terminal", kind, false).await),
+        }
+    }
+
+    /// How a program ended.
+    pub(super) async fn exit_code_of(&self, exec: &str) -> Result<i64, EngineError> {
+        let ended = async {
+            let version = self.version().await?;
+            self.ended(&version, exec).await
+        };
+        match ended.await {
+            Ok(code) => Ok(code),
+            Err(kind) => Err(self.failed("asking how the program ended", kind, false).await),
+        }
+    }
+
+    async fn start(
+        &self,
+        version: &Negotiated,
+        target: &Target,
+        options: &AttachOptions,
+    ) -> Result<(String, Upgraded), EngineErrorKind> {
+        let too_old = |what: &str, since| EngineErrorKind::ApiVersion {
+            engine_min: version.engine.min_api,
+            engine_max: version.engine.api,
+            wanted: format!("{what} needs {since} and {} is spoken", version.api),
+        };
+        if !options.env.is_empty() && version.api < EXEC_ENV {
+            return Err(too_old("running a program with variables of its own", EXEC_ENV));
+        }
+        if options.workdir.is_some() && version.api < EXEC_WORKDIR {
+            return Err(too_old("running a program in a directory of its own", EXEC_WORKDIR));
+        }
+        let wire = self.wire()?;
+        let config = ExecConfig {
+            attach_stdin: Some(options.stdin),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            tty: Some(options.tty.is_some()),
+            cmd: Some(options.command.clone()),
+            user: options.user.clone(),
+            working_dir: options.workdir.clone(),
+            env: (!options.env.is_empty()).then(|| options.env.clone()),
+            ..ExecConfig::default()
+        };
+        let call = self.call(version);
+        let docker = wire.docker(&call);
+        let create = async {
+            docker.create_exec(target.reference(), config).await.map_err(|error| classify::bollard(&error))
+        };
+        let id = wire.within(&call, create).await?.id;
+
+        // Asked for directly: see `frames` for what bollard makes of a terminal's output.
+        let call = self.call(version);
+        let post =
+            Request::builder().method(Method::POST).header(CONNECTION, "Upgrade").header(UPGRADE, "tcp");
+        let body = serde_json::json!({"Detach": false, "Tty": options.tty.is_some()}).to_string();
+        let response = wire.send(&call, post, &format!("/exec/{id}/start"), body).await?;
+        let connection = wire.within(&call, async {
+            hyper::upgrade::on(response)
+                .await
+                .map_err(|error| classify::odd(&format!("no connection to the program: {error}")))
+        });
+        let connection = connection.await?;
+        if let Some((width, height)) = options.tty {
+            self.size(&call, &id, width, height).await?;
+        }
+        Ok((id, connection))
+    }
+
+    /// The first size of a terminal. A program that has ended already has none, and that is no failure.
+    async fn size(
+        &self,
+        call: &Arc<Call>,
+        exec: &str,
+        width: u16,
+        height: u16,
+    ) -> Result<(), EngineErrorKind> {
+        let wire = self.wire()?;
+        let path = format!("/exec/{exec}/resize?h={height}&w={width}");
+        match wire.send(call, Request::builder().method(Method::POST), &path, "").await {
+            Err(error) if error.is_about_ship() => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The exit code, once the engine has it: it notices the end of output before the end of the program.
+    async fn ended(&self, version: &Negotiated, exec: &str) -> Result<i64, EngineErrorKind> {
+        let wire = self.wire()?;
+        let until = Instant::now() + self.reading();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let call = self.call(version);
+            let docker = wire.docker(&call);
+            let inspect =
+                async { docker.inspect_exec(exec).await.map_err(|error| classify::bollard(&error)) };
+            let found = wire.within(&call, inspect).await?;
+            match found.exit_code {
+                Some(code) if found.running != Some(true) => return Ok(code),
+                _ if Instant::now() + pause > until => {
+                    return Err(classify::odd(
+                        "the program's output is over, and the engine does not say how it ended",
+                    ));
+                }
+                _ => sleep(pause).await,
+            }
+            pause *= 2;
+        }
+    }
+}
+
+fn running(target: &Target, command: &[String]) -> String {
+    format!("running `{}` in {}", command.first().map_or("", String::as_str), target.name())
+}
+
+fn output(
+    pieces: impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
+    terminal: bool,
+) -> BoxStream<'static, Result<ExecOutput, EngineErrorKind>> {
+    let mut frames = Frames::new(terminal);
+    pieces
+        .map_err(|error| EngineErrorKind::Lost(classify::words(&error)))
+        .map(move |bytes| {
+            let mut outputs = Vec::new();
+            frames.take(&bytes?, |piece| {
+                if !piece.bytes.is_empty() {
+                    outputs.push(Ok(ExecOutput { stream: piece.stream, bytes: piece.bytes.to_vec() }));
+                }
+            })?;
+            Ok(futures_util::stream::iter(outputs))
+        })
+        .try_flatten()
+        .boxed()
+}

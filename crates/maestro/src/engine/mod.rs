@@ -1,0 +1,90 @@
+//! Real engines: [`maestro_core::boundary::Engine`] over the Docker Engine API.
+//!
+//! `docker` is the engine; it asks `version` once and then speaks through `wire`, which sends requests over
+//! connections that `connect` opens (`tls`, `ssh`). `observe`, `perform`, `pull`, `logs`, `events` and `exec` are what
+//! can be asked; `convert` writes the body of a creation, `credentials` finds logins, `classify` turns every kind of
+//! failure into an `EngineErrorKind`. Types of bollard, hyper, rustls and openssh stop here.
+
+mod classify;
+mod connect;
+mod convert;
+mod credentials;
+mod docker;
+mod events;
+mod exec;
+mod frames;
+mod lazily;
+mod logs;
+mod observe;
+mod perform;
+mod pull;
+mod ssh;
+mod tls;
+mod version;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use docker::DockerEngine;
+
+use credentials::Credentials;
+use maestro_core::boundary::Engine;
+use maestro_core::model::Ship;
+use maestro_core::names::ShipName;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// What engines need to know besides their ship, the same for all engines of a process.
+#[derive(Clone)]
+pub struct EngineOptions {
+    /// An ssh configuration file in place of the user's and the system's, as `ssh -F` takes it.
+    pub ssh_config: Option<PathBuf>,
+    /// A directory with a Docker `config.json`; none for `$DOCKER_CONFIG`, else `~/.docker`.
+    pub docker_config: Option<PathBuf>,
+    /// How many logins over SSH may be under way at once, over all engines that share this.
+    pub handshakes: Arc<Semaphore>,
+}
+
+impl EngineOptions {
+    /// Logins over SSH at a time, unless set otherwise: more only slow each other down.
+    pub const HANDSHAKES: usize = 30;
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { ssh_config: None, docker_config: None, handshakes: Arc::new(Semaphore::new(Self::HANDSHAKES)) }
+    }
+}
+
+/// What the engines of one process share besides their options: things that are costly to find out.
+#[derive(Clone)]
+struct Shared {
+    options: EngineOptions,
+    credentials: Arc<Credentials>,
+    roots: Arc<tls::SystemRoots>,
+}
+
+impl Shared {
+    fn new(options: EngineOptions) -> Self {
+        let credentials = Arc::new(Credentials::new(options.docker_config.clone()));
+        Self { options, credentials, roots: Arc::default() }
+    }
+}
+
+/// An engine for each ship. Nothing is connected before it is used.
+pub fn engines<'a>(
+    ships: impl IntoIterator<Item = &'a Ship>,
+    options: EngineOptions,
+) -> BTreeMap<ShipName, Arc<dyn Engine>> {
+    let shared = Shared::new(options);
+    ships
+        .into_iter()
+        .map(|ship| {
+            let engine: Arc<dyn Engine> = Arc::new(DockerEngine::sharing(ship.clone(), &shared));
+            (ship.name.clone(), engine)
+        })
+        .collect()
+}

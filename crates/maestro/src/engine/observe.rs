@@ -1,0 +1,254 @@
+//! What one engine looks like: its containers, the details of some, its images.
+//!
+//! Answers are decoded into just what is needed. bollard's types describe every field of an inspection, which costs
+//! several times as much (see the figures in `docs/design/`), and this is what is asked for most.
+
+use super::docker::DockerEngine;
+use super::version::Negotiated;
+use super::wire::Call;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use maestro_core::boundary::Scope;
+use maestro_core::engine_error::EngineErrorKind;
+use maestro_core::fleet::{ContainerState, EngineState, Health, ObservedContainer, ObservedImage};
+use maestro_core::image::ImageRef;
+use maestro_core::names::{ContainerId, ImageId};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How many containers of one engine are inspected at a time. More would only open more connections: engines answer
+/// an inspection in a fraction of a millisecond.
+const INSPECTIONS: usize = 4;
+
+/// A container in `GET /containers/json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    id: String,
+    #[serde(default)]
+    names: Option<Vec<String>>,
+    #[serde(default)]
+    image: String,
+    #[serde(default, rename = "ImageID")]
+    image_id: String,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    state: String,
+}
+
+/// The answer to `GET /containers/{}/json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Inspected {
+    #[serde(default)]
+    image: String,
+    state: State,
+    #[serde(default)]
+    restart_count: Option<i64>,
+    pub(super) config: Config,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct State {
+    status: String,
+    #[serde(default)]
+    exit_code: Option<i64>,
+    #[serde(default)]
+    started_at: String,
+    #[serde(default)]
+    finished_at: String,
+    #[serde(default)]
+    health: Option<HealthState>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HealthState {
+    #[serde(default)]
+    status: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Config {
+    #[serde(default)]
+    image: String,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+    /// Whether the container has a terminal, which decides the form of its output.
+    #[serde(default)]
+    pub(super) tty: bool,
+}
+
+/// An image in `GET /images/json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedImage {
+    id: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    #[serde(default)]
+    repo_digests: Option<Vec<String>>,
+}
+
+impl DockerEngine {
+    /// What is there now.
+    pub(super) async fn look(&self, scope: &Scope) -> Result<EngineState, EngineErrorKind> {
+        let (version, call) = self.read_call().await?;
+        let listed: Vec<Listed> = self.wire()?.get(&call, "/containers/json?all=1").await?;
+
+        let mut containers = BTreeMap::new();
+        let mut wanted = Vec::new();
+        for container in listed {
+            let Some(name) = own_name(container.names.as_deref().unwrap_or_default()) else { continue };
+            let name: Arc<str> = name.into();
+            if scope.details.contains(&*name) {
+                wanted.push((name, container));
+            } else {
+                containers.insert(name.clone(), container.observed(name));
+            }
+        }
+        let inspected = stream::iter(wanted)
+            .map(|(name, container)| self.inspect_listed(&version, name, container))
+            .buffer_unordered(INSPECTIONS)
+            .try_collect::<Vec<_>>();
+        let (inspected, images) = tokio::try_join!(inspected, self.images(&version, scope.images))?;
+        containers
+            .extend(inspected.into_iter().flatten().map(|container| (container.name.clone(), container)));
+        Ok(EngineState { version: version.engine.clone(), containers, images })
+    }
+
+    /// A container's details; nothing if it has vanished since it was listed.
+    async fn inspect_listed(
+        &self,
+        version: &Negotiated,
+        name: Arc<str>,
+        listed: Listed,
+    ) -> Result<Option<ObservedContainer>, EngineErrorKind> {
+        match self.inspect(&self.call(version), &listed.id).await {
+            Ok(inspected) => listed.detailed(name, inspected).map(Some),
+            Err(EngineErrorKind::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A container's details.
+    pub(super) async fn inspect(&self, call: &Call, reference: &str) -> Result<Inspected, EngineErrorKind> {
+        self.wire()?.get(call, &format!("/containers/{reference}/json")).await
+    }
+
+    async fn images(
+        &self,
+        version: &Negotiated,
+        wanted: bool,
+    ) -> Result<Option<Vec<ObservedImage>>, EngineErrorKind> {
+        if !wanted {
+            return Ok(None);
+        }
+        let listed: Vec<ListedImage> = self.wire()?.get(&self.call(version), "/images/json").await?;
+        let named = |names: Option<Vec<String>>| -> Vec<String> {
+            names.into_iter().flatten().filter(|name| !name.starts_with("<none>")).collect()
+        };
+        let images = listed
+            .into_iter()
+            .map(|image| ObservedImage {
+                id: ImageId::new(image.id),
+                tags: named(image.repo_tags),
+                digests: named(image.repo_digests),
+            })
+            .collect();
+        Ok(Some(images))
+    }
+}
+
+/// Links give a container further names, `/consumer/alias`; its own has no second slash.
+fn own_name(names: &[String]) -> Option<&str> {
+    names.iter().map(|name| name.strip_prefix('/').unwrap_or(name)).find(|name| !name.contains('/'))
+}
+
+impl Listed {
+    fn observed(self, name: Arc<str>) -> ObservedContainer {
+        ObservedContainer {
+            id: ContainerId::new(self.id),
+            name,
+            // Nothing is decided about containers that nobody asked about, so a word that is new costs nothing.
+            state: ContainerState::parse(&self.state).unwrap_or(ContainerState::Dead),
+            health: None,
+            image: ImageRef::parse(self.image),
+            image_id: ImageId::new(self.image_id),
+            labels: self.labels.unwrap_or_default(),
+            started_at: None,
+            finished_at: None,
+            exit_code: None,
+            restarts: None,
+        }
+    }
+
+    fn detailed(self, name: Arc<str>, found: Inspected) -> Result<ObservedContainer, EngineErrorKind> {
+        let state = ContainerState::parse(&found.state.status).ok_or_else(|| {
+            EngineErrorKind::Protocol(format!("{name} is in the unknown state `{}`", found.state.status))
+        })?;
+        let finished_at = time(&found.state.finished_at)?;
+        Ok(ObservedContainer {
+            state,
+            health: Some(health(found.state.health.as_ref())),
+            // The list shows an id where the name has moved on to another image; the inspection remembers the name.
+            image: ImageRef::parse(found.config.image),
+            image_id: ImageId::new(found.image),
+            labels: found.config.labels.unwrap_or_default(),
+            started_at: time(&found.state.started_at)?,
+            finished_at,
+            exit_code: found.state.exit_code.filter(|_| finished_at.is_some() && !state.is_running()),
+            restarts: found.restart_count.and_then(|count| u64::try_from(count).ok()),
+            id: ContainerId::new(self.id),
+            name,
+        })
+    }
+}
+
+fn health(state: Option<&HealthState>) -> Health {
+    match state.map(|state| state.status.as_str()) {
+        None | Some("" | "none") => Health::None,
+        Some("healthy") => Health::Healthy,
+        Some("starting") => Health::Starting,
+        Some(_) => Health::Unhealthy,
+    }
+}
+
+/// A point in time; the engine writes the year 1 for "never".
+fn time(text: &str) -> Result<Option<Timestamp>, EngineErrorKind> {
+    if text.is_empty() || text.starts_with("0001-") {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|error| EngineErrorKind::Protocol(format!("`{text}` is no time: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_do_not_rename_a_container() {
+        let names = |names: &[&str]| {
+            own_name(&names.iter().map(ToString::to_string).collect::<Vec<_>>()).map(str::to_owned)
+        };
+        assert_eq!(names(&["/web-1/db", "/db-1"]), Some("db-1".into()));
+        assert_eq!(names(&["/db-1"]), Some("db-1".into()));
+        assert_eq!(names(&["/web-1/db"]), None);
+        assert_eq!(names(&[]), None);
+    }
+
+    #[test]
+    fn the_year_one_is_never() {
+        assert_eq!(time("0001-01-01T00:00:00Z"), Ok(None));
+        assert_eq!(time(""), Ok(None));
+        assert_eq!(
+            time("2026-11-20T10:00:00.123456789Z").unwrap().unwrap().to_string(),
+            "2026-11-20T10:00:00.123456789Z"
+        );
+        assert!(time("yesterday").is_err());
+    }
+}

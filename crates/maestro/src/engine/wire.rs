@@ -1,0 +1,301 @@
+//! Sends requests to one engine: pooled connections, the version in the path, a clock per call, refusals as errors.
+//!
+//! bollard builds and decodes the requests that are made once and answered once. What streams (logs, pulls, events,
+//! attached programs), what bollard has no method for (`/auth`) and what has to be fast (lists, inspections) is asked
+//! for directly, over the same connections and with the same clock.
+
+use super::classify;
+use super::connect::{Connector, Dialer};
+use bollard::{BollardRequest, ClientVersion, Docker};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use http::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, BodyStream, Either, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::capture_connection;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use maestro_core::engine_error::EngineErrorKind;
+use maestro_core::model::ApiVersion;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::SetOnce;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::codec::{FramedRead, LinesCodec};
+use tokio_util::io::StreamReader;
+
+/// A connection that nobody needs is closed after this time: sooner than anything on the way forgets it.
+const POOL_IDLE: Duration = Duration::from_secs(30);
+/// No answer may be larger: a list of 100,000 containers is a tenth of this.
+const LARGEST_ANSWER: usize = 1 << 30;
+/// Nor a line of an answer that comes in lines.
+const LONGEST_LINE: usize = 1 << 20;
+/// Nor the text of a refusal.
+const LARGEST_REFUSAL: usize = 1 << 16;
+
+/// The clock of one call. It starts when there is a connection to send the request over: until then the deadlines of
+/// connecting hold, which differ by transport.
+pub(super) struct Call {
+    /// The version that the path names; none for requests that are the same in all versions.
+    version: Option<ApiVersion>,
+    total: Duration,
+    connected: SetOnce<Instant>,
+}
+
+impl Call {
+    pub(super) fn new(version: Option<ApiVersion>, total: Duration) -> Arc<Self> {
+        Arc::new(Self { version, total, connected: SetOnce::new() })
+    }
+
+    /// Whether the engine may have seen the request.
+    pub(super) fn was_sent(&self) -> bool {
+        self.connected.get().is_some()
+    }
+
+    fn start(&self) {
+        // Only the first request of a call starts its clock.
+        if self.connected.get().is_none() {
+            _ = self.connected.set(Instant::now());
+        }
+    }
+
+    async fn overdue(&self) {
+        let from = *self.connected.wait().await;
+        sleep_until(from + self.total).await;
+    }
+}
+
+/// Connections to one engine, and what is sent over them.
+pub(super) struct Wire {
+    line: Arc<Line>,
+    docker: Docker,
+}
+
+struct Line {
+    dialer: Arc<Dialer>,
+    client: Client<Connector, Full<Bytes>>,
+    authority: Result<Authority, EngineErrorKind>,
+}
+
+impl Wire {
+    pub(super) fn new(dialer: Dialer) -> Result<Self, EngineErrorKind> {
+        let dialer = Arc::new(dialer);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .build(Connector(dialer.clone()));
+        let authority = dialer.authority();
+        let authority = Authority::try_from(authority.as_str()).map_err(|_| {
+            EngineErrorKind::Settings(format!("`{authority}` is not a host name or address and a port"))
+        });
+        let line = Arc::new(Line { dialer, client, authority });
+        let transport = line.clone();
+        let docker = Docker::connect_with_custom_transport(
+            move |request: BollardRequest| transport.clone().bollard(request),
+            Some("http://engine"),
+            // Deadlines are ours: this one covers headers only, and knows nothing of connecting.
+            u64::from(u32::MAX),
+            // Without effect: see `Line::address`.
+            &ClientVersion { major_version: 1, minor_version: 0 },
+        )
+        .map_err(|error| classify::bollard(&error))?;
+        Ok(Self { line, docker })
+    }
+
+    /// bollard, for requests that belong to a call.
+    pub(super) fn docker(&self, call: &Arc<Call>) -> Docker {
+        let call = call.clone();
+        self.docker.clone().with_request_modifier(move |mut request| {
+            request.extensions_mut().insert(call.clone());
+            request
+        })
+    }
+
+    /// Waits for a part of a call, until the call's time is over.
+    pub(super) async fn within<T>(
+        &self,
+        call: &Call,
+        part: impl Future<Output = Result<T, EngineErrorKind>>,
+    ) -> Result<T, EngineErrorKind> {
+        tokio::select! {
+            biased;
+            result = part => result,
+            () = call.overdue() => Err(self.line.dialer.unresponsive(call.total)),
+        }
+    }
+
+    /// One request; the answer's body is still to be read.
+    pub(super) async fn send(
+        &self,
+        call: &Call,
+        request: http::request::Builder,
+        path_and_query: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Response<Incoming>, EngineErrorKind> {
+        let path = PathAndQuery::try_from(path_and_query)
+            .map_err(|error| classify::odd(&format!("`{path_and_query}` cannot be asked for: {error}")))?;
+        let request = request
+            .uri(self.line.address(call.version, &path)?)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .body(Full::new(body.into()))
+            .map_err(|error| classify::odd(&classify::chain(&error)))?;
+        self.within(call, self.line.send(call, request)).await
+    }
+
+    /// What a GET returns.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        path_and_query: &str,
+    ) -> Result<T, EngineErrorKind> {
+        let response =
+            self.send(call, Request::builder().method(Method::GET), path_and_query, Bytes::new()).await?;
+        let body = self.within(call, self.line.read(response.into_body())).await?;
+        serde_json::from_slice(&body).map_err(|error| classify::odd(&error.to_string()))
+    }
+
+    /// The pieces of a body as they come. Between two of them at most `idle` may pass, if it is given.
+    pub(super) fn pieces(
+        &self,
+        body: Incoming,
+        idle: Option<Duration>,
+    ) -> impl Stream<Item = Result<Bytes, EngineErrorKind>> + Send + 'static {
+        let line = self.line.clone();
+        let pieces = Box::pin(BodyStream::new(body).try_filter_map(async |f| Ok(f.into_data().ok())));
+        futures_util::stream::unfold(Some(pieces), move |state| {
+            let line = line.clone();
+            async move {
+                let mut pieces = state?;
+                let next = match idle {
+                    None => pieces.next().await,
+                    Some(idle) => match timeout(idle, pieces.next()).await {
+                        Ok(next) => next,
+                        Err(_) => return Some((Err(line.dialer.unresponsive(idle)), None)),
+                    },
+                };
+                match next? {
+                    Ok(piece) => Some((Ok(piece), Some(pieces))),
+                    Err(error) => Some((Err(classify::body(&line.dialer.address, &error)), None)),
+                }
+            }
+        })
+    }
+
+    /// The records of a body that has one JSON value per line.
+    pub(super) fn records<T: DeserializeOwned + Send + 'static>(
+        &self,
+        body: Incoming,
+        idle: Option<Duration>,
+    ) -> impl Stream<Item = Result<T, EngineErrorKind>> + Send + 'static {
+        let bytes = StreamReader::new(self.pieces(body, idle).map_err(io::Error::other));
+        FramedRead::new(bytes, LinesCodec::new_with_max_length(LONGEST_LINE)).filter_map(async |line| {
+            match line {
+                Ok(line) if line.trim().is_empty() => None,
+                Ok(line) => {
+                    Some(serde_json::from_str(&line).map_err(|error| classify::odd(&error.to_string())))
+                }
+                Err(error) => Some(Err(classify::line(error))),
+            }
+        })
+    }
+
+    /// Nothing was heard for too long.
+    pub(super) fn unresponsive(&self, after: Duration) -> EngineErrorKind {
+        self.line.dialer.unresponsive(after)
+    }
+}
+
+impl Line {
+    /// The full address of a request. bollard's own path loses the version (bollard#736), so it is put in here.
+    fn address(&self, version: Option<ApiVersion>, path: &PathAndQuery) -> Result<Uri, EngineErrorKind> {
+        let path = match version {
+            None => path.clone(),
+            Some(version) => PathAndQuery::try_from(format!("/v{version}{path}"))
+                .map_err(|error| classify::odd(&format!("`{path}` cannot be asked for: {error}")))?,
+        };
+        Uri::builder()
+            .scheme(Scheme::HTTP)
+            .authority(self.authority.clone()?)
+            .path_and_query(path)
+            .build()
+            .map_err(|error| classify::odd(&classify::chain(&error)))
+    }
+
+    /// bollard's way in. Errors travel inside its own, see [`classify::bollard`].
+    async fn bollard(
+        self: Arc<Self>,
+        request: BollardRequest,
+    ) -> Result<Response<Incoming>, bollard::errors::Error> {
+        let attempt = async {
+            let (mut head, body) = request.into_parts();
+            let call = head
+                .extensions
+                .remove::<Arc<Call>>()
+                .ok_or_else(|| classify::odd("a request that belongs to no call"))?;
+            let path = head.uri.path_and_query().cloned();
+            head.uri = self.address(call.version, &path.unwrap_or(PathAndQuery::from_static("/")))?;
+            head.headers.remove(HOST);
+            match body {
+                Either::Left(body) => self.send(&call, Request::from_parts(head, body)).await,
+                Either::Right(_) => Err(classify::odd("a request whose body is a stream")),
+            }
+        };
+        attempt.await.map_err(|kind| bollard::errors::Error::from(io::Error::other(kind)))
+    }
+
+    async fn send(
+        &self,
+        call: &Call,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, EngineErrorKind> {
+        request
+            .headers_mut()
+            .insert(USER_AGENT, HeaderValue::from_static(concat!("maestro/", env!("CARGO_PKG_VERSION"))));
+        let mut captured = capture_connection(&mut request);
+        let mut response = pin!(self.client.request(request));
+        let early = tokio::select! {
+            biased;
+            result = &mut response => Some(result),
+            () = async { drop(captured.wait_for_connection_metadata().await) } => None,
+        };
+        let result = if let Some(result) = early {
+            if result.is_ok() {
+                call.start();
+            }
+            result
+        } else {
+            call.start();
+            response.await
+        };
+        match result {
+            Ok(response) => self.accept(response).await,
+            Err(error) => Err(self.dialer.explain(classify::client(&self.dialer.address, &error)).await),
+        }
+    }
+
+    /// Passes success on and reads why the engine refuses. "Nothing to do" (304) counts as a refusal, because what
+    /// is on top does not show the difference to success.
+    async fn accept(&self, response: Response<Incoming>) -> Result<Response<Incoming>, EngineErrorKind> {
+        let status = response.status();
+        if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(response);
+        }
+        let body = Limited::new(response.into_body(), LARGEST_REFUSAL).collect().await;
+        let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        Err(classify::refusal(status, &body))
+    }
+
+    async fn read(&self, body: Incoming) -> Result<Bytes, EngineErrorKind> {
+        match Limited::new(body, LARGEST_ANSWER).collect().await {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(error) => Err(match error.downcast_ref::<hyper::Error>() {
+                Some(error) => classify::body(&self.dialer.address, error),
+                None => classify::odd(&error.to_string()),
+            }),
+        }
+    }
+}
