@@ -4,11 +4,13 @@
 //! or given another meaning, only added. Times of the day are RFC 3339 in UTC, durations are whole milliseconds in fields
 //! whose names end in `_ms`, ids of containers and images are complete. What is unknown is `null`.
 
+mod diagnostic;
 mod error;
 mod plan;
 mod run;
 mod status;
 
+pub use diagnostic::{Diagnostic, Diagnostics, Label};
 pub use error::Error;
 pub use plan::{Container, Fate, Item, Plan, Step};
 pub use run::{Body, Instance, Line, Outcome, Pull, Retry, Run, ShipTime, Skip, Summary};
