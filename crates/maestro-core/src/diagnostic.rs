@@ -216,6 +216,13 @@ impl Diagnostics {
         self.items.len()
     }
 
+    /// Keeps the first so many and says how many are gone.
+    pub fn truncate(&mut self, most: usize) -> usize {
+        let gone = self.items.len().saturating_sub(most);
+        self.items.truncate(most);
+        gone
+    }
+
     /// Puts them into the order of the text; those without a place first.
     pub fn sort(&mut self) {
         self.items.sort_by_key(|d| (d.labels.first().map(|l| l.span), d.code));

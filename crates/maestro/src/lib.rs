@@ -3,6 +3,8 @@
 pub mod sources;
 pub mod terminal;
 pub mod engine;
+pub mod probe;
 pub mod observe;
 pub mod execute;
 pub mod report;
+pub mod cli;

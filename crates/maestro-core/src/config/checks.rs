@@ -1,7 +1,7 @@
 //! `lifecycle:`: what must be true before an instance counts as started or stopped (specification, section 7).
 
-use super::node::{Mapping, Node, Value};
 use super::fields::{Reader, truthy};
+use super::node::{Mapping, Node, Value};
 use super::{python, words};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Check, EnvFrom, HttpCheck, Phase, Port, Protocol, RequestOptions};

@@ -1,7 +1,7 @@
 //! `env` and `envfile`: maps, file names, and lists that mix them (specification, section 4.6).
 
-use super::node::{Node, Value};
 use super::fields::{Reader, truthy};
+use super::node::{Node, Value};
 use super::{envfile, python};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::EnvVar;

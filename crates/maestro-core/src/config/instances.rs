@@ -2,8 +2,8 @@
 
 use super::checks::{self, Subject};
 use super::env::EnvReader;
-use super::node::{Mapping, Node, Value};
 use super::fields::{Reader, truthy};
+use super::node::{Mapping, Node, Value};
 use super::services::Places;
 use super::ships::Ships;
 use super::{Schema, ports, python, resources, volumes, words};

@@ -11,10 +11,11 @@ pub fn json(node: &Node) -> serde_json::Value {
     match &node.value {
         Value::Null => serde_json::Value::Null,
         Value::Bool(value) => (*value).into(),
-        Value::Int(number) => i64::try_from(number.value).map_or_else(|_| number.text.to_string().into(), Into::into),
-        Value::Float(number) => {
-            serde_json::Number::from_f64(number.value).map_or_else(|| number.text.to_string().into(), Into::into)
+        Value::Int(number) => {
+            i64::try_from(number.value).map_or_else(|_| number.text.to_string().into(), Into::into)
         }
+        Value::Float(number) => serde_json::Number::from_f64(number.value)
+            .map_or_else(|| number.text.to_string().into(), Into::into),
         Value::Str(text) => text.to_string().into(),
         Value::Timestamp(_) | Value::Binary(_) => python::text(node).into(),
         Value::Seq(items) => items.iter().map(|item| json(item)).collect(),

@@ -1,8 +1,8 @@
 //! The whole way: read, render, parse, resolve.
 
+use super::fields::{Reader, truthy};
 use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
-use super::fields::{Reader, truthy};
 use super::{Schema, python, registries, services, ships};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;

@@ -1,7 +1,7 @@
 //! Port specifications: `container[:host]`, the opposite of Docker's own order (specification, section 4.1).
 
-use super::node::{Mapping, Node, Value};
 use super::fields::Reader;
+use super::node::{Mapping, Node, Value};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Port, Protocol};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! `registries:` (specification, sections 3.2 and 4.9).
 
+use super::fields::{Reader, truthy};
 use super::node::Mapping;
 use super::python;
-use super::fields::{Reader, truthy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Login, Registry, Retry};
 use crate::names::{RegistryName, Secret};

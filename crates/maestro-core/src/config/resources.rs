@@ -1,8 +1,8 @@
 //! Sizes, resource limits and restart policies (specification, sections 4.11 and 4.12).
 
+use super::fields::Reader;
 use super::node::{Mapping, Node, Value};
 use super::python;
-use super::fields::Reader;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{RestartPolicy, Ulimit};
 use std::sync::Arc;

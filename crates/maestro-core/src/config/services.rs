@@ -1,9 +1,9 @@
 //! `services:` and how they need each other (specification, sections 3.4, 3.6 and 4.4).
 
 use super::env::EnvReader;
+use super::fields::{Reader, truthy};
 use super::instances::{self, Parents};
 use super::node::{Mapping, Node};
-use super::fields::{Reader, truthy};
 use super::ships::Ships;
 use super::{Schema, python};
 use crate::diagnostic::{Code, Diagnostic};

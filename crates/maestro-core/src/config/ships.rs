@@ -1,8 +1,8 @@
 //! `ships:` and `ship_defaults:`: hosts and how their engines are reached (specification, sections 3.3 and 9).
 
+use super::fields::{Reader, truthy};
 use super::node::{Mapping, Node, Value};
 use super::python;
-use super::fields::{Reader, truthy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};
 use crate::names::ShipName;

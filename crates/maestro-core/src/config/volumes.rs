@@ -1,7 +1,7 @@
 //! Volumes of an instance: binds, anonymous volumes, and the two schemas' opposite orders (specification, 4.3).
 
-use super::node::{Node, Value};
 use super::fields::Reader;
+use super::node::{Node, Value};
 use super::{Schema, python};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;

@@ -45,7 +45,9 @@ pub(super) async fn act(
 /// A restart of what has changed has pulled already.
 fn without_refresh(intent: &Intent) -> Intent {
     match intent {
-        Intent::Restart(how) if how.only_if_changed => Intent::Restart(Restart { refresh: false, ..how.clone() }),
+        Intent::Restart(how) if how.only_if_changed => {
+            Intent::Restart(Restart { refresh: false, ..how.clone() })
+        }
         other => other.clone(),
     }
 }
@@ -95,8 +97,10 @@ impl<'a> Line<'a> {
     ) -> RunSummary {
         let plan = Arc::new(plan);
         let means = Means { engines: self.engines.clone(), probe: Arc::new(SystemProbe::default()) };
-        let mut watching =
-            Watching { inner: reporter(showing.progress(), self.session.printer.clone()), failed: Vec::new() };
+        let mut watching = Watching {
+            inner: reporter(showing.progress(), self.session.printer.clone()),
+            failed: Vec::new(),
+        };
         let summary = execute(plan.clone(), &means, &mut watching, interrupts).await;
         for step in watching.failed {
             self.show_output(&plan, step).await;
@@ -107,7 +111,8 @@ impl<'a> Line<'a> {
     /// What a container that did not start has to say for itself.
     async fn show_output(&self, plan: &Plan, step: StepId) {
         let Some(target) = plan.step(step).and_then(|step| started(&step.action)) else { return };
-        let Some(engine) = plan.unit_of(step).and_then(|u| u.ship()).and_then(|ship| self.engines.get(ship)) else {
+        let Some(engine) = plan.unit_of(step).and_then(|u| u.ship()).and_then(|ship| self.engines.get(ship))
+        else {
             return;
         };
         let options = LogOptions { tail: Some(LAST_LINES), ..LogOptions::default() };
@@ -131,9 +136,11 @@ fn started(action: &Action) -> Option<&Target> {
     match action {
         Action::Await { target, condition: Condition::Running, .. } => Some(target),
         Action::Check { target, phase: Phase::Running, .. } => Some(target),
-        Action::Await { .. } | Action::Check { .. } | Action::Call(_) | Action::Delay { .. } | Action::Reached => {
-            None
-        }
+        Action::Await { .. }
+        | Action::Check { .. }
+        | Action::Call(_)
+        | Action::Delay { .. }
+        | Action::Reached => None,
     }
 }
 
@@ -147,7 +154,8 @@ impl Reporter for Watching {
     fn event(&mut self, event: &Event) {
         if let Event::StepFinished {
             step,
-            outcome: StepOutcome::Failed(Failure::NotReached { .. } | Failure::NotKept { .. } | Failure::Check(_)),
+            outcome:
+                StepOutcome::Failed(Failure::NotReached { .. } | Failure::NotKept { .. } | Failure::Check(_)),
             ..
         } = event
         {

@@ -3,9 +3,9 @@
 use super::session::Session;
 use super::{Fault, Outcome};
 use crate::report::deptree;
+use maestro_core::model::graph::Direction;
 use maestro_core::names::ServiceName;
 use maestro_core::select::{SelectionRules, Selector, select};
-use maestro_core::model::graph::Direction;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
@@ -23,7 +23,12 @@ pub(super) struct Args {
 pub(super) fn run(session: &Session, args: &Args) -> Outcome {
     let environment = session.environment()?;
     let roots: BTreeSet<ServiceName> = if args.things.is_empty() {
-        environment.services.iter().filter(|(_, service)| !service.omit).map(|(name, _)| name.clone()).collect()
+        environment
+            .services
+            .iter()
+            .filter(|(_, service)| !service.omit)
+            .map(|(name, _)| name.clone())
+            .collect()
     } else {
         let rules = SelectionRules { direction: Direction::Requires, includes_omitted: true };
         let mut roots = BTreeSet::new();

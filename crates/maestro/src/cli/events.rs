@@ -89,7 +89,8 @@ fn wanted(environment: &Environment, args: &Args) -> Result<Option<BTreeSet<Inst
 }
 
 fn is_about(event: &EngineEvent, names: &BTreeSet<InstanceName>) -> bool {
-    event.kind == "container" && event.attributes.get("name").is_some_and(|name| names.contains(name.as_str()))
+    event.kind == "container"
+        && event.attributes.get("name").is_some_and(|name| names.contains(name.as_str()))
 }
 
 /// Passes a ship's events on, and finds it again when it was away.
@@ -132,7 +133,9 @@ fn when(text: &str, now: Timestamp) -> Result<Timestamp, Fault> {
     }
     let span = text.parse::<jiff::SignedDuration>().ok();
     span.and_then(|span| now.checked_sub(span.abs()).ok()).ok_or_else(|| {
-        Fault::Usage(format!("`{text}` is neither a time such as 2026-01-31T12:00:00Z nor a span such as 10m"))
+        Fault::Usage(format!(
+            "`{text}` is neither a time such as 2026-01-31T12:00:00Z nor a span such as 10m"
+        ))
     })
 }
 

@@ -3,8 +3,8 @@
 use super::session::Session;
 use super::{Fault, Outcome, interrupts};
 use crate::observe::{Engines, observe};
-use crate::report::logs::{Form, LogWriter};
 use crate::report::ErrorReport;
+use crate::report::logs::{Form, LogWriter};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use maestro_core::boundary::{Engine, LogLine, LogOptions, Scope};
@@ -85,15 +85,17 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
             }
         }
     } else {
-        let options =
-            LogOptions { tail: args.lines.and_then(|lines| u64::try_from(lines).ok()), ..LogOptions::default() };
+        let options = LogOptions {
+            tail: args.lines.and_then(|lines| u64::try_from(lines).ok()),
+            ..LogOptions::default()
+        };
         let mut heads = Vec::new();
         for source in &sources {
             match seen(&fleet, source) {
                 Seen::Container(target) => heads.push(Head::new(source, target, &options).await),
-                Seen::Absent => session
-                    .printer
-                    .talk(&format!("{} (on {}) is not running!", source.name, source.ship)),
+                Seen::Absent => {
+                    session.printer.talk(&format!("{} (on {}) is not running!", source.name, source.ship))
+                }
                 Seen::Down(error) => {
                     ErrorReport::from(error).about(source.name.as_str()).print(&session.printer);
                     code = ExitCode::FAILURE;
@@ -209,7 +211,8 @@ impl Source {
     /// Everything that the container of this name writes, whichever container that is at the time.
     fn follow(self, session: &Session, tail: Option<u64>) -> impl Stream<Item = (InstanceName, LogLine)> {
         let printer = session.printer.clone();
-        let state = Following { source: self, tail, last: None, lines: None, complained: false, said_died: true };
+        let state =
+            Following { source: self, tail, last: None, lines: None, complained: false, said_died: true };
         stream::unfold((state, printer), async |(mut state, printer)| {
             let line = state.next(&printer).await;
             Some(((state.source.name.clone(), line), (state, printer)))

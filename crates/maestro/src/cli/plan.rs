@@ -42,7 +42,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let text = match args.printing.output {
         Output::Table => plan.to_string(),
         Output::Name => {
-            let acts = plan.items.iter().filter(|item| matches!(item.fate, maestro_core::plan::Fate::Act { .. }));
+            let acts =
+                plan.items.iter().filter(|item| matches!(item.fate, maestro_core::plan::Fate::Act { .. }));
             acts.fold(String::new(), |text, item| text + item.instance.as_str() + "\n")
         }
         form @ (Output::Json | Output::Jsonl | Output::Yaml) => wire::one(form, &wire::Plan::from(&plan)),
@@ -50,4 +51,3 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     session.printer.data(&text);
     Ok(ExitCode::SUCCESS)
 }
-

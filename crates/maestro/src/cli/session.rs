@@ -40,14 +40,19 @@ impl Session {
     /// Reads the environment and says what is wrong with it. Opens no connection.
     pub(super) fn environment(&self) -> Result<Environment, Fault> {
         let loaded = self.read();
-        diagnostics::print(&self.printer, &loaded, Some(MOST_WARNINGS));
+        let mut shown = loaded.diagnostics;
+        let left_out = if shown.has_errors() { 0 } else { shown.truncate(MOST_WARNINGS) };
+        diagnostics::print(&self.printer, &shown, &loaded.sources);
+        if left_out > 0 {
+            self.printer.talk(&format!("{left_out} more warnings; `maestro validate` shows them"));
+        }
         loaded.environment.ok_or(Fault::Environment)
     }
 
     /// The engines of an environment's ships. Opens no connection either.
     pub(super) fn engines(&self, environment: &Environment) -> Engines {
         let options = EngineOptions { ssh_config: self.ssh_config.clone(), ..EngineOptions::default() };
-        engine::engines(environment.ships.values(), &options)
+        engine::engines(environment.ships.values(), options)
     }
 
     /// The exit code of a command that came to its end.

@@ -51,12 +51,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     if args.full {
         join_all(rows.iter_mut().map(ask_ports)).await;
     }
-    print(
-        &session.printer,
-        &rows,
-        args.printing.output,
-        Look { hosts: args.show_hosts, full: args.full },
-    );
+    print(&session.printer, &rows, args.printing.output, Look { hosts: args.show_hosts, full: args.full });
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::session::Session;
-use crate::report::diagnostics;
+use crate::report::{diagnostics, wire};
 use std::process::ExitCode;
 
 /// Check the environment file, and connect to nothing
@@ -27,9 +27,12 @@ enum Form {
 pub(super) fn run(session: &Session, args: &Args) -> Outcome {
     let loaded = session.read();
     match args.output {
-        Form::Json => session.printer.data(&diagnostics::json(&loaded)),
+        Form::Json => {
+            let faults = wire::Diagnostics::new(&loaded.diagnostics, &loaded.sources);
+            session.printer.data(&wire::document(&faults));
+        }
         Form::Text => {
-            diagnostics::print(&session.printer, &loaded, None);
+            diagnostics::print(&session.printer, &loaded.diagnostics, &loaded.sources);
             if let Some(environment) = &loaded.environment {
                 session.printer.data(&format!(
                     "{}: {} ships, {} services, {} instances\n",

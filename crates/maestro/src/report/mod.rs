@@ -5,6 +5,7 @@
 //! own way. Nothing here knows an engine, and nothing here decides.
 
 pub mod deptree;
+pub mod diagnostics;
 pub mod errors;
 pub mod events;
 mod json;
