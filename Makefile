@@ -39,7 +39,8 @@ lint: deny
 	cargo deny --locked --log-level warn check licenses bans sources
 
 bench: practice
-	cargo bench --locked -p maestro --bench fleet
+	cargo build --release --locked --quiet -p maestro -p maestro-testkit --bins
+	@scripts/bench $(ARGS)
 
 fuzz: cargo-fuzz
 	@scripts/fuzz $(FUZZ_SECONDS)
