@@ -145,7 +145,9 @@ impl InstanceDump {
             lifecycle: instance
                 .checks
                 .iter()
-                .map(|(phase, checks)| (phase.key(), checks.iter().map(maestro_core::model::Check::name).collect()))
+                .map(|(phase, checks)| {
+                    (phase.key(), checks.iter().map(maestro_core::model::Check::name).collect())
+                })
                 .collect(),
             config: hash.to_string(),
         }
