@@ -112,12 +112,18 @@ fn tls(address: &str, error: &rustls::Error) -> EngineErrorKind {
 pub(super) fn ssh(address: &str, said: &str, status: &str) -> EngineErrorKind {
     let lines: Vec<&str> = said
         .lines()
-        .map(|line| line.trim().trim_start_matches("ssh: "))
+        .map(|line| line.trim().trim_start_matches("ssh: ").trim_end_matches('.'))
         .filter(|line| !line.is_empty() && !line.starts_with('@'))
         .collect();
     // The reason comes last; a changed host key is announced over many lines.
-    let last = lines[lines.len().saturating_sub(3)..].join("; ");
-    let cause = if last.is_empty() { format!("it ended without a word ({status})") } else { last };
+    let mut cause = lines[lines.len().saturating_sub(2)..].join("; ");
+    if cause.is_empty() {
+        cause = format!("it ended without a word ({status})");
+    }
+    // What jump hosts say is lost: `ssh` discards it for connections that stay.
+    if cause.contains("UNKNOWN port") {
+        cause.push_str(" (the jump host or ProxyCommand did not get through)");
+    }
     // Only `ssh` itself says "connect to host": then nothing answered. What a jump host could not reach reads the same
     // to us as a login that was refused.
     let down = lines.iter().any(|line| {
@@ -245,11 +251,11 @@ mod tests {
         for (said, expected) in [
             (
                 "root@192.0.2.1: Permission denied (publickey).\r\n",
-                "ssh to ssh://h failed: root@192.0.2.1: Permission denied (publickey).",
+                "ssh to ssh://h failed: root@192.0.2.1: Permission denied (publickey)",
             ),
             (
                 "No ED25519 host key is known for [127.0.0.1]:22 and you have requested strict checking.\r\nHost key verification failed.\r\n",
-                "ssh to ssh://h failed: No ED25519 host key is known for [127.0.0.1]:22 and you have requested strict checking.; Host key verification failed.",
+                "ssh to ssh://h failed: No ED25519 host key is known for [127.0.0.1]:22 and you have requested strict checking; Host key verification failed",
             ),
             (
                 "ssh: connect to host 127.0.0.1 port 1: Connection refused\r\n",
@@ -258,6 +264,10 @@ mod tests {
             (
                 "ssh: Could not resolve hostname nowhere: Name or service not known\r\n",
                 "host down: ssh://h: Could not resolve hostname nowhere: Name or service not known",
+            ),
+            (
+                "kex_exchange_identification: Connection closed by remote host\r\nConnection closed by UNKNOWN port 65535\r\n",
+                "ssh to ssh://h failed: kex_exchange_identification: Connection closed by remote host; Connection closed by UNKNOWN port 65535 (the jump host or ProxyCommand did not get through)",
             ),
             ("", "ssh to ssh://h failed: it ended without a word (exit status: 255)"),
         ] {

@@ -56,7 +56,7 @@ impl Dialer {
                 super::ssh::Login { host: host.clone(), port: *port, user: user.clone(), key: key.clone() },
                 remote.clone(),
                 ship.transport.to_string(),
-                ship.timeout,
+                connect,
                 &shared.options,
             ))),
         };

@@ -122,8 +122,9 @@ impl Credentials {
         if let Some(found) = auth.and_then(given) {
             return Ok(Some(found));
         }
-        let mut keys = vec![key(image.registry_host())];
-        keys.extend(auth.map(|auth| key(host_of(&auth.url))).filter(|other| *other != keys[0]));
+        // The entry's own address first: an image that belongs to it by an alias looks like one of Docker Hub.
+        let mut keys: Vec<&str> = auth.iter().map(|auth| key(host_of(&auth.url))).collect();
+        keys.extend(Some(key(image.registry_host())).filter(|host| !keys.contains(host)));
         for key in keys {
             if let Some(stored) = self.stored(key).await? {
                 return found(stored, auth, key.to_owned()).map(Some);
@@ -255,4 +256,107 @@ fn read(file: &Path, key: &str) -> Result<Option<Stored>, EngineErrorKind> {
 
 fn unreadable(file: &Path, why: &str) -> EngineErrorKind {
     EngineErrorKind::Unauthorized(format!("the Docker credential file {} is unusable: {why}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `config.json` with logins `user:` host for a few registries, and a helper for one.
+    const FILE: &str = r#"{
+        "auths": {
+            "https://index.docker.io/v1/": {"auth": "aHViYmVyOmFiYw=="},
+            "reg.example.com:5000": {"auth": "Y2k6czNjcmV0"},
+            "tokens.example.com": {"auth": "eDp5", "identitytoken": "long"}
+        },
+        "credHelpers": {"cloud.example.com": "maestro-test-which-does-not-exist"}
+    }"#;
+
+    fn with(config: &str) -> (tempfile::TempDir, Credentials) {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("config.json"), config).unwrap();
+        let credentials = Credentials::new(Some(directory.path().to_owned()));
+        (directory, credentials)
+    }
+
+    fn auth(url: &str, username: &str, password: Option<&str>) -> RegistryAuth {
+        RegistryAuth {
+            registry: "main".into(),
+            url: url.into(),
+            username: username.into(),
+            password: password.map(Secret::new),
+            email: None,
+        }
+    }
+
+    async fn pull(credentials: &Credentials, image: &str, auth: Option<&RegistryAuth>) -> String {
+        match credentials.of_pull(&ImageRef::parse(image), auth).await {
+            Ok(Some(found)) => found.json().to_string(),
+            Ok(None) => "anonymous".to_owned(),
+            Err(kind) => kind.to_string(),
+        }
+    }
+
+    #[tokio::test]
+    async fn pulls_use_what_the_file_knows() {
+        let (_directory, known) = with(FILE);
+        let hub = r#"{"username":"hubber","password":"abc","serveraddress":"https://index.docker.io/v1/"}"#;
+        for image in ["bb", "foo/bar:1", "docker.io/library/bb", "index.docker.io/foo/bar"] {
+            assert_eq!(pull(&known, image, None).await, hub, "{image}");
+        }
+        let private = r#"{"username":"ci","password":"s3cret","serveraddress":"reg.example.com:5000"}"#;
+        assert_eq!(pull(&known, "reg.example.com:5000/shop/web:2", None).await, private);
+        assert_eq!(
+            pull(&known, "tokens.example.com/x", None).await,
+            r#"{"identitytoken":"long","serveraddress":"tokens.example.com"}"#
+        );
+        assert_eq!(pull(&known, "other.example.com/x", None).await, "anonymous");
+        assert_eq!(pull(&known, "reg.example.com/x", None).await, "anonymous", "another port");
+        let helper = pull(&known, "cloud.example.com/x", None).await;
+        assert!(helper.contains("credential helper") && helper.contains("cannot be run"), "{helper}");
+    }
+
+    #[tokio::test]
+    async fn the_environment_file_comes_first() {
+        let (_directory, known) = with(FILE);
+        let url = "https://reg.example.com:5000";
+        // Its password goes with every image of the entry, whatever the image calls the registry.
+        for image in ["reg.example.com:5000/x", "alias/x"] {
+            assert_eq!(
+                pull(&known, image, Some(&auth(url, "ops", Some("own")))).await,
+                r#"{"username":"ops","password":"own","serveraddress":"https://reg.example.com:5000"}"#
+            );
+        }
+        // Without a password the file has to know the user.
+        let from_file = r#"{"username":"ci","password":"s3cret","serveraddress":"reg.example.com:5000"}"#;
+        assert_eq!(pull(&known, "alias/x", Some(&auth(url, "ci", None))).await, from_file);
+        assert_eq!(
+            pull(&known, "reg.example.com:5000/x", Some(&auth(url, "ops", None))).await,
+            "no password for ops at reg.example.com:5000: the Docker credential file has one for ci"
+        );
+        let login = known.of_login(&auth(url, "ci", None)).await.unwrap().unwrap();
+        assert_eq!(
+            login.json().to_string(),
+            r#"{"username":"ci","password":"s3cret","serveraddress":"https://reg.example.com:5000"}"#
+        );
+        assert!(known.of_login(&auth("https://unknown", "ci", None)).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_none_is_named() {
+        let (directory, broken) = with("{");
+        let text = pull(&broken, "bb", None).await;
+        assert!(
+            text.contains(&directory.path().display().to_string()) && text.contains("unusable"),
+            "{text}"
+        );
+        let missing = Credentials::new(Some("/nonexistent".into()));
+        assert_eq!(pull(&missing, "bb", None).await, "anonymous");
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let found = given(&auth("https://reg", "ci", Some("hunter2"))).unwrap();
+        assert!(!format!("{found:?}").contains("hunter2"));
+    }
 }

@@ -95,6 +95,11 @@ fn speaks_other_version(kind: &EngineErrorKind) -> bool {
         if message.contains("client version") && message.contains("is too"))
 }
 
+/// Whether the call may have gone on without us.
+pub(super) fn is_cut_off(kind: &EngineErrorKind) -> bool {
+    matches!(kind, EngineErrorKind::Lost(_) | EngineErrorKind::Unresponsive { .. })
+}
+
 /// An error of a ship.
 pub(super) fn error(
     ship: &ShipName,

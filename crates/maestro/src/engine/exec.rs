@@ -1,7 +1,7 @@
 //! Programs run in containers.
 
 use super::classify;
-use super::docker::{DockerEngine, error};
+use super::docker::{DockerEngine, error, is_cut_off};
 use super::frames::Frames;
 use super::version::Negotiated;
 use super::wire::Call;
@@ -56,7 +56,10 @@ impl DockerEngine {
         };
         match run.await {
             Ok(code) => Ok(code),
-            Err(kind) => Err(self.failed(running(target, command), kind, true).await),
+            Err(kind) => {
+                let ambiguous = is_cut_off(&kind);
+                Err(self.failed(running(target, command), kind, ambiguous).await)
+            }
         }
     }
 
@@ -72,7 +75,10 @@ impl DockerEngine {
         };
         let (id, connection) = match started.await {
             Ok(started) => started,
-            Err(kind) => return Err(self.failed(running(target, &options.command), kind, true).await),
+            Err(kind) => {
+                let ambiguous = is_cut_off(&kind);
+                return Err(self.failed(running(target, &options.command), kind, ambiguous).await);
+            }
         };
         let ship = self.ship.name.clone();
         let operation: Arc<str> = running(target, &options.command).into();

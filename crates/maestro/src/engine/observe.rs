@@ -1,7 +1,7 @@
 //! What one engine looks like: its containers, the details of some, its images.
 //!
-//! Answers are decoded into just what is needed. bollard's types describe every field of an inspection, which costs
-//! several times as much (see the figures in `docs/design/`), and this is what is asked for most.
+//! Answers are decoded into just what is needed: bollard describes every field of an inspection, which takes several
+//! times as long, and this is what is asked for most.
 
 use super::docker::DockerEngine;
 use super::version::Negotiated;

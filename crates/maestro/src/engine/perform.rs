@@ -1,6 +1,6 @@
 //! The calls that change a ship.
 
-use super::docker::DockerEngine;
+use super::docker::{DockerEngine, is_cut_off};
 use super::wire::Call;
 use super::{classify, convert};
 use bollard::query_parameters::{
@@ -45,8 +45,7 @@ impl DockerEngine {
             Err(kind) => {
                 // Asking a registry changes nothing that could be half done.
                 let asks_only = matches!(call, EngineCall::Login { .. });
-                let cut_off = matches!(kind, EngineErrorKind::Lost(_) | EngineErrorKind::Unresponsive { .. });
-                let ambiguous = cut_off && !asks_only && clock.was_sent();
+                let ambiguous = is_cut_off(&kind) && !asks_only && clock.was_sent();
                 Err(self.failed(operation(call), kind, ambiguous).await)
             }
         }
@@ -83,7 +82,12 @@ impl DockerEngine {
             EngineCall::KillContainer { target } => {
                 let kill = docker.kill_container(target.reference(), None::<KillContainerOptions>);
                 match wire.within(clock, bollard(kill)).await {
-                    Err(error) if is_not_running(&error) => Ok(CallOutcome::Already),
+                    // What does not run cannot be killed. Before API 1.25 engines said so with 500.
+                    Err(EngineErrorKind::Api { status: 500, message })
+                        if message.contains("is not running") =>
+                    {
+                        Err(EngineErrorKind::Conflict(message))
+                    }
                     result => done(result),
                 }
             }
@@ -120,15 +124,5 @@ fn done(result: Result<(), EngineErrorKind>) -> Result<CallOutcome, EngineErrorK
         Ok(()) => Ok(CallOutcome::Done),
         Err(EngineErrorKind::Api { status: 304, .. }) => Ok(CallOutcome::Already),
         Err(error) => Err(error),
-    }
-}
-
-/// Engines refuse to kill what does not run, with 409, before API 1.25 with 500.
-fn is_not_running(error: &EngineErrorKind) -> bool {
-    match error {
-        EngineErrorKind::Conflict(message) | EngineErrorKind::Api { status: 500, message } => {
-            message.contains("is not running")
-        }
-        _ => false,
     }
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
+use tokio::time::timeout;
 
 impl DockerEngine {
     /// Makes sure that a registry accepts a login.
@@ -68,7 +69,12 @@ impl DockerEngine {
             encoded(image.repository()),
             encoded(image.pull_tag())
         );
-        let response = wire.send(clock, post, &path, "").await.map_err(|kind| match kind {
+        // The engine answers when the registry has: that too is news, or none for too long.
+        let response = match timeout(idle, wire.send(clock, post, &path, "")).await {
+            Ok(response) => response,
+            Err(_) => Err(wire.unresponsive(idle)),
+        };
+        let response = response.map_err(|kind| match kind {
             EngineErrorKind::Api { status: 400, .. } | EngineErrorKind::Conflict(_) => kind,
             EngineErrorKind::Api { message, .. } | EngineErrorKind::NotFound(message) => {
                 of_registry(&message, &who)

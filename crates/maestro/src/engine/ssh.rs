@@ -27,8 +27,9 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// A login may take this long, or the ship's `timeout:` if that is longer: jump hosts and slow name servers take
-/// their time even where the engine is quick.
+/// A login may take this long in all, or the ship's `timeout:` if that is longer: jump hosts and slow name servers take
+/// their time even where the engine is quick. Whether anybody is there at all, `ssh` finds out within the deadline
+/// that other connections have too.
 const LOGIN: Duration = Duration::from_secs(15);
 /// The master ends after so many seconds without a connection through it.
 const IDLE: u32 = 60;
@@ -50,7 +51,7 @@ pub(super) struct Ssh {
     login: Login,
     remote: SshRemote,
     address: String,
-    within: Duration,
+    connect: Duration,
     config: Option<PathBuf>,
     handshakes: Arc<Semaphore>,
     master: Lazily<Arc<Master>>,
@@ -70,14 +71,14 @@ impl Ssh {
         login: Login,
         remote: SshRemote,
         address: String,
-        ship_timeout: Option<Duration>,
+        connect: Duration,
         options: &EngineOptions,
     ) -> Self {
         Self {
             login,
             remote,
             address,
-            within: ship_timeout.unwrap_or_default().max(LOGIN),
+            connect,
             config: options.ssh_config.clone(),
             handshakes: options.handshakes.clone(),
             master: Lazily::default(),
@@ -140,14 +141,12 @@ impl Ssh {
                 _ => format!("cannot start `ssh`: {error}"),
             })
         })?;
-        let status = match timeout(self.within, child.wait()).await {
+        let within = LOGIN.max(self.connect);
+        let status = match timeout(within, child.wait()).await {
             Ok(Ok(status)) => status,
             Ok(Err(error)) => return Err(self.failed(format!("lost track of `ssh`: {error}"))),
             Err(_) => {
-                return Err(EngineErrorKind::Unresponsive {
-                    address: self.address.clone(),
-                    after: self.within,
-                });
+                return Err(EngineErrorKind::Unresponsive { address: self.address.clone(), after: within });
             }
         };
         if status.success() {
@@ -177,7 +176,7 @@ impl Ssh {
             "LogLevel=INFO".to_owned(),
             format!("ControlPersist={IDLE}"),
             format!("ServerAliveInterval={ALIVE_INTERVAL}"),
-            format!("ConnectTimeout={}", self.within.as_secs().max(1)),
+            format!("ConnectTimeout={}", self.connect.as_secs().max(1)),
         ] {
             arguments.extend(["-o".into(), option.into()]);
         }
@@ -238,7 +237,7 @@ mod tests {
             key: Some("/keys/id".into()),
         };
         let options = EngineOptions { ssh_config: Some("/etc/other".into()), ..EngineOptions::default() };
-        let ssh = Ssh::new(login, SshRemote::Port(2375), String::new(), None, &options);
+        let ssh = Ssh::new(login, SshRemote::Port(2375), String::new(), Duration::from_secs(5), &options);
         let arguments: Vec<String> = ssh
             .arguments(Path::new("/tmp/d"), Path::new("/tmp/d/log"))
             .into_iter()
