@@ -2,7 +2,7 @@
 //!
 //! One strict state machine of a Docker Engine ([`state`]) has two faces: the trait that Maestro's executor sees
 //! ([`fake_engine`]), and Docker's HTTP API ([`fake_dockerd`]). One suite ([`conformance`]) runs over both, and over
-//! real engines: that keeps the pretending honest.
+//! real engines: that keeps the pretending honest. The real ones are those of a practice fleet ([`practice`]).
 
 pub mod state;
 pub mod clock;
@@ -12,3 +12,5 @@ pub mod fake_engine;
 
 pub mod conformance;
 pub mod fleet;
+
+pub mod practice;
