@@ -1,7 +1,7 @@
 //! The floor that benchmarks compare Maestro with: the fewest raw API calls that do the same, on all ships at once,
 //! without planning, checking or reporting. Prints how long they took.
 
-use bytes::Bytes;
+use hyper::body::Bytes;
 use clap::{Parser, ValueEnum};
 use futures_util::future::try_join_all;
 use http::{Method, Request, StatusCode};

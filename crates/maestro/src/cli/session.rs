@@ -14,7 +14,7 @@ use std::process::ExitCode;
 const MOST_WARNINGS: usize = 5;
 
 /// One invocation.
-pub struct Session {
+pub(super) struct Session {
     /// Where everything is printed.
     pub(super) printer: Printer,
     file: String,
