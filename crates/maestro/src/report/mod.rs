@@ -9,6 +9,7 @@ pub mod diagnostics;
 pub mod errors;
 pub mod events;
 mod json;
+mod live;
 pub mod logs;
 pub mod paint;
 mod plain;
@@ -16,6 +17,7 @@ pub mod printer;
 mod problems;
 mod quiet;
 mod rows;
+mod screen;
 pub mod status;
 mod table;
 #[cfg(test)]
@@ -38,9 +40,11 @@ use std::time::{Duration, Instant};
 /// How a run is shown while it happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Progress {
-    /// What suits the stream: plain lines
+    /// A live table on a terminal, plain lines elsewhere
     #[default]
     Auto,
+    /// A live table
+    Tty,
     /// A line for every change
     Plain,
     /// A JSON object per line for every event
@@ -56,6 +60,8 @@ pub enum Progress {
 pub fn reporter(progress: Progress, printer: Printer) -> Box<dyn Reporter> {
     let clock = Clock::system();
     match progress {
+        Progress::Auto if printer.capabilities().animate => Box::new(live::Live::new(printer, clock)),
+        Progress::Tty => Box::new(live::Live::new(printer, clock)),
         Progress::Auto | Progress::Plain => Box::new(plain::Plain::new(printer, clock)),
         Progress::Json => Box::new(json::Lines::new(printer, clock)),
         Progress::Document => Box::new(json::Document::new(printer, clock)),

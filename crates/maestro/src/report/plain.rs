@@ -71,8 +71,7 @@ impl Reporter for Plain {
         }
         match event {
             Event::Interrupted => {
-                self.printer
-                    .talk("interrupted: what is under way is finished; interrupt again to stop at once");
+                self.printer.talk("interrupted: finishing what is under way; Ctrl-C again stops at once");
             }
             Event::RunFinished { .. } => {
                 problems::tell(&rows, &self.printer);

@@ -1,6 +1,7 @@
 //! The two streams, and what is known about them: data goes to standard output, talk to standard error.
 
 use super::paint::Paint;
+use super::screen::Screen;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,10 +57,15 @@ pub struct Capabilities {
     pub unicode: bool,
     /// Columns that tables are laid out for.
     pub columns: usize,
+    /// Whether the user has fixed them; else a live table follows the terminal's.
+    pub fixed_columns: bool,
 }
 
 /// Columns where nothing tells: maestro-ng's choice.
 const DEFAULT_COLUMNS: usize = 120;
+
+/// Rows of a terminal that does not tell.
+const DEFAULT_ROWS: usize = 24;
 
 impl Capabilities {
     /// Draws the conclusions: an explicit choice wins, then `NO_COLOR`, `CLICOLOR_FORCE`, `TERM=dumb`, `ANSICON`,
@@ -79,6 +85,7 @@ impl Capabilities {
             ColorChoice::Auto => tty,
         };
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+        let fixed = set("COLUMNS").and_then(|v| v.trim().parse().ok()).filter(|columns| *columns > 0);
         Self {
             out_is_tty: given.out_is_tty,
             err_is_tty: given.err_is_tty,
@@ -90,11 +97,10 @@ impl Capabilities {
                 // The C locale without a charset says nothing about the terminal, which today speaks UTF-8.
                 l.contains("utf") || !l.contains('.')
             }) && set("TERM").is_none_or(|term| term != "linux"),
-            columns: set("COLUMNS")
-                .and_then(|v| v.trim().parse().ok())
-                .filter(|columns| *columns > 0)
+            columns: fixed
                 .or(given.size.map(|(columns, _)| columns).filter(|_| given.out_is_tty))
                 .unwrap_or(DEFAULT_COLUMNS),
+            fixed_columns: fixed.is_some(),
         }
     }
 
@@ -121,6 +127,7 @@ impl Capabilities {
             animate: false,
             unicode: true,
             columns,
+            fixed_columns: true,
         }
     }
 }
@@ -142,12 +149,14 @@ pub struct Printer {
 
 struct Shared {
     capabilities: Capabilities,
+    size: Box<dyn Fn() -> Option<(usize, usize)> + Send + Sync>,
     streams: Mutex<Streams>,
 }
 
 struct Streams {
     out: Sink,
     err: Sink,
+    screen: Screen,
 }
 
 struct Sink {
@@ -183,23 +192,29 @@ impl fmt::Debug for Printer {
 impl Printer {
     /// On the process's own streams.
     pub fn stdio(capabilities: Capabilities) -> Self {
-        Self::new(capabilities, io::stdout(), io::stderr())
+        Self::new(capabilities, io::stdout(), io::stderr(), size_of_stdout)
     }
 
-    /// On other streams.
+    /// On other streams; `size` is asked for columns and rows whenever a live table is drawn.
     pub fn new(
         capabilities: Capabilities,
         out: impl Write + Send + 'static,
         err: impl Write + Send + 'static,
+        size: impl Fn() -> Option<(usize, usize)> + Send + Sync + 'static,
     ) -> Self {
-        let streams = Streams { out: Sink::new(out), err: Sink::new(err) };
-        Self { shared: Arc::new(Shared { capabilities, streams: Mutex::new(streams) }) }
+        let streams = Streams { out: Sink::new(out), err: Sink::new(err), screen: Screen::default() };
+        Self { shared: Arc::new(Shared { capabilities, size: Box::new(size), streams: Mutex::new(streams) }) }
     }
 
     /// Into memory.
     pub fn captured(capabilities: Capabilities) -> (Self, Captured) {
+        Self::captured_on(capabilities, (capabilities.columns, DEFAULT_ROWS))
+    }
+
+    /// Into memory, as on a terminal of so many columns and rows.
+    pub fn captured_on(capabilities: Capabilities, size: (usize, usize)) -> (Self, Captured) {
         let captured = Captured::default();
-        (Self::new(capabilities, captured.out.clone(), captured.err.clone()), captured)
+        (Self::new(capabilities, captured.out.clone(), captured.err.clone(), move || Some(size)), captured)
     }
 
     /// What the streams can do.
@@ -215,9 +230,11 @@ impl Printer {
         })
     }
 
-    /// Writes text to a stream as it is, at once.
+    /// Writes text to a stream as it is, at once. A live table makes room for it and comes back with its next frame.
     pub fn print(&self, stream: Stream, text: &str) {
         let mut streams = self.streams();
+        let erased = streams.screen.erase();
+        streams.out.write(&erased);
         match stream {
             Stream::Out => streams.out.write(text),
             Stream::Err => streams.err.write(text),
@@ -244,6 +261,29 @@ impl Printer {
         self.streams().out.failure.take().map_or(Ok(()), Err)
     }
 
+    /// Columns and rows of the terminal now.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let columns = self.shared.capabilities.columns;
+        match (self.shared.size)() {
+            // A terminal that was resized; and a `COLUMNS` beyond the terminal would break every drawn line.
+            Some((now, rows)) if self.shared.capabilities.fixed_columns => (columns.min(now), rows),
+            Some(now) => now,
+            None => (columns, DEFAULT_ROWS),
+        }
+    }
+
+    /// Draws lines where the last ones were drawn; see [`Screen::draw`].
+    pub(super) fn draw(&self, lines: Vec<String>, columns: usize) {
+        let mut streams = self.streams();
+        let frame = streams.screen.draw(lines, columns);
+        streams.out.write(&frame);
+    }
+
+    /// Leaves the drawn lines where they are: what follows is written below them.
+    pub(super) fn keep(&self) {
+        self.streams().screen.keep();
+    }
+
     fn streams(&self) -> MutexGuard<'_, Streams> {
         self.shared.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -259,12 +299,17 @@ pub struct Captured {
 impl Captured {
     /// What went to standard output so far.
     pub fn stdout(&self) -> String {
-        self.out.text()
+        self.stdout_from(0)
+    }
+
+    /// What went to standard output after so many bytes.
+    pub fn stdout_from(&self, at: usize) -> String {
+        self.out.text(at)
     }
 
     /// What went to standard error so far.
     pub fn stderr(&self) -> String {
-        self.err.text()
+        self.err.text(0)
     }
 }
 
@@ -272,8 +317,9 @@ impl Captured {
 struct Memory(Arc<Mutex<Vec<u8>>>);
 
 impl Memory {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    fn text(&self, at: usize) -> String {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(bytes.get(at..).unwrap_or_default()).into_owned()
     }
 }
 

@@ -121,6 +121,9 @@ pub(super) fn summary(rows: &Rows) -> (Tone, String) {
             text.push(')');
         }
     }
+    if count(RowState::Interrupted) > 0 {
+        text.push_str("; the same command goes on from here");
+    }
     let tone = match (well, done) {
         (false, _) if rows.summary(Duration::ZERO).is_success() => Tone::Warn,
         (false, _) => Tone::Bad,

@@ -42,6 +42,11 @@ services:
       web-4: {ship: 東京}
 ";
 
+/// Two instances on two ships.
+pub(super) const PAIR: &str =
+    "{name: pair, ships: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}}, services: {s: {image: x:1,
+    instances: {x-1: {ship: a}, x-2: {ship: b}}}}}";
+
 /// All images of `SHOP` and nothing else.
 pub(super) const EMPTY: &str = "
 atlantic: | reg:5000/shop/db:1.4 reg:5000/shop/web:2.1
@@ -159,6 +164,10 @@ pub(super) struct Hands(Arc<Mutex<Duration>>);
 impl Hands {
     pub(super) fn advance(&self, by: Duration) {
         *self.0.lock().unwrap() += by;
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        *self.0.lock().unwrap()
     }
 
     pub(super) fn clock(&self) -> Clock {

@@ -33,6 +33,8 @@ fn a_pipe_gets_a_line_for_every_change() {
     |  2. web-1                web                  atlantic             logging in to https://reg:5000...|
     |  3. web-2                web                  pacific              logging in to https://reg:5000...|
     |  1. db-1                 db                   atlantic             waiting for container...|
+    |  2. web-1                web                  atlantic             waiting...|
+    |  3. web-2                web                  pacific              waiting...|
     |  1. db-1                 db                   atlantic             1.4:xxxxxx1                starting container xxxxxx1...|
     |  2. web-1                web                  atlantic             pulling image shop/web:2.1...|
     |  3. web-2                web                  pacific              pulling image shop/web:2.1...|
@@ -175,10 +177,6 @@ fn lines_of_json_can_be_read_back() {
     {"at":"2026-11-21T12:00:19Z","elapsed_ms":19000,"event":{"type":"run_finished","summary":{"success":false,"done":2,"unchanged":1,"tolerated":0,"failed":1,"aborted":0,"blocked":1,"interrupted":0,"took_ms":42000}}}
     "#);
 }
-
-/// Two instances: one to be stopped, one out of sight.
-const PAIR: &str = "{name: pair, ships: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}}, services: {s: {image: x:1,
-    instances: {x-1: {ship: a}, x-2: {ship: b}}}}}";
 
 #[test]
 fn plans_are_data_too() {
@@ -337,7 +335,7 @@ fn a_reader_that_went_away_ends_the_output_quietly() {
         }
     }
     for (kind, fails) in [(std::io::ErrorKind::BrokenPipe, false), (std::io::ErrorKind::StorageFull, true)] {
-        let printer = Printer::new(Capabilities::plain(120), Gone(kind), std::io::sink());
+        let printer = Printer::new(Capabilities::plain(120), Gone(kind), std::io::sink(), || None);
         let hands = Hands::default();
         let mut reporter = plain(printer.clone(), hands.clock());
         play(&plan(&environment(SHOP), EMPTY, &START), &hands, |_| Play::Ok, |event| reporter.event(event));

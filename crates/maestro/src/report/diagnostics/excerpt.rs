@@ -89,6 +89,9 @@ impl Excerpt {
             }
             if line < last {
                 excerpt.text.push('\n');
+            } else if shown.is_empty() {
+                // The renderer takes the end of a text for a place in the line before.
+                excerpt.text.push(' ');
             }
         }
         excerpt

@@ -171,6 +171,12 @@ fn tall_spans_are_shown_by_their_first_line() {
 }
 
 #[test]
+fn the_end_of_a_text_is_a_place() {
+    let fault = Diagnostic::error(Code::YamlSyntax, "more was expected").at(span_at(5, 5));
+    assert!(shown([fault], &map("a: [\n", Origin::File)).contains(" --> maestro.yaml:2:1\n"));
+}
+
+#[test]
 fn thousands_are_counted() {
     let text = "x: 1\n".repeat(5000);
     let faults = (0..5000).map(|n| {

@@ -219,7 +219,8 @@ impl Rows {
         }
         let percent = self.pulls.get(&step.unit).map(|pull| pull.progress.percent);
         let piece = texts::progress(&step.action, news, percent);
-        self.change(id, |row| row.step_progressed(id, piece.clone()))
+        let percent = percent.filter(|_| matches!(news, News::Pull(_)));
+        self.change(id, |row| row.step_progressed(id, piece.clone(), percent))
     }
 
     fn finished(&mut self, id: StepId, outcome: &StepOutcome, at: Duration) -> Vec<usize> {

@@ -38,11 +38,6 @@ impl RowState {
     pub fn is_final(self) -> bool {
         !matches!(self, RowState::Waiting | RowState::Working)
     }
-
-    /// Whether something went wrong with this instance itself.
-    pub fn is_trouble(self) -> bool {
-        matches!(self, RowState::Failed | RowState::Blocked | RowState::Tolerated)
-    }
 }
 
 /// A piece of a row's text.
@@ -99,6 +94,8 @@ pub struct Row {
     pub pending: Option<Piece>,
     /// More about what is being done, where a line has room for it.
     pub detail: Option<String>,
+    /// How far the pull is that it waits for, in per cent.
+    pub percent: Option<f32>,
     /// When its own first step began, since the beginning of the run.
     pub began: Option<Duration>,
     /// When it got into its last state.
@@ -128,6 +125,7 @@ impl Row {
             results: Vec::new(),
             pending: None,
             detail: None,
+            percent: None,
             began: None,
             ended: None,
             trouble: None,
@@ -244,13 +242,15 @@ impl Row {
         if let Some(text) = texts::pending(intent, action, self.id.as_ref().map(ContainerId::short)) {
             self.pending = Some(Piece::new(Tone::Plain, text));
             self.detail = texts::detail(action);
+            self.percent = None;
         }
     }
 
-    pub(super) fn step_progressed(&mut self, id: StepId, piece: Option<Piece>) {
+    pub(super) fn step_progressed(&mut self, id: StepId, piece: Option<Piece>, percent: Option<f32>) {
         // Of several steps at once, the latest is shown.
         if piece.is_some() && self.running.last() == Some(&id) {
             self.pending = piece;
+            self.percent = percent;
         }
     }
 
@@ -283,12 +283,12 @@ impl Row {
         if self.remaining == 0 {
             self.complete(&plan.intent, at);
         } else if self.running.is_empty() {
-            let goes_on = plan.step(id).is_some_and(|step| texts::is_login(&step.action));
-            if self.began.is_none() && !goes_on {
+            if self.began.is_none() {
                 self.state = RowState::Waiting;
                 self.pending = Some(Piece::new(Tone::Plain, "waiting..."));
             }
             self.detail = None;
+            self.percent = None;
         }
     }
 

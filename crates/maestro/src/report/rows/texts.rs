@@ -49,11 +49,6 @@ pub(super) fn shows_container(action: &Action) -> bool {
     matches!(action, Action::Call(EngineCall::StartContainer { .. }))
 }
 
-/// Whether a pull follows at once.
-pub(super) fn is_login(action: &Action) -> bool {
-    matches!(action, Action::Call(EngineCall::Login { .. }))
-}
-
 /// What a step says while it is under way; `id` is the short id of the container that is there.
 pub(super) fn pending(intent: &Intent, action: &Action, id: Option<&str>) -> Option<String> {
     let id = id.unwrap_or("-");
