@@ -40,7 +40,7 @@ async fn a_fleet_with_trouble() {
     site.fleet.ping("ship-2", Duration::from_secs(10)).await.unwrap();
 
     // A ship whose engine hangs is told apart from one that is down.
-    site.fleet.hang("ship-2").unwrap();
+    site.fleet.hang("ship-2").await.unwrap();
     let ran = site.maestro("start").await.fails(1).says("ship-2").says("no answer");
     assert!(ran.took < Duration::from_secs(25), "{:?}", ran.took);
     site.fleet.wake("ship-2").unwrap();
@@ -103,7 +103,7 @@ async fn a_full_disk_and_a_dying_engine() {
 
     // A full disk: that ship is left as it was, the others move on.
     let before = site.inspect("ship-3", "web-3").await.unwrap()["Id"].clone();
-    site.fleet.fill_disk("ship-3").await.unwrap();
+    site.fleet.fill_disk("ship-3").unwrap();
     site.write(&web(&site, "shop/web:2.0"));
     site.maestro("pull").await.fails(1).says("ship-3").says("no space left");
     site.maestro("restart").await.fails(1).says("ship-3").says("web-3").says("no space left");
