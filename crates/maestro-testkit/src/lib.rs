@@ -9,6 +9,7 @@ pub mod clock;
 pub mod faults;
 pub mod daemon;
 pub mod fake_engine;
+pub mod fake_dockerd;
 
 pub mod conformance;
 pub mod fleet;
