@@ -13,5 +13,6 @@ pub mod fake_dockerd;
 
 pub mod conformance;
 pub mod fleet;
+pub mod worlds;
 
 pub mod practice;

@@ -6,4 +6,5 @@ mod conformance;
 mod dockerd;
 mod faulty;
 mod machine;
+mod random;
 mod world;
