@@ -14,5 +14,6 @@ pub mod fake_dockerd;
 pub mod conformance;
 pub mod fleet;
 pub mod worlds;
+pub mod redact;
 
 pub mod practice;
