@@ -299,6 +299,11 @@ impl Faults {
         None
     }
 
+    /// Whether nobody may ever be there.
+    pub fn may_go_down(&self) -> bool {
+        self.dead || self.rules.iter().any(|r| matches!(r.fault, Fault::Unreachable | Fault::Dies))
+    }
+
     /// Whether nobody is there, so long after the fleet's start: streams end then.
     pub fn is_down(&self, elapsed: Duration) -> bool {
         self.dead

@@ -9,8 +9,11 @@ pub mod clock;
 pub mod faults;
 pub mod daemon;
 pub mod fake_engine;
+pub mod fake_dockerd;
 
 pub mod conformance;
 pub mod fleet;
+pub mod worlds;
+pub mod redact;
 
 pub mod practice;

@@ -96,7 +96,7 @@ impl Daemon {
         let fault = lock(&self.faults).decide(operation, at);
         if matches!(fault, Some(Fault::Dies | Fault::Unreachable)) {
             // Whoever follows a stream notices.
-            self.changed.notify_waiters();
+            self.weather_changed();
         }
         let mut journal = lock(&self.journal);
         if fault == Some(Fault::Unreachable) {

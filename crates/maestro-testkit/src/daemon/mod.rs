@@ -1,9 +1,11 @@
 //! A state machine with a clock, a lock and faults: what both faces of a pretended engine, the trait and HTTP, share.
 
+mod follow;
 mod journal;
 mod process;
 mod setup;
 
+pub(crate) use follow::Follower;
 pub use journal::{Effect, Write};
 pub use process::{ExecStreams, Piece};
 pub use setup::{Latency, Setup};
@@ -50,6 +52,7 @@ pub struct Daemon {
     address: Arc<str>,
     machine: Mutex<Machine>,
     changed: Notify,
+    faults_changed: Notify,
     clock: Clock,
     faults: Mutex<Faults>,
     registries: Registries,
@@ -138,7 +141,21 @@ impl Daemon {
     /// What goes wrong from now on.
     pub fn set_faults(&self, faults: Faults) {
         *lock(&self.faults) = faults;
+        self.weather_changed();
+    }
+
+    fn weather_changed(&self) {
         self.changed.notify_waiters();
+        self.faults_changed.notify_waiters();
+    }
+
+    /// Ends when other things go wrong than before.
+    pub(crate) fn faults_changed(&self) -> impl Future<Output = ()> {
+        self.faults_changed.notified()
+    }
+
+    pub(crate) fn may_go_down(&self) -> bool {
+        lock(&self.faults).may_go_down()
     }
 
     /// Whether nobody is there at the moment.

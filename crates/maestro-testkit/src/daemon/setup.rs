@@ -126,6 +126,7 @@ impl Setup {
             address: self.address,
             machine: Mutex::new(machine),
             changed: Notify::new(),
+            faults_changed: Notify::new(),
             clock,
             faults: Mutex::new(self.faults),
             registries: self.registries,

@@ -10,7 +10,7 @@ use maestro_core::model::ContainerSpec;
 use std::collections::BTreeMap;
 
 /// The body of the create request for a specification.
-pub(crate) fn create_config(spec: &ContainerSpec) -> CreateConfig {
+pub fn create_config(spec: &ContainerSpec) -> CreateConfig {
     let settings = &*spec.settings;
     let mut bindings: BTreeMap<String, Option<Vec<HostPort>>> = BTreeMap::new();
     for port in &spec.ports {

@@ -54,9 +54,8 @@ impl Question<'_> {
                 self.make(EngineErrorKind::Lost("connection closed before the answer".to_owned()), is_write)
             }
             Trouble::Refused(no) => {
-                let ambiguous = self.operation == Operation::Create && no.status >= 500;
                 let kind = kind(no);
-                self.make(kind, ambiguous)
+                self.make(kind, false)
             }
         }
     }

@@ -200,6 +200,13 @@ impl Machine {
         self.execs.get(id).ok_or_else(|| no_such_exec(id))
     }
 
+    /// The size of its terminal from the start.
+    pub fn size_exec(&mut self, id: &str, width: u16, height: u16) -> Result<(), Refusal> {
+        let exec = self.execs.get_mut(id).ok_or_else(|| no_such_exec(id))?;
+        exec.size = Some((width, height));
+        Ok(())
+    }
+
     /// `POST /exec/{}/resize`.
     pub fn resize_exec(&mut self, id: &str, width: u16, height: u16) -> Result<(), Refusal> {
         let exec = self.execs.get_mut(id).ok_or_else(|| no_such_exec(id))?;

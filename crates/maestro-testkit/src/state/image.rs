@@ -38,6 +38,15 @@ impl Content {
         })
     }
 
+    /// The content that a reference means: of that digest, if it names one.
+    pub fn of(image: &ImageRef, behaviour: Behaviour) -> Arc<Self> {
+        let made = Self::new(image.as_str(), behaviour);
+        match image.digest() {
+            Some(digest) => Arc::new(Self { digest: digest.to_owned(), ..Self::clone(&made) }),
+            None => made,
+        }
+    }
+
     /// The same, with layers of these sizes that each take this long to pull.
     #[must_use]
     pub fn with_layers(self: Arc<Self>, layers: Vec<u64>, layer_time: Duration) -> Arc<Self> {
