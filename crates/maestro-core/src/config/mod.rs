@@ -5,4 +5,7 @@ mod golden;
 pub mod limits;
 pub mod node;
 pub mod python;
+mod read;
+mod template;
+pub mod tree;
 pub mod yaml;
