@@ -7,12 +7,10 @@ pub struct Limits {
     pub file_bytes: usize,
     /// Size in bytes of the text that the template stage produces.
     pub rendered_bytes: usize,
-    /// Steps of the template stage: each statement, expression and item visited, and each 64 bytes of text made, is one.
+    /// Steps of the template stage: each statement, expression and item visited, and each 256 bytes of text made, is one.
     pub template_steps: u64,
     /// Memory in bytes that strings and containers made by templates may take, whether or not still in use.
     pub template_bytes: u64,
-    /// How deep template calls may nest: includes, imports, macros, recursive loops.
-    pub template_depth: usize,
     /// How deep lists and mappings may nest, aliases followed.
     pub depth: usize,
     /// Number of YAML nodes, each alias counted as all that it stands for.
@@ -24,9 +22,8 @@ impl Default for Limits {
         Self {
             file_bytes: 16 << 20,
             rendered_bytes: 32 << 20,
-            template_steps: 50_000_000,
-            template_bytes: 1 << 30,
-            template_depth: 50,
+            template_steps: 20_000_000,
+            template_bytes: 256 << 20,
             depth: 100,
             nodes: 5_000_000,
         }

@@ -3,10 +3,11 @@
 use super::fields::{Reader, truthy};
 use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
+use super::tree::{place, tree};
 use super::{Schema, python, registries, services, ships};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
-use crate::source::{SourceKind, SourceMap, SourceText, Sources};
+use crate::source::{SourceMap, Sources};
 use std::sync::Arc;
 
 const KEYS: [&str; 8] =
@@ -27,23 +28,15 @@ pub struct Loaded {
 
 /// Reads an environment. Opens no connection, and reports all errors that can be found at once.
 pub fn load(sources: &dyn Sources, limits: &Limits) -> Loaded {
-    let mut map = SourceMap::default();
-    let mut diagnostics = Diagnostics::default();
-    let text =
-        String::from_utf8(sources.read(SourceKind::Environment, "").unwrap_or_default()).unwrap_or_default();
-    let source = map.add(SourceText {
-        name: sources.display_name(SourceKind::Environment, ""),
-        origin: crate::source::Origin::File,
-        text: text.as_str().into(),
-    });
-    let root = super::yaml::parse(source, &text, limits, &mut diagnostics);
-    let mut reader = Reader { sources, diagnostics, map };
-    let environment = root.as_deref().and_then(|root| resolve(&mut reader, root));
+    let tree = tree(sources, limits);
+    let mut reader = Reader { sources, diagnostics: tree.diagnostics, map: tree.map };
+    let environment = tree.root.as_deref().and_then(|root| resolve(&mut reader, root));
     let mut diagnostics = reader.diagnostics;
     diagnostics.sort();
+    place(&mut diagnostics, &reader.map, &tree.origins);
     Loaded {
         environment: environment.filter(|_| !diagnostics.has_errors()),
-        tree: root,
+        tree: tree.root,
         diagnostics,
         sources: reader.map,
     }

@@ -3,7 +3,10 @@
 
 pub mod limits;
 pub mod node;
+mod read;
+mod template;
 pub mod yaml;
+pub mod tree;
 pub mod python;
 pub mod words;
 pub mod envfile;

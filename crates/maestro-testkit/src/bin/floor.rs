@@ -1,11 +1,11 @@
 //! The floor that benchmarks compare Maestro with: the fewest raw API calls that do the same, on all ships at once,
 //! without planning, checking or reporting. Prints how long they took.
 
-use hyper::body::Bytes;
 use clap::{Parser, ValueEnum};
 use futures_util::future::try_join_all;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use std::error::Error;
@@ -78,9 +78,11 @@ async fn run(arguments: Arguments) -> Result<String, Failure> {
     let ships: Vec<Ship> = text.lines().filter_map(ship).collect();
     let began = Instant::now();
     let body: Bytes = serde_json::json!({ "Image": arguments.image }).to_string().into();
-    let counts = try_join_all(ships.into_iter().map(|ship| {
-        tokio::spawn(all(ship, arguments.action, body.clone(), arguments.connections))
-    }))
+    let counts = try_join_all(
+        ships
+            .into_iter()
+            .map(|ship| tokio::spawn(all(ship, arguments.action, body.clone(), arguments.connections))),
+    )
     .await?;
     let mut calls = 0;
     for count in counts {

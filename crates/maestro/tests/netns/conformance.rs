@@ -52,7 +52,9 @@ fn recipe(sample: Sample) -> (&'static str, Value) {
             "conformance/forever",
             shell("trap 'kill $! 2>/dev/null; exit 0' TERM; nc -ll -p 8080 -e echo hello & wait $!"),
         ),
-        Sample::Exits3 => ("conformance/exits3", shell("echo one; echo oops >&2; echo two; echo three; exit 3")),
+        Sample::Exits3 => {
+            ("conformance/exits3", shell("echo one; echo oops >&2; echo two; echo three; exit 3"))
+        }
         Sample::IgnoresTerm => ("conformance/ignores-term", shell("trap '' TERM; while :; do sleep 1; done")),
         Sample::Healthy => {
             let mut config = shell("trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done");

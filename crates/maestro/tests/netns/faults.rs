@@ -55,7 +55,13 @@ async fn a_fleet_with_trouble() {
     // An image that is not there stops nothing.
     let before = site.fingerprint().await;
     site.write(&web(&site, "shop/web:3.0"));
-    site.maestro("restart").await.fails(1).says("shop/web:3.0").says("ship-1").says("web-1").says("not found");
+    site.maestro("restart")
+        .await
+        .fails(1)
+        .says("shop/web:3.0")
+        .says("ship-1")
+        .says("web-1")
+        .says("not found");
     assert_eq!(site.fingerprint().await, before);
     site.maestro("pull").await.fails(1).says("not found");
 
@@ -123,7 +129,8 @@ async fn a_full_disk_and_a_dying_engine() {
     until("web-2 runs", async || runs(&site, "ship-2", "web-2").await).await;
     site.fleet.crash("ship-2").await.unwrap();
     let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("ship-2") && said.contains("web-2"), "{said}");
     assert!(runs(&site, "ship-1", "web-1").await && runs(&site, "ship-3", "web-3").await, "{said}");
@@ -144,11 +151,13 @@ async fn an_interrupted_restart_leaves_nothing_half_done() {
     let id = async |name: &str| site.inspect("ship-1", name).await.map(|found| found["Id"].clone());
     let before = [id("web-1").await, id("web-2").await, id("web-3").await];
     let child = site.spawn("restart -c 1");
-    until("web-1 is a new container", async || id("web-1").await.is_some_and(|now| Some(now) != before[0])).await;
+    until("web-1 is a new container", async || id("web-1").await.is_some_and(|now| Some(now) != before[0]))
+        .await;
     let pid = child.id().to_string();
     std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
     let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(runs(&site, "ship-1", "web-1").await, "{said}");
     assert_eq!([id("web-2").await, id("web-3").await], [before[1].clone(), before[2].clone()], "{said}");

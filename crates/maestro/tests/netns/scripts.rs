@@ -86,7 +86,8 @@ async fn deploy_scripts_run_unchanged() {
 /// What is needed is up before what needs it begins, and the other way round when stopping.
 #[tokio::test(flavor = "multi_thread")]
 async fn dependencies_hold_on_real_engines() {
-    let site = Site::up(PracticeFleet::builder().ships(&[TransportKind::Tcp, TransportKind::Unix]).mixed()).await;
+    let site =
+        Site::up(PracticeFleet::builder().ships(&[TransportKind::Tcp, TransportKind::Unix]).mixed()).await;
     let registry = site.image("shop");
     // Every database is up two seconds after its start only, and its check sees that.
     site.write(&format!(

@@ -102,7 +102,12 @@ impl Site {
 
     /// Starts the program; the caller ends it.
     pub(crate) fn spawn(&self, arguments: &str) -> std::process::Child {
-        self.command(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        self.command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// Runs the program to its end.

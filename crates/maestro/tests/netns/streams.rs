@@ -27,9 +27,7 @@ async fn logs_programs_and_events() {
     )
     .await;
     let image = site.image("bb:latest");
-    let mut text = format!(
-        "  tick:\n    image: {image}\n    instances:\n"
-    );
+    let mut text = format!("  tick:\n    image: {image}\n    instances:\n");
     for ship in 1..=4 {
         text += &format!(
             "      tick-{ship}: {{ship: ship-{ship}, stop_timeout: 0, command: \"sh -c 'echo begin {ship}; while :; do echo tick {ship}; sleep 1; done'\"}}\n"
@@ -53,7 +51,8 @@ async fn logs_programs_and_events() {
     let mut follow = site.spawn("logs -F tick");
     let lines = collect(&mut follow);
     let has = |text: &str| lines.lock().unwrap().iter().any(|line| line.contains(text));
-    until("all four are followed", async || (1..=4).all(|ship| has(&format!("tick-{ship} | tick {ship}")))).await;
+    until("all four are followed", async || (1..=4).all(|ship| has(&format!("tick-{ship} | tick {ship}"))))
+        .await;
     assert!(!has("begin"), "following shows no history");
     site.maestro("restart").await.ok();
     until("all four are followed again", async || (1..=4).all(|ship| has(&format!("begin {ship}")))).await;

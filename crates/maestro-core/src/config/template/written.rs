@@ -1,0 +1,148 @@
+//! Values as text: Python's `str()` and `repr()`.
+
+use super::failure::Res;
+use super::value::{DEEPEST, Heap, Id, Object, Value, too_deep};
+use crate::config::python::{float_repr, push_fmt, write_str_repr};
+
+impl Heap {
+    /// `str()`: what `{{ }}` puts into the output.
+    pub(super) fn str_of(&self, value: &Value) -> Res<String> {
+        let mut out = String::new();
+        self.write_str(&mut out, value)?;
+        Ok(out)
+    }
+
+    pub(super) fn write_str(&self, out: &mut String, value: &Value) -> Res<()> {
+        match value {
+            Value::Undefined(_) => Ok(()),
+            Value::Str(text) => {
+                self.meter.read(text.len())?;
+                self.meter.afford(out.len() + text.len())?;
+                out.push_str(text);
+                Ok(())
+            }
+            _ => self.write_repr(out, value, &mut Vec::new()),
+        }
+    }
+
+    pub(super) fn repr_of(&self, value: &Value) -> Res<String> {
+        let mut out = String::new();
+        self.write_repr(&mut out, value, &mut Vec::new())?;
+        Ok(out)
+    }
+
+    /// Shared containers multiply as they are written out: the memory is asked for on the way.
+    fn afford_more(&self, length: usize) -> Res<()> {
+        self.meter.work(1)?;
+        Ok(self.meter.afford(length)?)
+    }
+
+    fn write_repr(&self, out: &mut String, value: &Value, within: &mut Vec<Id>) -> Res<()> {
+        self.afford_more(out.len())?;
+        match value {
+            Value::Undefined(_) => out.push_str("Undefined"),
+            Value::None => out.push_str("None"),
+            Value::Bool(value) => out.push_str(if *value { "True" } else { "False" }),
+            Value::Int(value) => push_fmt(out, format_args!("{value}")),
+            Value::Float(value) => out.push_str(&float_repr(*value)),
+            Value::Str(text) => {
+                self.meter.read(4 * text.len())?;
+                self.meter.afford(out.len() + 4 * text.len())?;
+                write_str_repr(out, text);
+            }
+            Value::Function(function) => {
+                push_fmt(out, format_args!("<function {}>", format!("{function:?}").to_lowercase()));
+            }
+            Value::Object(id) => self.write_object(out, *id, value, within)?,
+        }
+        Ok(())
+    }
+
+    fn write_object(&self, out: &mut String, id: Id, value: &Value, within: &mut Vec<Id>) -> Res<()> {
+        let Some(object) = self.get(id) else { return Ok(()) };
+        if within.contains(&id) {
+            out.push_str(match object {
+                Object::List(_) => "[...]",
+                Object::Dict(_) => "{...}",
+                _ => "...",
+            });
+            return Ok(());
+        }
+        if within.len() > DEEPEST {
+            return Err(too_deep());
+        }
+        within.push(id);
+        match object {
+            Object::List(items) => self.write_items(out, "[", items, "]", within)?,
+            Object::Tuple { items, .. } => {
+                let close = if items.len() == 1 { ",)" } else { ")" };
+                self.write_items(out, "(", items, close, within)?;
+            }
+            Object::Dict(dict) => {
+                out.push('{');
+                for (i, (key, item)) in dict.values().enumerate() {
+                    if i > 0 {
+                        out.push_str(", ");
+                    }
+                    self.write_repr(out, key, within)?;
+                    out.push_str(": ");
+                    self.write_repr(out, item, within)?;
+                }
+                out.push('}');
+            }
+            Object::View { name, items } => {
+                out.push_str(name);
+                self.write_items(out, "([", items, "])", within)?;
+            }
+            Object::Range { start, stop, step: 1 } => push_fmt(out, format_args!("range({start}, {stop})")),
+            Object::Range { start, stop, step } => {
+                push_fmt(out, format_args!("range({start}, {stop}, {step})"))
+            }
+            Object::Macro(closure) => {
+                out.push_str("<Macro ");
+                write_str_repr(out, &closure.definition.name);
+                out.push('>');
+            }
+            Object::Module { name, .. } => {
+                out.push_str("<TemplateModule ");
+                write_str_repr(out, name);
+                out.push('>');
+            }
+            Object::Loop(state) => {
+                push_fmt(out, format_args!("<LoopContext {}/{}>", state.index + 1, state.items.len()));
+            }
+            Object::Method { receiver, name } => {
+                let of = self.type_name(receiver);
+                push_fmt(out, format_args!("<built-in method {name} of {of} object>"));
+            }
+            // Python adds an address here, different in each run.
+            Object::Generator { .. }
+            | Object::Namespace(_)
+            | Object::Cycler { .. }
+            | Object::Joiner { .. }
+            | Object::Blocks { .. }
+            | Object::Block { .. } => push_fmt(out, format_args!("<{} object>", self.type_name(value))),
+        }
+        within.pop();
+        Ok(())
+    }
+
+    fn write_items(
+        &self,
+        out: &mut String,
+        open: &str,
+        items: &[Value],
+        close: &str,
+        within: &mut Vec<Id>,
+    ) -> Res<()> {
+        out.push_str(open);
+        for (i, item) in items.iter().enumerate() {
+            if i > 0 {
+                out.push_str(", ");
+            }
+            self.write_repr(out, item, within)?;
+        }
+        out.push_str(close);
+        Ok(())
+    }
+}
