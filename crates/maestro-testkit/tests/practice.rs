@@ -387,7 +387,7 @@ async fn a_full_disk_stops_new_containers_until_there_is_room_again() {
     for ship in fleet.ships() {
         let api = fleet.api(&ship.name).unwrap();
         let image = fleet.load_image(&ship.name, "bb:latest").await.unwrap();
-        fleet.fill_disk(&ship.name).unwrap();
+        fleet.fill_disk(&ship.name).await.unwrap();
         let refused = api.run("no-room", &json!({ "Image": image })).await.unwrap_err();
         assert!(refused.to_string().contains("no space left on device"), "{refused}");
         fleet.free_disk(&ship.name).unwrap();

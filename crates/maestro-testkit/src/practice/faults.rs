@@ -9,7 +9,7 @@ use super::ship::{self, EngineStart, TransportKind};
 use rustix::process::Signal;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long a process may take to obey a signal.
@@ -112,18 +112,11 @@ impl PracticeFleet {
     }
 
     /// Fills the ship's disk, which must have been given a size, to the last block.
-    pub fn fill_disk(&self, ship: &str) -> Result<(), FleetError> {
+    pub async fn fill_disk(&self, ship: &str) -> Result<(), FleetError> {
         let ballast = self.small_disk(ship)?.join(BALLAST);
-        let failed = || FleetError::io(format!("fill {}", ballast.display()));
-        let mut file = File::options().create(true).append(true).open(&ballast).map_err(failed())?;
-        let block = vec![0; 64 * 1024];
-        loop {
-            match file.write(&block) {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
-                Err(error) => return Err(failed()(error)),
-            }
-        }
+        let what = format!("fill {}", ballast.display());
+        let filling = tokio::task::spawn_blocking(move || fill_up(&ballast));
+        filling.await.map_err(std::io::Error::other).flatten().map_err(FleetError::io(what))
     }
 
     /// Frees what [`PracticeFleet::fill_disk`] took.
@@ -149,8 +142,21 @@ impl PracticeFleet {
     }
 }
 
+/// Writes to a file until the disk has no room.
+fn fill_up(path: &Path) -> std::io::Result<()> {
+    let mut file = File::options().create(true).append(true).open(path)?;
+    let block = vec![0; 64 * 1024];
+    loop {
+        match file.write(&block) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Where a socket is while nobody may find it.
-fn aside(socket: &std::path::Path) -> PathBuf {
+fn aside(socket: &Path) -> PathBuf {
     socket.with_extension("cut-off")
 }
 
