@@ -1,0 +1,352 @@
+//! Against servers on this machine. Clocks are real where an exchange takes place, for a paused one runs ahead of it.
+
+use crate::probe::SystemProbe;
+use crate::probe::testing::{Answer, Server, answer, instance};
+use maestro_core::boundary::{CheckFailure, Probe as _};
+use maestro_core::model::{Check, HttpCheck, RequestOptions};
+use maestro_core::names::Secret;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Time for one try and no second one; with a `timeout` of its own, that one may take longer on a busy machine.
+const ONCE: Duration = Duration::from_millis(990);
+
+fn get(server: &Server) -> HttpCheck {
+    HttpCheck {
+        host: server.address.ip().to_string().into(),
+        port: server.address.port(),
+        scheme: "http".into(),
+        path: "/health".into(),
+        method: "GET".into(),
+        match_regex: None,
+        max_wait: ONCE,
+        options: patient(),
+    }
+}
+
+fn patient() -> RequestOptions {
+    RequestOptions { timeout: Some(Duration::from_mins(1)), ..RequestOptions::default() }
+}
+
+async fn run(check: HttpCheck) -> Result<(), CheckFailure> {
+    SystemProbe::new().check(&instance(), &Check::Http(Box::new(check)), None).await
+}
+
+async fn last(check: HttpCheck) -> String {
+    run(check).await.unwrap_err().last
+}
+
+#[tokio::test]
+async fn only_200_is_good() {
+    let server = Server::new(vec![answer("200 OK", &[], "fine")]).await;
+    assert_eq!(run(get(&server)).await, Ok(()));
+    for status in ["201 Created", "204 No Content", "304 Not Modified", "404 Not Found", "503 Unavailable"] {
+        let server = Server::new(vec![answer(status, &[], "")]).await;
+        let failure = run(get(&server)).await.unwrap_err();
+        assert_eq!(failure.attempts, 1);
+        assert_eq!(failure.last, format!("status {}", &status[..3]));
+        assert_eq!(failure.check, format!("http GET http://{}/health", server.address));
+    }
+}
+
+#[tokio::test]
+async fn is_tried_again_a_second_later() {
+    let server = Server::new(vec![answer("503 Unavailable", &[], ""), answer("200 OK", &[], "")]).await;
+    let begin = Instant::now();
+    assert_eq!(run(HttpCheck { max_wait: Duration::from_mins(1), ..get(&server) }).await, Ok(()));
+    assert_eq!(server.requests().len(), 2);
+    assert!(begin.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn no_time_means_no_try() {
+    let server = Server::new(vec![answer("200 OK", &[], "")]).await;
+    let failure = run(HttpCheck { max_wait: Duration::ZERO, ..get(&server) }).await.unwrap_err();
+    assert_eq!(failure.attempts, 0);
+    assert!(failure.last.contains("max_wait"), "{failure}");
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_is_left_when_the_time_is_over() {
+    for sent in ["", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"] {
+        let server = Server::new(vec![Answer::Stall(sent.into())]).await;
+        let begin = Instant::now();
+        let check = HttpCheck {
+            match_regex: Some("x".into()),
+            max_wait: Duration::from_mins(5),
+            options: RequestOptions::default(),
+            ..get(&server)
+        };
+        let failure = run(check).await.unwrap_err();
+        assert_eq!((failure.attempts, &*failure.last), (1, "no complete answer within 300 s"));
+        assert_eq!(begin.elapsed(), Duration::from_mins(5));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_is_that_of_one_request() {
+    let server = Server::new(vec![Answer::Stall(Vec::new())]).await;
+    let begin = Instant::now();
+    let options = RequestOptions { timeout: Some(Duration::from_secs(2)), ..patient() };
+    let failure =
+        run(HttpCheck { max_wait: Duration::from_secs(10), options, ..get(&server) }).await.unwrap_err();
+    // At 0, 3, 6 and 9 seconds; the last may go beyond `max_wait`, as its time is given.
+    assert_eq!((failure.attempts, &*failure.last), (4, "no complete answer within 2 s"));
+    assert_eq!(begin.elapsed(), Duration::from_secs(11));
+}
+
+#[tokio::test]
+async fn a_body_is_not_waited_for_where_the_status_says_all() {
+    let sent = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".to_vec();
+    let server = Server::new(vec![Answer::Stall(sent)]).await;
+    assert_eq!(run(get(&server)).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_pattern_overrules_the_status() {
+    let server = Server::new(vec![answer("503 Unavailable", &[], "state:\nwell\n")]).await;
+    let matching = |regex: &str| HttpCheck { match_regex: Some(regex.into()), ..get(&server) };
+    assert_eq!(run(matching("state.*well$")).await, Ok(()));
+    assert_eq!(last(matching("ill")).await, "no match for `ill` in 12 bytes (status 503)");
+    assert_eq!(last(matching("")).await, "status 503");
+    let server = Server::new(vec![answer("200 OK", &[], "")]).await;
+    let matching = HttpCheck { match_regex: Some(".*".into()), ..get(&server) };
+    assert_eq!(last(matching).await, "no match for `.*` in 0 bytes (status 200)");
+}
+
+#[tokio::test]
+async fn the_request_is_what_the_file_says() {
+    let server = Server::new(vec![answer("200 OK", &[], "")]).await;
+    let options = RequestOptions {
+        headers: BTreeMap::from([("X-Probe".into(), "yes".into()), ("User-Agent".into(), "mine".into())]),
+        params: BTreeMap::from([("b".into(), "ä ö".into()), ("c".into(), "1".into())]),
+        auth: Some(("user".into(), Secret::new("hunter2"))),
+        data: Some("{\"a\": 1}".into()),
+        ..patient()
+    };
+    let check = HttpCheck { method: "POST".into(), path: "/deep?a=1".into(), options, ..get(&server) };
+    assert_eq!(run(check).await, Ok(()));
+    let request = &server.requests()[0];
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let mut lines: Vec<&str> = head.lines().collect();
+    lines[1..].sort_unstable();
+    assert_eq!(body, "{\"a\": 1}");
+    assert_eq!(
+        lines,
+        [
+            "POST /deep?a=1&b=%C3%A4+%C3%B6&c=1 HTTP/1.1",
+            "accept: */*",
+            "authorization: Basic dXNlcjpodW50ZXIy",
+            "content-length: 8",
+            &format!("host: {}", server.address),
+            "user-agent: mine",
+            "x-probe: yes",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn redirects_are_followed_unless_they_may_not_be() {
+    let moved = answer("302 Found", &["location: /there"], "");
+    let server = Server::new(vec![moved.clone(), answer("200 OK", &[], "")]).await;
+    assert_eq!(run(HttpCheck { method: "HEAD".into(), ..get(&server) }).await, Ok(()));
+    let lines: Vec<String> = server.requests().iter().map(|r| r.lines().next().unwrap().to_owned()).collect();
+    assert_eq!(lines, ["HEAD /health HTTP/1.1", "HEAD /there HTTP/1.1"]);
+
+    let server = Server::new(vec![moved]).await;
+    let options = RequestOptions { allow_redirects: Some(false), ..patient() };
+    assert_eq!(last(HttpCheck { options, ..get(&server) }).await, "status 302");
+    assert_eq!(server.requests().len(), 1);
+    assert_eq!(last(get(&server)).await, "too many redirects");
+    assert_eq!(server.requests().len(), 32);
+}
+
+#[tokio::test]
+async fn what_went_wrong_is_said_in_words() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nobody = socket.local_addr().unwrap();
+    let server = Server::new(vec![Answer::Send(Vec::new())]).await;
+    assert_eq!(last(HttpCheck { port: nobody.port(), ..get(&server) }).await, "connection refused");
+    assert_eq!(last(get(&server)).await, "connection closed before message completed");
+    let server = Server::new(vec![Answer::Send(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec())]).await;
+    assert_eq!(last(get(&server)).await, "invalid HTTP version parsed");
+}
+
+#[tokio::test]
+async fn what_cannot_get_better_is_tried_once() {
+    let server = Server::new(vec![answer("200 OK", &[], "")]).await;
+    let check = HttpCheck { max_wait: Duration::from_mins(5), ..get(&server) };
+    let headers = BTreeMap::from([("no good".to_owned(), "x".to_owned())]);
+    let bad_header = RequestOptions { headers, ..patient() };
+    let no_file = RequestOptions { ca_file: Some("/no/such/ca.pem".into()), ..patient() };
+    for (check, because) in [
+        (HttpCheck { method: "G T".into(), ..check.clone() }, "`G T` is no HTTP method"),
+        (HttpCheck { host: "a b".into(), ..check.clone() }, "no such request can be made: invalid "),
+        (
+            HttpCheck { options: bad_header, ..check.clone() },
+            "no such request can be made: invalid HTTP header name",
+        ),
+        (
+            HttpCheck { options: no_file, ..check.clone() },
+            "the CA file /no/such/ca.pem cannot be used: no such file or directory",
+        ),
+        (HttpCheck { match_regex: Some("(".into()), ..check }, "`(` is no regular expression"),
+    ] {
+        let failure = run(check).await.unwrap_err();
+        assert!(failure.attempts <= 1 && failure.last.starts_with(because), "{failure}");
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn logins_and_queries_are_not_told() {
+    let check = HttpCheck {
+        host: "user:hunter2@2001:db8::1".into(),
+        port: 8443,
+        scheme: "https".into(),
+        path: "/health?token=hunter2".into(),
+        method: "GET".into(),
+        match_regex: None,
+        max_wait: ONCE,
+        options: RequestOptions::default(),
+    };
+    assert_eq!(super::describe(&check), "http GET https://[2001:db8::1]:8443/health?…");
+}
+
+/// The proxy of the environment is a matter of a process, so this test runs itself in another one.
+#[tokio::test]
+async fn the_environments_proxy_is_used_but_not_for_this_machine() {
+    const CHILD: &str = "MAESTRO_TEST_PROXY_CHILD";
+    let name = std::thread::current().name().unwrap().to_owned();
+    let server = Server::new(vec![answer("200 OK", &[], "")]).await;
+    if std::env::var_os(CHILD).is_some() {
+        let far = HttpCheck { host: "192.0.2.1".into(), port: 8080, ..get(&server) };
+        assert_eq!(run(HttpCheck { max_wait: Duration::from_mins(1), ..far }).await, Ok(()));
+        assert_eq!(run(get(&server)).await, Ok(()));
+        assert_eq!(server.requests().len(), 1, "this machine was asked through the proxy");
+        return;
+    }
+    let child = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &name, "--nocapture"])
+        .env(CHILD, "1")
+        .env("http_proxy", format!("http://{}", server.address))
+        .env_remove("HTTP_PROXY")
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(Duration::from_mins(2), child).await.unwrap().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let requests = server.requests();
+    assert_eq!(requests.len(), 1);
+    assert!(requests[0].starts_with("GET http://192.0.2.1:8080/health HTTP/1.1\r\n"), "{}", requests[0]);
+}
+
+mod tls {
+    use super::{HttpCheck, RequestOptions, Server, answer, get, last, patient, run};
+    use rcgen::{
+        BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd,
+    };
+    use std::sync::Arc;
+    use tempfile::TempDir;
+    use tokio_rustls::TlsAcceptor;
+
+    fn params(names: &[&str]) -> CertificateParams {
+        CertificateParams::new(names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>()).unwrap()
+    }
+
+    fn authority() -> CertifiedIssuer<'static, KeyPair> {
+        let mut params = params(&[]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    }
+
+    async fn serving(cert: &Certificate, key: &KeyPair) -> (Server, HttpCheck) {
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config =
+            rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![cert.der().clone()], key)
+                .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let server = Server::with_tls(vec![answer("200 OK", &[], "")], acceptor).await;
+        let check = HttpCheck { scheme: "https".into(), ..get(&server) };
+        (server, check)
+    }
+
+    /// A check that trusts a file with this in it.
+    fn trusting(folder: &TempDir, pem: &str, check: &HttpCheck) -> HttpCheck {
+        let path = folder.path().join("ca.pem");
+        std::fs::write(&path, pem).unwrap();
+        let ca_file = Some(path.to_str().unwrap().into());
+        let options = RequestOptions { ca_file, ..patient() };
+        HttpCheck { options, ..check.clone() }
+    }
+
+    #[tokio::test]
+    async fn certificates_are_verified_unless_the_file_says_no() {
+        let authority = authority();
+        let key = KeyPair::generate().unwrap();
+        let cert = params(&["127.0.0.1"]).signed_by(&key, &authority).unwrap();
+        let (server, check) = serving(&cert, &key).await;
+        for verify in [None, Some(true)] {
+            let options = RequestOptions { verify, ..patient() };
+            let last = last(HttpCheck { options, ..check.clone() }).await;
+            assert!(last.contains("not signed by an authority that is trusted"), "{last}");
+        }
+        assert!(server.requests().is_empty());
+        let options = RequestOptions { verify: Some(false), ..patient() };
+        assert_eq!(run(HttpCheck { options, ..check }).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_ca_file_is_trusted_and_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, other) = (authority(), authority());
+        let key = KeyPair::generate().unwrap();
+        let cert = params(&["127.0.0.1"]).signed_by(&key, &ours).unwrap();
+        let (_server, check) = serving(&cert, &key).await;
+        let both = other.pem() + &ours.pem();
+        assert_eq!(run(trusting(&folder, &both, &check)).await, Ok(()));
+        let last_of = async |pem: &str| last(trusting(&folder, pem, &check)).await;
+        let stranger = last_of(&other.pem()).await;
+        assert!(stranger.contains("not signed by an authority that is trusted"), "{stranger}");
+        assert!(last_of("nothing").await.ends_with("it holds no certificate in PEM form"));
+
+        let cert = params(&["127.0.0.9"]).signed_by(&key, &ours).unwrap();
+        let (_server, check) = serving(&cert, &key).await;
+        let last_now = last(trusting(&folder, &both, &check)).await;
+        assert_eq!(last_now, "the server's certificate is for another name: IpAddress(127.0.0.9)");
+    }
+
+    /// What `openssl req -x509` makes, named by `verify:`.
+    #[tokio::test]
+    async fn a_server_may_show_the_very_certificate_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = |name: &str, year: i32| {
+            let mut params = params(&[name]);
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.not_after = date_time_ymd(year, 1, 1);
+            CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+        };
+        for (name, year, expected) in [
+            ("127.0.0.1", 4000, None),
+            ("127.0.0.9", 4000, Some("the server's certificate is for another name: IpAddress(127.0.0.9)")),
+            ("127.0.0.1", 2000, Some("the server's certificate has expired")),
+        ] {
+            let cert = own(name, year);
+            let (_server, check) = serving(cert.as_ref(), cert.key()).await;
+            let result = run(trusting(&folder, &cert.pem(), &check)).await;
+            assert_eq!(result.map_err(|f| f.last).err().as_deref(), expected, "{name} {year}");
+        }
+        // The same name and authority, but not the same certificate.
+        let (shown, trusted) = (own("127.0.0.1", 4000), own("127.0.0.1", 4000));
+        let (_server, check) = serving(shown.as_ref(), shown.key()).await;
+        assert!(run(trusting(&folder, &trusted.pem(), &check)).await.is_err());
+    }
+}
