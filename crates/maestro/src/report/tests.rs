@@ -170,11 +170,11 @@ fn lines_of_json_can_be_read_back() {
     let sample: Vec<&str> =
         kinds.iter().map(|kind| out.lines().skip(1).find(|line| line.contains(kind)).unwrap()).collect();
     insta::assert_snapshot!(sample.join("\n"), @r#"
-    {"at":"2026-11-21T12:00:00Z","elapsed_ms":0,"event":{"type":"step_started","step":0}}
-    {"at":"2026-11-21T12:00:04.75Z","elapsed_ms":4750,"event":{"type":"step_progress","step":4,"pull":{"current":5000000,"total":20000000,"percent":25.0,"layers_done":1,"layers":4},"retry":null}}
-    {"at":"2026-11-21T12:00:01Z","elapsed_ms":1000,"event":{"type":"step_finished","step":0,"outcome":"done","container":"xxxxxx1000000000000000000000000000000000000000000000000000000000","changed":null,"error":null,"took_ms":1000}}
-    {"at":"2026-11-21T12:00:19Z","elapsed_ms":19000,"event":{"type":"step_finished","step":14,"outcome":"failed","container":null,"changed":null,"error":{"severity":"error","kind":"check","message":"http 192.0.2.2:80/healthz check failed after 5 attempts: HTTP 503","causes":[],"hints":[],"ship":null,"operation":null,"ambiguous":false},"took_ms":1000}}
-    {"at":"2026-11-21T12:00:19Z","elapsed_ms":19000,"event":{"type":"run_finished","summary":{"success":false,"done":2,"unchanged":1,"tolerated":0,"failed":1,"aborted":0,"blocked":1,"interrupted":0,"took_ms":42000}}}
+    {"at":"2026-11-21T12:00:00.000Z","elapsed_ms":0,"event":{"type":"step_started","step":0}}
+    {"at":"2026-11-21T12:00:04.750Z","elapsed_ms":4750,"event":{"type":"step_progress","step":4,"pull":{"current":5000000,"total":20000000,"percent":25.0,"layers_done":1,"layers":4},"retry":null}}
+    {"at":"2026-11-21T12:00:01.000Z","elapsed_ms":1000,"event":{"type":"step_finished","step":0,"outcome":"done","container":"xxxxxx1000000000000000000000000000000000000000000000000000000000","changed":null,"error":null,"took_ms":1000}}
+    {"at":"2026-11-21T12:00:19.000Z","elapsed_ms":19000,"event":{"type":"step_finished","step":14,"outcome":"failed","container":null,"changed":null,"error":{"severity":"error","kind":"check","message":"http 192.0.2.2:80/healthz check failed after 5 attempts: HTTP 503","causes":[],"hints":[],"ship":null,"operation":null,"ambiguous":false},"took_ms":1000}}
+    {"at":"2026-11-21T12:00:19.000Z","elapsed_ms":19000,"event":{"type":"run_finished","summary":{"success":false,"done":2,"unchanged":1,"tolerated":0,"failed":1,"aborted":0,"blocked":1,"interrupted":0,"took_ms":42000}}}
     "#);
 }
 
@@ -275,7 +275,7 @@ fn a_document_has_it_all() {
     {
       "environment": "pair",
       "command": "start",
-      "began_at": "2026-11-21T12:00:00Z",
+      "began_at": "2026-11-21T12:00:00.000Z",
       "summary": {
         "success": false,
         "done": 0,

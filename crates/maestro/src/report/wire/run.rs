@@ -182,7 +182,7 @@ impl From<&Progress> for Pull {
 impl Line {
     /// An event that happened at this time, so long after the beginning of the run. That time passes is no news.
     pub fn new(event: &Event, at: Timestamp, elapsed: Duration) -> Option<Self> {
-        Some(Self { at: at.to_string(), elapsed_ms: ms(elapsed), event: Body::new(event)? })
+        Some(Self { at: format!("{at:.3}"), elapsed_ms: ms(elapsed), event: Body::new(event)? })
     }
 }
 
@@ -299,7 +299,7 @@ impl Run {
         Self {
             environment: plan.environment.clone(),
             command: plan.intent.name().into(),
-            began_at: began_at.to_string(),
+            began_at: format!("{began_at:.3}"),
             summary: (&rows.summary(took)).into(),
             instances: instances.collect(),
             ships: rows
