@@ -68,7 +68,7 @@ impl Unread {
             }
             Self::Source(SourceError::TooLarge { size, limit }) => Diagnostic::error(
                 Code::TooLarge,
-                format!("`{name}` is too large: {} MiB, and the limit is {}", size >> 20, limit >> 20),
+                format!("`{name}` is too large: {} MiB, and the limit is {} MiB", size >> 20, limit >> 20),
             )
             .help("check that this is the right file: no environment is that large"),
             Self::Source(error @ SourceError::Other(_)) => {

@@ -64,8 +64,8 @@ pub(crate) fn render(
     map: &mut SourceMap,
 ) -> Result<Rendered, Diagnostic> {
     let mut renderer = Renderer::new(sources, limits, map);
-    let rendered = renderer.environment(environment);
-    rendered.map_err(|failure| failure.into_diagnostic(map))
+    let result = renderer.environment(environment);
+    result.map_err(|failure| failure.into_diagnostic(map))
 }
 
 /// Everything that one rendering keeps.
@@ -98,10 +98,13 @@ struct Special {
     kwargs: Name,
 }
 
+/// A block, and the template that it stands in.
+type Definition = (Rc<ast::Template>, Rc<ast::Block>);
+
 /// The blocks of a template and its parents, the most derived first.
 #[derive(Debug, Default)]
 struct Chain {
-    blocks: BTreeMap<Rc<str>, Vec<(Rc<ast::Template>, Rc<ast::Block>)>>,
+    blocks: BTreeMap<Rc<str>, Vec<Definition>>,
     /// Where the blocks look for variables.
     root: Option<ScopeId>,
 }
@@ -117,7 +120,7 @@ struct Place<'t> {
 }
 
 /// How deep evaluation may nest, all kinds of nesting counted together: this is what bounds the stack.
-const DEEPEST: usize = 330;
+const DEEPEST: usize = 250;
 
 impl<'a> Renderer<'a> {
     fn new(sources: &'a dyn Sources, limits: &'a Limits, map: &'a mut SourceMap) -> Self {

@@ -115,8 +115,7 @@ impl Origins {
         let after = self.segments.partition_point(|segment| segment.rendered <= span.start);
         let Some(segment) = after.checked_sub(1).and_then(|i| self.segments.get(i)) else { return span };
         let end = segment.rendered + segment.length;
-        // An empty span at the end of a segment still belongs to it.
-        if span.start > end || span.end > end || (span.start == end && span.end > end) {
+        if span.start > end || span.end > end {
             return span;
         }
         Span {

@@ -129,9 +129,10 @@ impl Composer<'_> {
                     }
                 }
                 Event::Scalar(value, style, anchor, tag) => {
+                    let value = self.without_added_line_end(&value, style, at);
                     let at = self.without_blank_lines(at, style);
                     self.count(at, 1).ok()?;
-                    let built = self.scalar(&value, style, tag.as_deref(), at, self.tag_span(&span));
+                    let built = self.scalar(value, style, tag.as_deref(), at, self.tag_span(&span));
                     if anchor == 0 {
                         self.attach(built, at.end);
                     } else {
@@ -363,9 +364,16 @@ impl Composer<'_> {
         syntax::span(self.source, start, end)
     }
 
+    /// The parser ends the last line of a block scalar even where the text does not; `PyYAML` leaves it open.
+    fn without_added_line_end<'v>(&self, value: &'v str, style: ScalarStyle, at: Span) -> &'v str {
+        let last_line = self.text.rsplit('\n').next().unwrap_or("");
+        let is_open = is_block(style) && at.end as usize == self.text.len() && !last_line.trim().is_empty();
+        if is_open { value.strip_suffix('\n').unwrap_or(value) } else { value }
+    }
+
     /// A block scalar's span includes the empty lines after it, which nobody means by its place.
     fn without_blank_lines(&self, at: Span, style: ScalarStyle) -> Span {
-        if !matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+        if !is_block(style) {
             return at;
         }
         let written = self.text.get(at.start as usize..at.end as usize).unwrap_or("");
@@ -438,6 +446,10 @@ struct UsedTag {
     standard: Option<String>,
     written: String,
     span: Span,
+}
+
+fn is_block(style: ScalarStyle) -> bool {
+    matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
 }
 
 fn leaf(span: Span, value: Value) -> Built {

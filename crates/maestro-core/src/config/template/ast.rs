@@ -191,7 +191,7 @@ pub(super) enum ExprKind {
         value: Expr,
         start: Option<Expr>,
         stop: Option<Expr>,
-        step: Option<Expr>,
+        stride: Option<Expr>,
     },
     Call {
         callee: Expr,

@@ -18,11 +18,12 @@ impl Arguments {
     /// The arguments in the order of these parameters; `None` for those that were not given.
     pub(super) fn bind<const N: usize>(&self, what: &str, parameters: [&str; N]) -> Res<[Option<Value>; N]> {
         if self.positional.len() > N {
-            let most = if N == 1 { "1 argument".to_owned() } else { format!("{N} arguments") };
-            return Err(Failure::render(format!(
-                "`{what}` takes at most {most}, {} are given",
-                self.positional.len()
-            )));
+            let most = match N {
+                0 => "no argument".to_owned(),
+                1 => "at most 1 argument".to_owned(),
+                _ => format!("at most {N} arguments"),
+            };
+            return Err(Failure::render(format!("`{what}` takes {most}, not {}", self.positional.len())));
         }
         let mut bound = [const { None }; N];
         for (slot, value) in bound.iter_mut().zip(&self.positional) {

@@ -1,6 +1,6 @@
 //! Expressions.
 
-use super::ast::{Argument, Expr, ExprKind, FilterCall};
+use super::ast::{Argument, Comparison, Expr, ExprKind, FilterCall};
 use super::calls::Arguments;
 use super::failure::{Failure, Res};
 use super::value::{Dict, Function, Object, Value};
@@ -23,7 +23,24 @@ impl Renderer<'_> {
         self.deeper(expr.at, |this| this.compound(place, expr)).map_err(|failure| failure.at(expr.at))
     }
 
+    /// The kinds of expressions are apart because each of them costs stack in every expression around it.
     fn compound(&mut self, place: Place<'_>, expr: &Expr) -> Res<Value> {
+        match &*expr.kind {
+            ExprKind::List(_) | ExprKind::Tuple(_) | ExprKind::Dict(_) => self.display(place, expr),
+            ExprKind::Compare(first, rest) => self.comparison(place, first, rest),
+            ExprKind::Filter { value, filter } => {
+                let value = self.eval(place, value)?;
+                self.apply_filter(place, value, filter)
+            }
+            ExprKind::Test { .. } | ExprKind::Attribute(..) | ExprKind::Item(..) | ExprKind::Slice { .. } => {
+                self.access(place, expr)
+            }
+            ExprKind::Call { .. } => self.eval_call(place, expr, None),
+            _ => self.operation(place, expr),
+        }
+    }
+
+    fn display(&mut self, place: Place<'_>, expr: &Expr) -> Res<Value> {
         match &*expr.kind {
             ExprKind::List(items) => {
                 let items = self.eval_all(place, items)?;
@@ -43,6 +60,24 @@ impl Renderer<'_> {
                 }
                 self.heap.add(Object::Dict(dict))
             }
+            _ => Ok(Value::None),
+        }
+    }
+
+    fn comparison(&mut self, place: Place<'_>, first: &Expr, rest: &[(Comparison, Expr)]) -> Res<Value> {
+        let mut left = self.eval(place, first)?;
+        for (comparison, right) in rest {
+            let right = self.eval(place, right)?;
+            if !self.heap.compare(*comparison, &left, &right)? {
+                return Ok(Value::Bool(false));
+            }
+            left = right;
+        }
+        Ok(Value::Bool(true))
+    }
+
+    fn operation(&mut self, place: Place<'_>, expr: &Expr) -> Res<Value> {
+        match &*expr.kind {
             ExprKind::Not(operand) => {
                 let value = self.eval(place, operand)?;
                 Ok(Value::Bool(!self.heap.truth(&value)))
@@ -64,17 +99,6 @@ impl Renderer<'_> {
                 let right = self.eval(place, right)?;
                 self.heap.binary(*operator, &left, &right)
             }
-            ExprKind::Compare(first, rest) => {
-                let mut left = self.eval(place, first)?;
-                for (comparison, right) in rest {
-                    let right = self.eval(place, right)?;
-                    if !self.heap.compare(*comparison, &left, &right)? {
-                        return Ok(Value::Bool(false));
-                    }
-                    left = right;
-                }
-                Ok(Value::Bool(true))
-            }
             ExprKind::Conditional { condition, yes, no } => {
                 let condition = self.eval(place, condition)?;
                 match (self.heap.truth(&condition), no) {
@@ -83,10 +107,12 @@ impl Renderer<'_> {
                     (false, None) => Ok(Value::Undefined(expr.at)),
                 }
             }
-            ExprKind::Filter { value, filter } => {
-                let value = self.eval(place, value)?;
-                self.apply_filter(place, value, filter)
-            }
+            _ => Ok(Value::None),
+        }
+    }
+
+    fn access(&mut self, place: Place<'_>, expr: &Expr) -> Res<Value> {
+        match &*expr.kind {
             ExprKind::Test { value, test } => {
                 let value = self.eval(place, value)?;
                 let arguments = self.arguments(place, &test.arguments)?;
@@ -103,14 +129,13 @@ impl Renderer<'_> {
                 let index = self.eval(place, index)?;
                 self.subscript(&value, &index, expr.at)
             }
-            ExprKind::Slice { value, start, stop, step } => {
+            ExprKind::Slice { value, start, stop, stride } => {
                 let value = self.eval(place, value)?;
                 let start = self.eval_bound(place, start.as_ref())?;
                 let stop = self.eval_bound(place, stop.as_ref())?;
-                let step = self.eval_bound(place, step.as_ref())?;
-                self.heap.slice(&value, &start, &stop, &step)
+                let stride = self.eval_bound(place, stride.as_ref())?;
+                self.heap.slice(&value, &start, &stop, &stride)
             }
-            ExprKind::Call { .. } => self.eval_call(place, expr, None),
             _ => Ok(Value::None),
         }
     }

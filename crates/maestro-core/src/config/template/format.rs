@@ -452,20 +452,24 @@ fn general(size: f64, precision: usize, alternate: bool, keeps_dot: bool) -> Str
     let precision = precision.clamp(1, MOST_DIGITS);
     let rounded = format!("{size:.*e}", precision - 1);
     let exponent: i64 = rounded.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
-    let most = precision as i64 - i64::from(keeps_dot);
+    let most = signed(precision) - i64::from(keeps_dot);
     if exponent < -4 || exponent >= most.max(i64::from(!keeps_dot)) {
         let written = scientific(size, precision - 1, alternate);
         let (mantissa, exponent) = written.split_once('e').unwrap_or((&written, "+00"));
         let mantissa = if alternate { mantissa } else { without_zeros(mantissa) };
         return format!("{mantissa}e{exponent}");
     }
-    let decimals = usize::try_from(precision as i64 - 1 - exponent).unwrap_or(0);
+    let decimals = usize::try_from(signed(precision) - 1 - exponent).unwrap_or(0);
     let written = fixed(size, decimals, alternate);
     let mut written = if alternate { written } else { without_zeros(&written).to_owned() };
     if keeps_dot && !written.contains('.') {
         written.push_str(".0");
     }
     written
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn without_zeros(digits: &str) -> &str {

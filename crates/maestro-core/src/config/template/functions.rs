@@ -23,6 +23,9 @@ impl Function {
     }
 }
 
+/// Within this bound no arithmetic on positions of a range can overflow.
+const BOUND: i128 = 1 << 96;
+
 impl Renderer<'_> {
     pub(super) fn function(&mut self, function: Function, arguments: &Arguments, _at: Span) -> Res<Value> {
         match function {
@@ -75,19 +78,17 @@ impl Renderer<'_> {
                 }
             })
             .collect::<Res<Vec<i128>>>()?;
-        let (start, stop, step) = match ints.as_slice() {
+        let (start, stop, stride) = match ints.as_slice() {
             [stop] => (0, *stop, 1),
             [start, stop] => (*start, *stop, 1),
             [_, _, 0] => return Err(Failure::render("the step of `range` cannot be 0")),
-            [start, stop, step] => (*start, *stop, *step),
+            [start, stop, stride] => (*start, *stop, *stride),
             _ => return Err(Failure::render("`range` takes one to three integers")),
         };
-        // Within these bounds no arithmetic on positions can overflow.
-        const BOUND: i128 = 1 << 96;
-        if [start, stop, step].iter().any(|bound| bound.abs() > BOUND) {
+        if [start, stop, stride].iter().any(|bound| bound.abs() > BOUND) {
             return Err(Failure::runaway("the numbers of this `range` are too large"));
         }
-        self.heap.add(Object::Range { start, stop, step })
+        self.heap.add(Object::Range { start, stop, stride })
     }
 
     /// What `dict(…)` and `namespace(…)` begin with: a mapping or a list of pairs, then named arguments.

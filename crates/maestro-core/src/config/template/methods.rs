@@ -125,11 +125,9 @@ pub(super) fn int_or(renderer: &Renderer<'_>, what: &str, value: Option<&Value>,
 
 /// A string argument.
 pub(super) fn str<'v>(renderer: &Renderer<'_>, what: &str, value: &'v Value) -> Res<&'v str> {
-    match value {
-        Value::Str(text) => Ok(text),
-        _ => {
-            renderer.heap.defined(value)?;
-            Err(Failure::render(format!("`{what}` needs a string, not {}", renderer.heap.described(value))))
-        }
+    if let Value::Str(text) = value {
+        return Ok(text);
     }
+    renderer.heap.defined(value)?;
+    Err(Failure::render(format!("`{what}` needs a string, not {}", renderer.heap.described(value))))
 }

@@ -29,7 +29,7 @@ impl Heap {
                     !items.is_empty()
                 }
                 Some(Object::Dict(dict)) => !dict.is_empty(),
-                Some(Object::Range { start, stop, step }) => range_length(*start, *stop, *step) > 0,
+                Some(Object::Range { start, stop, stride }) => range_length(*start, *stop, *stride) > 0,
                 _ => true,
             },
         }
@@ -48,7 +48,7 @@ impl Heap {
         if let (Some(a), Some(b)) = (number(a), number(b)) {
             return Ok(match (a, b) {
                 (Value::Int(a), Value::Int(b)) => a == b,
-                (Value::Float(a), Value::Float(b)) => a == b,
+                (Value::Float(a), Value::Float(b)) => a.partial_cmp(&b) == Some(Ordering::Equal),
                 (Value::Int(a), Value::Float(b)) | (Value::Float(b), Value::Int(a)) => {
                     compare_int_float(a, b) == Some(Ordering::Equal)
                 }
@@ -91,11 +91,11 @@ impl Heap {
                 Ok(true)
             }
             (
-                Some(Object::Range { start: a, stop: b, step: c }),
-                Some(Object::Range { start, stop, step }),
+                Some(Object::Range { start: a, stop: b, stride: c }),
+                Some(Object::Range { start, stop, stride }),
             ) => {
-                let (left, right) = (range_length(*a, *b, *c), range_length(*start, *stop, *step));
-                Ok(left == right && (left == 0 || (a == start && (left == 1 || c == step))))
+                let (left, right) = (range_length(*a, *b, *c), range_length(*start, *stop, *stride));
+                Ok(left == right && (left == 0 || (a == start && (left == 1 || c == stride))))
             }
             _ => Ok(false),
         }
@@ -172,14 +172,14 @@ impl Heap {
         }
         match self.object(container) {
             Some(Object::Dict(dict)) => Ok(dict.contains_key(&self.key(item)?)),
-            Some(Object::Range { start, stop, step }) => Ok(match number(item) {
+            Some(Object::Range { start, stop, stride }) => Ok(match number(item) {
                 Some(Value::Int(item)) => {
-                    let within = if *step > 0 {
+                    let within = if *stride > 0 {
                         item >= *start && item < *stop
                     } else {
                         item <= *start && item > *stop
                     };
-                    within && (item - start) % step == 0
+                    within && (item - start) % stride == 0
                 }
                 _ => false,
             }),
@@ -297,7 +297,7 @@ impl Heap {
                     Some(items.len())
                 }
                 Object::Dict(dict) => Some(dict.len()),
-                Object::Range { start, stop, step } => Some(range_length(*start, *stop, *step)),
+                Object::Range { start, stop, stride } => Some(range_length(*start, *stop, *stride)),
                 Object::Loop(state) => Some(state.items.len()),
                 _ => None,
             },
@@ -326,9 +326,9 @@ impl Heap {
                 items.clone()
             }
             Some(Object::Dict(dict)) => dict.values().map(|(key, _)| key.clone()).collect(),
-            Some(Object::Range { start, stop, step }) => {
-                let length = range_length(*start, *stop, *step);
-                return Ok(Items::Range { start: *start, step: *step, length });
+            Some(Object::Range { start, stop, stride }) => {
+                let length = range_length(*start, *stop, *stride);
+                return Ok(Items::Range { start: *start, stride: *stride, length });
             }
             _ => return Err(Failure::render(format!("{} cannot be iterated over", self.described(value)))),
         };
@@ -377,11 +377,11 @@ impl Heap {
                 Ok(key) => dict.get(&key).map(|(_, value)| value.clone()),
                 Err(_) => None,
             },
-            Some(Object::Range { start, stop, step }) => match number(index) {
+            Some(Object::Range { start, stop, stride }) => match number(index) {
                 Some(Value::Int(index)) => {
-                    let length = range_length(*start, *stop, *step);
+                    let length = range_length(*start, *stop, *stride);
                     from_end(index, length)
-                        .and_then(|i| Items::Range { start: *start, step: *step, length }.get(i, self))
+                        .and_then(|i| Items::Range { start: *start, stride: *stride, length }.get(i, self))
                 }
                 _ => None,
             },
@@ -389,19 +389,19 @@ impl Heap {
         })
     }
 
-    /// `value[start:stop:step]`.
-    pub(super) fn slice(&mut self, value: &Value, start: &Value, stop: &Value, step: &Value) -> Res<Value> {
+    /// `value[start:stop:stride]`.
+    pub(super) fn slice(&mut self, value: &Value, start: &Value, stop: &Value, stride: &Value) -> Res<Value> {
         let bound = |bound: &Value| match (bound, number(bound)) {
             (Value::None, _) => Ok(None),
             (_, Some(Value::Int(bound))) => Ok(Some(bound)),
             _ => Err(Failure::render(format!("{} cannot bound a slice", self.described(bound)))
                 .note("the parts of a slice are integers, or left out")),
         };
-        let (start, stop, step) = (bound(start)?, bound(stop)?, bound(step)?.unwrap_or(1));
-        if step == 0 {
+        let (start, stop, stride) = (bound(start)?, bound(stop)?, bound(stride)?.unwrap_or(1));
+        if stride == 0 {
             return Err(Failure::render("the step of a slice cannot be 0"));
         }
-        let pick = |length: usize| slice_indices(length, start, stop, step);
+        let pick = |length: usize| slice_indices(length, start, stop, stride);
         if let Value::Str(text) = value {
             self.work(text.len() / 64)?;
             let characters: Vec<char> = text.chars().collect();
@@ -417,17 +417,17 @@ impl Heap {
                 let picked = pick(items.len()).filter_map(|i| items.get(i).cloned()).collect();
                 self.tuple(picked)
             }
-            Some(Object::Range { start: first, stop: end, step: stride }) => {
-                let (first, stride) = (*first, *stride);
-                let (low, high) = slice_bounds(range_length(first, *end, stride), start, stop, step);
+            Some(Object::Range { start: first, stop: end, stride: each }) => {
+                let (first, each) = (*first, *each);
+                let (low, high) = slice_bounds(range_length(first, *end, each), start, stop, stride);
                 let position =
-                    |index: i128| stride.checked_mul(index).and_then(|offset| first.checked_add(offset));
-                let (Some(start), Some(stop), Some(step)) =
-                    (position(low), position(high), stride.checked_mul(step))
+                    |index: i128| each.checked_mul(index).and_then(|offset| first.checked_add(offset));
+                let (Some(start), Some(stop), Some(stride)) =
+                    (position(low), position(high), each.checked_mul(stride))
                 else {
                     return Err(too_large());
                 };
-                self.add(Object::Range { start, stop, step })
+                self.add(Object::Range { start, stop, stride })
             }
             _ => {
                 self.defined(value)?;
@@ -450,6 +450,7 @@ impl Heap {
     }
 
     /// An error if the value is undefined.
+    #[expect(clippy::unused_self, reason = "asked beside the questions that do need the heap")]
     pub(super) fn defined(&self, value: &Value) -> Res<()> {
         match value {
             Value::Undefined(span) => Err(Failure::undefined(*span)),
@@ -470,9 +471,9 @@ impl Heap {
             self.described(b)
         ));
         match (operator, a, b) {
-            ("+", Value::Str(_), _) | ("+", _, Value::Str(_)) => {
-                failure.help("`~` joins values of all kinds as text")
-            }
+            ("+", Value::Str(_), _) | ("+", _, Value::Str(_)) => failure
+                .help("`~` joins values of all kinds as text")
+                .help("`|int` makes a number of a string; environment variables are strings"),
             ("<" | ">" | "<=" | ">=" | "-" | "*" | "/", Value::Str(_), _)
             | ("<" | ">" | "<=" | ">=" | "-" | "/", _, Value::Str(_)) => {
                 failure.help("`|int` makes a number of a string; environment variables are strings")
@@ -483,12 +484,12 @@ impl Heap {
 }
 
 /// The first position that a slice picks, and where it stops; Python's `slice.indices`.
-fn slice_bounds(length: usize, start: Option<i128>, stop: Option<i128>, step: i128) -> (i128, i128) {
+fn slice_bounds(length: usize, start: Option<i128>, stop: Option<i128>, stride: i128) -> (i128, i128) {
     let length = length as i128;
-    let (least, most) = if step > 0 { (0, length) } else { (-1, length - 1) };
+    let (least, most) = if stride > 0 { (0, length) } else { (-1, length - 1) };
     let bound =
         |bound: i128| (if bound < 0 { bound.saturating_add(length) } else { bound }).clamp(least, most);
-    if step > 0 {
+    if stride > 0 {
         (start.map_or(least, bound), stop.map_or(most, bound))
     } else {
         (start.map_or(most, bound), stop.map_or(least, bound))
@@ -500,18 +501,18 @@ fn slice_indices(
     length: usize,
     start: Option<i128>,
     stop: Option<i128>,
-    step: i128,
+    stride: i128,
 ) -> impl Iterator<Item = usize> {
-    let (low, high) = slice_bounds(length, start, stop, step);
-    let count = range_length(low, high, step);
-    (0..count).filter_map(move |i| usize::try_from(low + step.checked_mul(i as i128)?).ok())
+    let (low, high) = slice_bounds(length, start, stop, stride);
+    let count = range_length(low, high, stride);
+    (0..count).filter_map(move |i| usize::try_from(low + stride.checked_mul(i as i128)?).ok())
 }
 
-pub(super) fn range_length(start: i128, stop: i128, step: i128) -> usize {
-    let (low, high) = if step > 0 { (start, stop) } else { (stop, start) };
-    if low >= high || step == 0 {
+pub(super) fn range_length(start: i128, stop: i128, stride: i128) -> usize {
+    let (low, high) = if stride > 0 { (start, stop) } else { (stop, start) };
+    if low >= high || stride == 0 {
         return 0;
     }
     let distance = high.abs_diff(low);
-    usize::try_from(distance.div_ceil(step.unsigned_abs())).unwrap_or(usize::MAX)
+    usize::try_from(distance.div_ceil(stride.unsigned_abs())).unwrap_or(usize::MAX)
 }

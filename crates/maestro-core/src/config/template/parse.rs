@@ -47,6 +47,7 @@ struct Lowering<'a> {
 }
 
 /// Which of the special variables were named since this was last reset.
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
 #[derive(Debug, Default, Clone, Copy)]
 struct Uses {
     the_loop: bool,
@@ -75,6 +76,13 @@ impl Lowering<'_> {
 
     fn written(&self, at: Span) -> &str {
         self.text.get(at.start as usize..at.end as usize).unwrap_or("")
+    }
+
+    /// The part of a statement that is its first tag.
+    fn tag_only(&self, at: Span) -> Span {
+        let tag = self.written(at).split("%}").next().unwrap_or("");
+        let tag = tag.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '-' | '+'));
+        Span { end: at.start + super::text::small(tag.len()), ..at }
     }
 
     fn literal(&self, text: &str) -> Res<Text> {
@@ -135,12 +143,13 @@ impl Lowering<'_> {
             ast::Stmt::Block(block) => {
                 let at = self.at(block.span());
                 let scoped = tag_words(self.written(at)).any(|word| word == "scoped");
+                self.uses.the_loop |= scoped;
                 let lowered = Rc::new(Block {
                     name: Rc::from(block.name),
                     scoped,
                     required: block.required,
                     body: self.body(&block.body)?,
-                    at,
+                    at: self.tag_only(at),
                 });
                 self.blocks.insert(Rc::clone(&lowered.name), Rc::clone(&lowered));
                 Stmt::Block(lowered)
@@ -150,6 +159,8 @@ impl Lowering<'_> {
             }
             ast::Stmt::Include(include) => {
                 let at = self.at(include.span());
+                // What is included may ask for it.
+                self.uses.the_loop = true;
                 Stmt::Include {
                     name: self.expr(&include.name)?,
                     ignore_missing: include.ignore_missing,
@@ -165,6 +176,7 @@ impl Lowering<'_> {
             ast::Stmt::Import(import) => {
                 let at = self.at(import.span());
                 let target = self.name(&import.name)?;
+                self.uses.the_loop |= self.with_context(at);
                 Stmt::Import {
                     name: self.expr(&import.expr)?,
                     target,
@@ -347,7 +359,7 @@ impl Lowering<'_> {
                     value: self.expr(&slice.expr)?,
                     start: self.optional(slice.start.as_ref())?,
                     stop: self.optional(slice.stop.as_ref())?,
-                    step: self.optional(slice.step.as_ref())?,
+                    stride: self.optional(slice.step.as_ref())?,
                 }
             }
             ast::Expr::UnaryOp(unary) => {

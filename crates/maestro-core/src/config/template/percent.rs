@@ -6,6 +6,7 @@ use super::format::fixed;
 use super::value::{Heap, Object, Value};
 
 /// Flags, width and precision of one conversion.
+#[expect(clippy::struct_excessive_bools, reason = "the five flags of a conversion")]
 #[derive(Default)]
 struct Conversion {
     left: bool,
@@ -92,13 +93,13 @@ impl Heap {
             }
             rest = rest.get(1..).unwrap_or("");
         }
-        let (width, after) = self.size(rest, values)?;
+        let (width, after) = size(rest, values)?;
         let width = width.unwrap_or(0);
         how.left = how.left || width < 0;
         how.width = usize::try_from(width.unsigned_abs()).unwrap_or(usize::MAX);
         rest = after;
         if let Some(after) = rest.strip_prefix('.') {
-            let (precision, after) = self.size(after, values)?;
+            let (precision, after) = size(after, values)?;
             how.precision = Some(usize::try_from(precision.unwrap_or(0).max(0)).unwrap_or(usize::MAX));
             rest = after;
         }
@@ -119,23 +120,6 @@ impl Heap {
         self.meter.afford(how.width.saturating_add(how.precision.unwrap_or(0)).saturating_mul(4))?;
         self.convert(kind, &how, &value, out)?;
         Ok(characters.as_str())
-    }
-
-    /// A width or precision: digits, or `*` for a value.
-    fn size<'f>(&self, format: &'f str, values: &mut Values<'_>) -> Res<(Option<i128>, &'f str)> {
-        if let Some(after) = format.strip_prefix('*') {
-            return match values.take()? {
-                Value::Int(size) => Ok((Some(size), after)),
-                _ => Err(Failure::render("`*` in a format needs an integer")),
-            };
-        }
-        let digits = format.len() - format.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (digits, after) = format.split_at(digits);
-        if digits.is_empty() {
-            return Ok((None, after));
-        }
-        let size = digits.parse::<u32>().map_err(|_| Failure::runaway("a width in a format is too large"))?;
-        Ok((Some(i128::from(size)), after))
     }
 
     fn convert(&self, kind: char, how: &Conversion, value: &Value, out: &mut String) -> Res<()> {
@@ -255,4 +239,21 @@ fn push_padded(out: &mut String, sign: &str, digits: &str, how: &Conversion, num
         out.push_str(sign);
         out.push_str(digits);
     }
+}
+
+/// A width or precision: digits, or `*` for a value.
+fn size<'f>(format: &'f str, values: &mut Values<'_>) -> Res<(Option<i128>, &'f str)> {
+    if let Some(after) = format.strip_prefix('*') {
+        return match values.take()? {
+            Value::Int(size) => Ok((Some(size), after)),
+            _ => Err(Failure::render("`*` in a format needs an integer")),
+        };
+    }
+    let digits = format.len() - format.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (digits, after) = format.split_at(digits);
+    if digits.is_empty() {
+        return Ok((None, after));
+    }
+    let size = digits.parse::<u32>().map_err(|_| Failure::runaway("a width in a format is too large"))?;
+    Ok((Some(i128::from(size)), after))
 }

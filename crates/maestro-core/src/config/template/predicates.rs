@@ -75,7 +75,7 @@ impl Renderer<'_> {
             }
             "sameas" => {
                 let [other] = arguments.exactly(name, ["other"])?;
-                return Ok(self.same(value, &other));
+                return Ok(same(value, &other));
             }
             _ => {
                 let [] = arguments.bind(name, [])?;
@@ -145,17 +145,17 @@ impl Renderer<'_> {
             }
         })
     }
+}
 
-    /// Python's `is`, as far as it can be told.
-    fn same(&self, a: &Value, b: &Value) -> bool {
-        match (a, b) {
-            (Value::None, Value::None) => true,
-            (Value::Bool(a), Value::Bool(b)) => a == b,
-            (Value::Int(a), Value::Int(b)) => a == b,
-            (Value::Str(a), Value::Str(b)) => a.same_object(b) || a == b,
-            (Value::Function(a), Value::Function(b)) => a == b,
-            (Value::Object(a), Value::Object(b)) => a == b,
-            _ => false,
-        }
+/// Python's `is`, as far as it can be told.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::None, Value::None) => true,
+        (Value::Bool(a), Value::Bool(b)) => a == b,
+        (Value::Int(a), Value::Int(b)) => a == b,
+        (Value::Str(a), Value::Str(b)) => a.same_object(b) || a == b,
+        (Value::Function(a), Value::Function(b)) => a == b,
+        (Value::Object(a), Value::Object(b)) => a == b,
+        _ => false,
     }
 }

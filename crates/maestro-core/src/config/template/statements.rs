@@ -72,7 +72,7 @@ impl Renderer<'_> {
 
     fn parent(&mut self, place: Place<'_>, name: &Expr, at: Span) -> Res<Rc<Template>> {
         let name = self.eval(place, name)?;
-        self.heap.work(1000)?;
+        self.heap.work(1000).map_err(|failure| failure.at(at))?;
         let parent = self.load(&name).map_err(|failure| failure.at(at))?;
         let again = self.chains.get(place.chain).is_some_and(|chain| {
             chain.blocks.values().flatten().any(|(template, _)| Rc::ptr_eq(template, &parent))

@@ -92,9 +92,12 @@ fn the_environment_is_a_python_mapping() {
 #[test]
 fn includes_see_everything_and_imports_nothing() {
     let files = [
-        ("inc.txt", "[{{ x }}|{{ env.FOO }}]\n"),
+        ("inc.txt", "[{{ x }}|{{ env is defined }}]\n"),
         ("sub/deep.txt", "deep"),
-        ("m.txt", "{% macro f(a) %}<{{ a }}{{ env.FOO }}>{% endmacro %}{% set v = 1 %}{% set _p = 2 %}junk"),
+        (
+            "m.txt",
+            "{% macro f(a) %}<{{ a }}{{ env is defined }}>{% endmacro %}{% set v = 1 %}{% set _p = 2 %}junk",
+        ),
         ("item.txt", "({{ item }}{{ loop.index }})"),
         (
             "count.txt",
@@ -102,16 +105,16 @@ fn includes_see_everything_and_imports_nothing() {
         ),
     ];
     let cases = [
-        ("{% set x = 5 %}{% include 'inc.txt' %}", "[5|bar]"),
-        ("{% set x = 5 %}{% include 'inc.txt' without context %}", "[|]"),
-        ("{% include ['nope.txt', 'inc.txt'] %}", "[|bar]"),
+        ("{% set x = 5 %}{% include 'inc.txt' %}", "[5|True]"),
+        ("{% set x = 5 %}{% include 'inc.txt' without context %}", "[|False]"),
+        ("{% include ['nope.txt', 'inc.txt'] %}", "[|True]"),
         ("{% include 'nope.txt' ignore missing %}ok", "ok"),
         ("{% include './sub//deep.txt' %}", "deep"),
         ("{% include 'sub' ~ '/deep.txt' %}", "deep"),
         ("{% for item in [1,2] %}{% include 'item.txt' %}{% endfor %}", "(11)(22)"),
-        ("{% import 'm.txt' as m %}{{ m.f(1) }}{{ m.v }}{{ m._p }}", "<1>1"),
-        ("{% import 'm.txt' as m with context %}{{ m.f(1) }}", "<1bar>"),
-        ("{% from 'm.txt' import f as g, v %}{{ g(1) }}{{ v }}", "<1>1"),
+        ("{% import 'm.txt' as m %}{{ m.f(1) }}{{ m.v }}{{ m._p }}", "<1False>1"),
+        ("{% import 'm.txt' as m with context %}{{ m.f(1) }}", "<1True>"),
+        ("{% from 'm.txt' import f as g, v %}{{ g(1) }}{{ v }}", "<1False>1"),
         ("{% from 'm.txt' import nope %}[{{ nope }}]", "[]"),
         // One module, however often it is imported.
         ("{% import 'count.txt' as a %}{{ a.add(1) }}{% import 'count.txt' as b %}{{ b.add(2) }}", "12"),
@@ -230,7 +233,16 @@ services:
     env: {SERVERS: \"{{ zookeepers|join(',') }}\", ID: {{ id }}}
 {%- endfor %}
 ";
-    insta::assert_snapshot!(rendered(template), @"");
+    insta::assert_snapshot!(rendered(template), @r#"
+    name: bar
+    services:
+      zk-1:
+        image: registry/zk:1.20
+        env: {SERVERS: "zk1:2181,zk2:2181,zk3:2181", ID: 1}
+      zk-2:
+        image: registry/zk:1.20
+        env: {SERVERS: "zk1:2181,zk2:2181,zk3:2181", ID: 2}
+    "#);
 }
 
 #[test]

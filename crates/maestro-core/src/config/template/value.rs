@@ -68,7 +68,7 @@ pub(super) enum Object {
     Range {
         start: i128,
         stop: i128,
-        step: i128,
+        stride: i128,
     },
     Namespace(Dict),
     Macro(Closure),
@@ -142,7 +142,7 @@ pub(super) enum Items {
     },
     Range {
         start: i128,
-        step: i128,
+        stride: i128,
         length: usize,
     },
 }
@@ -163,9 +163,9 @@ impl Items {
                 Some(Object::List(items)) => items.get(index).cloned(),
                 _ => None,
             },
-            Self::Range { start, step, length } => {
+            Self::Range { start, stride, length } => {
                 let index = (index < *length).then_some(index as i128)?;
-                Some(Value::Int(start.checked_add(step.checked_mul(index)?)?))
+                Some(Value::Int(start.checked_add(stride.checked_mul(index)?)?))
             }
         }
     }

@@ -94,9 +94,9 @@ impl Heap {
                 out.push_str(name);
                 self.write_items(out, "([", items, "])", within)?;
             }
-            Object::Range { start, stop, step: 1 } => push_fmt(out, format_args!("range({start}, {stop})")),
-            Object::Range { start, stop, step } => {
-                push_fmt(out, format_args!("range({start}, {stop}, {step})"))
+            Object::Range { start, stop, stride: 1 } => push_fmt(out, format_args!("range({start}, {stop})")),
+            Object::Range { start, stop, stride } => {
+                push_fmt(out, format_args!("range({start}, {stop}, {stride})"));
             }
             Object::Macro(closure) => {
                 out.push_str("<Macro ");

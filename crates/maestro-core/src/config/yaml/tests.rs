@@ -118,6 +118,11 @@ fn quotes_and_blocks_make_strings() {
     assert_eq!(value("['1', \"yes\", '']"), "['1', 'yes', '']");
     assert_eq!(value("a: |\n  1\n  2\n"), "{'a': '1\\n2\\n'}");
     assert_eq!(value("a: >-\n  1\n  2\n"), "{'a': '1 2'}");
+    // The last line has no end here.
+    assert_eq!(value("a: |\n  1\n  2"), "{'a': '1\\n2'}");
+    assert_eq!(value("a: |+\n  1\n\n"), "{'a': '1\\n\\n'}");
+    assert_eq!(value("a: |\n  1\n  "), "{'a': '1\\n'}");
+    assert_eq!(value("a: |\n  1\nb: 2"), "{'a': '1\\n', 'b': 2}");
 }
 
 #[test]

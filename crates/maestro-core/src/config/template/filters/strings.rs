@@ -79,9 +79,9 @@ fn titled(text: &str) -> String {
     let mut at_start = true;
     for c in text.chars() {
         if at_start {
-            out.extend(c.to_uppercase())
+            out.extend(c.to_uppercase());
         } else {
-            out.extend(c.to_lowercase())
+            out.extend(c.to_lowercase());
         }
         at_start = c.is_whitespace() || matches!(c, '-' | '(' | '{' | '[' | '<');
     }
@@ -141,18 +141,19 @@ fn truncate(renderer: &Renderer<'_>, text: String, arguments: &Arguments) -> Res
 }
 
 fn wordwrap(renderer: &Renderer<'_>, text: &str, arguments: &Arguments) -> Res<String> {
-    let [width, break_long, with, hyphens] =
+    let [width, break_long, separator, hyphens] =
         arguments.bind("wordwrap", ["width", "break_long_words", "wrapstring", "break_on_hyphens"])?;
     let width = usize::try_from(int_or(renderer, "wordwrap", width.as_ref(), 79)?).unwrap_or(0);
     if width == 0 {
         return Err(Failure::render("the width of `wordwrap` is at least 1"));
     }
-    let with = given(with).map_or(Ok("\n".to_owned()), |with| renderer.heap.str_of(&with))?;
+    let separator = given(separator).map_or(Ok("\n".to_owned()), |text| renderer.heap.str_of(&text))?;
     let break_long = break_long.is_none_or(|value| renderer.heap.truth(&value));
     let hyphens = hyphens.is_none_or(|value| renderer.heap.truth(&value));
-    renderer.heap.meter.afford(text.len().saturating_mul(with.len() + 2))?;
-    let paragraphs = lines(text, false).map(|line| wrapped(line, width, break_long, hyphens).join(&with));
-    Ok(paragraphs.collect::<Vec<_>>().join(&with))
+    renderer.heap.meter.afford(text.len().saturating_mul(separator.len() + 2))?;
+    let paragraphs =
+        lines(text, false).map(|line| wrapped(line, width, break_long, hyphens).join(&separator));
+    Ok(paragraphs.collect::<Vec<_>>().join(&separator))
 }
 
 /// One line, wrapped as Python's `textwrap` does it.

@@ -202,9 +202,9 @@ fn titled(text: &str) -> String {
     let mut within_word = false;
     for c in text.chars() {
         if within_word {
-            out.extend(c.to_lowercase())
+            out.extend(c.to_lowercase());
         } else {
-            out.extend(c.to_uppercase())
+            out.extend(c.to_uppercase());
         }
         within_word = c.is_alphabetic();
     }

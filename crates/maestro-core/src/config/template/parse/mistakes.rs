@@ -56,7 +56,11 @@ pub(super) fn explain(source: SourceId, text: &str, error: &Error) -> Failure {
         "unexpected end of raw block" => syntax("`raw` is not closed".to_owned())
             .at(last_of(source, text, at, "{%"))
             .help("close it with `{% endraw %}`"),
-        "unexpected end of string" => syntax("a string is not closed".to_owned()).at(at),
+        "unexpected end of string" => {
+            let quote = text.get(..at.start as usize).and_then(|before| before.rfind(['\'', '"']));
+            let at = quote.map_or(at, |start| Span { source, start: small(start), end: small(start + 1) });
+            syntax("a string is not closed".to_owned()).at(at)
+        }
         "unexpected character" => syntax("this character means nothing in an expression".to_owned()).at(at),
         _ if error.kind() == ErrorKind::BadEscape => {
             syntax("this string has an escape that does not exist".to_owned())
@@ -70,6 +74,7 @@ pub(super) fn explain(source: SourceId, text: &str, error: &Error) -> Failure {
                 .replace("start of variable block", "`{{`")
                 .replace("end of block", "`%}`")
                 .replace("start of block", "`{%`")
+                .replace("expected in", "expected `in`")
                 .replace("template-data", "text")
                 .replace("unexpected end of input", "the file ends");
             syntax(detail).at(at)
@@ -100,7 +105,7 @@ fn unbalanced(source: SourceId, text: &str, error: Span) -> Option<Failure> {
         match (&previous, &token) {
             (Some(Token::BlockStart), Token::Ident(word)) => match *word {
                 "for" | "if" | "with" | "filter" | "block" | "macro" | "call" | "autoescape" => {
-                    open.push((word, at))
+                    open.push((word, at));
                 }
                 "set" => {
                     is_set_block = true;
