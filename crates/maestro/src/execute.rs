@@ -6,7 +6,7 @@ mod step;
 
 use crate::observe::Engines;
 use look::Looks;
-use maestro_core::boundary::Probe;
+use maestro_core::boundary::{CallOutcome, Probe};
 use maestro_core::event::{Event, Failure, News, Reporter, RunSummary, Skipped, StepOutcome};
 use maestro_core::plan::{Action, Plan, StepId};
 use maestro_core::run::Run;
@@ -99,7 +99,7 @@ impl Dispatcher<'_> {
             for id in ready {
                 let Some(step) = self.run.plan().step(id) else { continue };
                 if matches!(step.action, Action::Reached) {
-                    let skipped = self.run.finish(id, true);
+                    let skipped = self.run.finish(id, &StepOutcome::Done(CallOutcome::Done));
                     self.skipped(skipped);
                     continue;
                 }
@@ -124,9 +124,8 @@ impl Dispatcher<'_> {
             Err(error) => (error.id(), StepOutcome::Failed(Failure::Internal(error.to_string()))),
         };
         let Some((step, began)) = self.running.remove(&task) else { return };
-        let success = matches!(outcome, StepOutcome::Done(_));
+        let skipped = self.run.finish(step, &outcome);
         self.reporter.event(&Event::StepFinished { step, outcome, took: began.elapsed() });
-        let skipped = self.run.finish(step, success);
         self.skipped(skipped);
     }
 
