@@ -71,6 +71,11 @@ impl Dispatcher<'_> {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut interrupted = 0;
         loop {
+            // Before anything is begun: the user may have pressed Ctrl-C while the fleet was looked at.
+            while interrupts.try_recv().is_ok() {
+                interrupted += 1;
+                self.interrupt(interrupted);
+            }
             self.start_ready(&news_in);
             if self.run.is_over() {
                 break;
