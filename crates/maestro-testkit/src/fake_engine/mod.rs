@@ -114,10 +114,13 @@ impl FakeEngine {
             EngineCall::StopContainer { target, grace } => {
                 Ok(outcome(daemon.stop(target.reference(), *grace).await?))
             }
-            EngineCall::KillContainer { target } => {
-                daemon.kill(target.reference(), None).await?;
-                Ok(CallOutcome::Done)
-            }
+            EngineCall::KillContainer { target } => match daemon.kill(target.reference(), None).await {
+                Ok(()) => Ok(CallOutcome::Done),
+                Err(Trouble::Refused(no)) if no.message.contains("is not running") => {
+                    Ok(CallOutcome::Already)
+                }
+                Err(trouble) => Err(trouble),
+            },
             EngineCall::RemoveContainer { target } => {
                 let how = Removal { volumes: true, force: false };
                 match daemon.remove(target.reference(), how).await {
