@@ -12,3 +12,4 @@ pub mod fake_engine;
 
 pub mod conformance;
 pub mod fleet;
+pub mod strategies;

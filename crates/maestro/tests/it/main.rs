@@ -1,1 +1,3 @@
+//! Tests of Maestro as a whole, in one binary.
 
+mod fleet;
