@@ -1,8 +1,8 @@
 //! The only language in which a run talks to people and machines.
 
 use crate::boundary::{CallOutcome, CheckFailure, Progress};
-use crate::engine_error::EngineError;
-use crate::plan::{Condition, Plan, StepId};
+use crate::engine_error::{EngineError, EngineErrorKind};
+use crate::plan::{Condition, OnFailure, Plan, StepId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,6 +115,58 @@ pub enum Failure {
     /// A defect of Maestro itself.
     #[error("this is a bug in Maestro, please report it: {0}")]
     Internal(String),
+}
+
+/// What the end of a step means for its unit and for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It succeeded, or its failure changes nothing.
+    GoesOn,
+    /// It failed, and only the rest of its unit is skipped.
+    Tolerated,
+    /// It failed.
+    Failed,
+    /// The user cut it off.
+    CutOff,
+}
+
+impl Failure {
+    /// What it means for a step with this policy.
+    pub fn verdict(&self, policy: OnFailure) -> Verdict {
+        match (self, policy) {
+            (Failure::Interrupted, _) => Verdict::CutOff,
+            (_, OnFailure::Fail) => Verdict::Failed,
+            (_, OnFailure::Tolerate) => Verdict::Tolerated,
+            (failure, OnFailure::TolerateIfRunning) if failure.leaves_running() => Verdict::Tolerated,
+            (_, OnFailure::TolerateIfRunning) => Verdict::Failed,
+            (_, OnFailure::GoOn) => Verdict::GoesOn,
+        }
+    }
+
+    /// Whether it shows that a container which was to be stopped runs on: the engine said no to that very call, it
+    /// was not asked because of a check, or the container was seen to run.
+    fn leaves_running(&self) -> bool {
+        match self {
+            Failure::Engine(error) => {
+                !error.ambiguous
+                    && !error.kind.is_about_ship()
+                    && !matches!(error.kind, EngineErrorKind::NotFound(_))
+            }
+            Failure::Check(_) => true,
+            Failure::NotReached { condition, .. } => *condition == Condition::NotRunning,
+            Failure::NotKept { .. } | Failure::Interrupted | Failure::Internal(_) => false,
+        }
+    }
+}
+
+impl StepOutcome {
+    /// What it means for a step with this policy.
+    pub fn verdict(&self, policy: OnFailure) -> Verdict {
+        match self {
+            StepOutcome::Done(_) => Verdict::GoesOn,
+            StepOutcome::Failed(failure) => failure.verdict(policy),
+        }
+    }
 }
 
 /// Why a step will not be done.

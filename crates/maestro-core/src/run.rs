@@ -1,9 +1,9 @@
 //! Carrying out a plan, as a pure state machine: which steps may start now, and what an end, a failure or an
 //! interrupt means for the others. Whoever performs the steps makes no decision.
 
-use crate::event::{RunSummary, Skipped};
+use crate::event::{RunSummary, Skipped, StepOutcome, Verdict};
 use crate::names::ShipName;
-use crate::plan::{Action, EngineCall, FailurePolicy, Fate, OnFailure, Plan, Settled, StepId, Unit, UnitId};
+use crate::plan::{Action, EngineCall, FailurePolicy, Fate, Plan, Settled, StepId, Unit, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,12 +37,15 @@ pub struct Run {
 enum StepState {
     Waiting,
     Running,
+    /// It succeeded, or its failure changes nothing.
     Done,
+    Tolerated,
     Failed,
+    CutOff,
     Skipped(Skipped),
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 struct UnitState {
     /// It holds a slot.
     begun: bool,
@@ -50,6 +53,8 @@ struct UnitState {
     touched: bool,
     /// Steps that are not over.
     left: u32,
+    /// After a tolerated failure: steps that other units come after, who wait until nothing of this one runs.
+    held: Vec<StepId>,
 }
 
 /// What may start on one ship.
@@ -75,7 +80,7 @@ impl Run {
         let count = plan.steps.len();
         let mut waits = vec![0; count];
         let mut next = vec![Vec::new(); count];
-        let mut units = vec![UnitState { begun: false, touched: false, left: 0 }; plan.units.len()];
+        let mut units = vec![UnitState::default(); plan.units.len()];
         let mut members = vec![Vec::new(); plan.units.len()];
         for (id, step) in plan.ids().zip(&plan.steps) {
             for before in &step.after {
@@ -153,19 +158,40 @@ impl Run {
     /// A step that was taken has ended. Returns what will not be done because of it.
     ///
     /// A step that was not taken, or is finished already, is ignored.
-    pub fn finish(&mut self, id: StepId, success: bool) -> Vec<(StepId, Skipped)> {
+    pub fn finish(&mut self, id: StepId, outcome: &StepOutcome) -> Vec<(StepId, Skipped)> {
         if self.steps.get(id.index()) != Some(&StepState::Running) {
             return Vec::new();
         }
         self.running -= 1;
         self.leave_lane(id);
-        self.steps[id.index()] = if success { StepState::Done } else { StepState::Failed };
+        let unit = self.plan.steps[id.index()].unit;
         let mut skipped = Vec::new();
-        if success {
-            self.over(id);
-            self.release(id, None);
-        } else {
-            self.fail(id, &mut skipped);
+        match outcome.verdict(self.plan.steps[id.index()].on_failure) {
+            Verdict::GoesOn => {
+                self.steps[id.index()] = StepState::Done;
+                self.over(id);
+                self.release(id, None);
+            }
+            Verdict::Tolerated => {
+                self.steps[id.index()] = StepState::Tolerated;
+                self.over(id);
+                self.tolerate(id, &mut skipped);
+            }
+            Verdict::Failed => {
+                self.steps[id.index()] = StepState::Failed;
+                self.over(id);
+                self.fail(id, &mut skipped);
+            }
+            Verdict::CutOff => {
+                self.steps[id.index()] = StepState::CutOff;
+                self.over(id);
+                self.skip_after(id, Skipped::Interrupted, &mut skipped);
+            }
+        }
+        if self.units[unit.index()].left == 0 {
+            for held in std::mem::take(&mut self.units[unit.index()].held) {
+                self.release(held, Some(unit));
+            }
         }
         skipped
     }
@@ -205,21 +231,29 @@ impl Run {
     }
 
     fn count_for<'a>(&self, steps: &[StepId], summary: &'a mut RunSummary) -> &'a mut usize {
-        let states = || steps.iter().map(|step| (self.steps[step.index()], *step));
-        let tolerated = |step: StepId| self.plan.steps[step.index()].on_failure == OnFailure::Tolerate;
-        if states().any(|(state, step)| state == StepState::Failed && !tolerated(step)) {
+        let states = || steps.iter().chain(self.logins(steps)).map(|step| self.steps[step.index()]);
+        if states().any(|state| state == StepState::Failed) {
             return &mut summary.failed;
         }
-        if states().any(|(state, _)| state == StepState::Failed) {
-            return &mut summary.tolerated;
+        let aborted = |state| matches!(state, StepState::Skipped(Skipped::After(_) | Skipped::Halted(_)));
+        if states().any(aborted) {
+            return &mut summary.aborted;
         }
-        if states().any(|(state, _)| matches!(state, StepState::Skipped(Skipped::Interrupted))) {
+        let interrupted =
+            |state| matches!(state, StepState::CutOff | StepState::Skipped(Skipped::Interrupted));
+        if states().any(interrupted) {
             return &mut summary.interrupted;
         }
-        if states().all(|(state, _)| state == StepState::Done) {
-            return &mut summary.done;
+        if states().any(|state| state == StepState::Tolerated) {
+            return &mut summary.tolerated;
         }
-        &mut summary.aborted
+        &mut summary.done
+    }
+
+    /// The logins that pulls come after: they are no instance's own, and their failure is that of all who need them.
+    fn logins(&self, steps: &[StepId]) -> impl Iterator<Item = &StepId> {
+        let is_login = |id: &&StepId| matches!(self.plan.unit_of(**id), Some(Unit::Login { .. }));
+        steps.iter().flat_map(|step| &self.plan.steps[step.index()].after).filter(is_login)
     }
 
     /// Gives slots to units that wait for one, in the order of the plan.
@@ -309,34 +343,35 @@ impl Run {
         }
     }
 
-    fn fail(&mut self, id: StepId, skipped: &mut Vec<(StepId, Skipped)>) {
-        let step = &self.plan.steps[id.index()];
-        let unit = step.unit;
-        if step.on_failure == OnFailure::Tolerate {
-            let rest = self.members[unit.index()].clone();
-            self.over(id);
-            self.release(id, Some(unit));
-            for other in rest {
-                if self.steps[other.index()] == StepState::Waiting {
-                    self.skip(other, Skipped::Tolerated(id), skipped);
-                    self.release(other, Some(unit));
-                }
+    /// Skips the rest of the unit. Who comes after it may begin once nothing of it runs any more.
+    fn tolerate(&mut self, id: StepId, skipped: &mut Vec<(StepId, Skipped)>) {
+        let unit = self.plan.steps[id.index()].unit;
+        self.units[unit.index()].held.push(id);
+        for other in self.members[unit.index()].clone() {
+            if self.steps[other.index()] == StepState::Waiting {
+                self.skip(other, Skipped::Tolerated(id), skipped);
+                self.units[unit.index()].held.push(other);
             }
-            return;
         }
-        self.over(id);
-        self.skip_after(id, skipped);
+    }
+
+    fn fail(&mut self, id: StepId, skipped: &mut Vec<(StepId, Skipped)>) {
+        self.skip_after(id, Skipped::After(id), skipped);
+        let unit = self.plan.steps[id.index()].unit;
+        for held in std::mem::take(&mut self.units[unit.index()].held) {
+            self.skip_after(held, Skipped::After(id), skipped);
+        }
         if self.plan.on_failure == FailurePolicy::Halt {
             self.stop_beginning(Skipped::Halted(id), skipped);
         }
     }
 
     /// Skips everything that comes after a step, directly or not.
-    fn skip_after(&mut self, id: StepId, skipped: &mut Vec<(StepId, Skipped)>) {
+    fn skip_after(&mut self, id: StepId, because: Skipped, skipped: &mut Vec<(StepId, Skipped)>) {
         let mut open = self.next[id.index()].clone();
         while let Some(next) = open.pop() {
             if self.steps[next.index()] == StepState::Waiting {
-                self.skip(next, Skipped::After(id), skipped);
+                self.skip(next, because, skipped);
                 open.extend(&self.next[next.index()]);
             }
         }

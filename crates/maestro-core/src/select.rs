@@ -200,7 +200,8 @@ fn is_free<'a>(graph: &Graph<'a>, left: &BTreeMap<&'a ServiceName, usize>, servi
     true
 }
 
-/// Instances of the same service that come before others because of `volumes_from`.
+/// Instances of the same service that come before others because of `volumes_from`, also where those in between are
+/// not chosen.
 pub(crate) fn siblings_before<'a>(
     environment: &'a Environment,
     direction: Direction,
@@ -208,8 +209,7 @@ pub(crate) fn siblings_before<'a>(
 ) -> BTreeMap<&'a InstanceName, BTreeSet<&'a InstanceName>> {
     let mut before: BTreeMap<&InstanceName, BTreeSet<&InstanceName>> = BTreeMap::new();
     for name in chosen {
-        let Some(instance) = environment.instances.get(*name) else { continue };
-        for source in instance.after.iter().filter(|source| chosen.contains(source)) {
+        for source in sources(environment, name).into_iter().filter(|source| chosen.contains(source)) {
             let (first, second) = match direction {
                 Direction::Requires => (source, *name),
                 Direction::NeededFor => (*name, source),
@@ -218,6 +218,19 @@ pub(crate) fn siblings_before<'a>(
         }
     }
     before
+}
+
+/// Whose volumes an instance takes, and whose those take.
+fn sources<'a>(environment: &'a Environment, name: &InstanceName) -> BTreeSet<&'a InstanceName> {
+    let direct = |name: &InstanceName| environment.instances.get(name).into_iter().flat_map(|i| &i.after);
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&InstanceName> = direct(name).collect();
+    while let Some(source) = open.pop() {
+        if found.insert(source) {
+            open.extend(direct(source));
+        }
+    }
+    found
 }
 
 /// A pattern of the shell: `*`, `?`, `[seq]`, `[!seq]`, over the whole name and with case, like Python's `fnmatch`.

@@ -13,6 +13,7 @@ pub mod fake_dockerd;
 
 pub mod conformance;
 pub mod fleet;
+pub mod strategies;
 pub mod worlds;
 pub mod redact;
 

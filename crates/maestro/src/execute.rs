@@ -6,7 +6,7 @@ mod step;
 
 use crate::observe::Engines;
 use look::Looks;
-use maestro_core::boundary::Probe;
+use maestro_core::boundary::{CallOutcome, Probe};
 use maestro_core::event::{Event, Failure, News, Reporter, RunSummary, Skipped, StepOutcome};
 use maestro_core::plan::{Action, Plan, StepId};
 use maestro_core::run::Run;
@@ -71,6 +71,11 @@ impl Dispatcher<'_> {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut interrupted = 0;
         loop {
+            // Before anything is begun: the user may have pressed Ctrl-C while the fleet was looked at.
+            while interrupts.try_recv().is_ok() {
+                interrupted += 1;
+                self.interrupt(interrupted);
+            }
             self.start_ready(&news_in);
             if self.run.is_over() {
                 break;
@@ -99,7 +104,7 @@ impl Dispatcher<'_> {
             for id in ready {
                 let Some(step) = self.run.plan().step(id) else { continue };
                 if matches!(step.action, Action::Reached) {
-                    let skipped = self.run.finish(id, true);
+                    let skipped = self.run.finish(id, &StepOutcome::Done(CallOutcome::Done));
                     self.skipped(skipped);
                     continue;
                 }
@@ -124,9 +129,8 @@ impl Dispatcher<'_> {
             Err(error) => (error.id(), StepOutcome::Failed(Failure::Internal(error.to_string()))),
         };
         let Some((step, began)) = self.running.remove(&task) else { return };
-        let success = matches!(outcome, StepOutcome::Done(_));
+        let skipped = self.run.finish(step, &outcome);
         self.reporter.event(&Event::StepFinished { step, outcome, took: began.elapsed() });
-        let skipped = self.run.finish(step, success);
         self.skipped(skipped);
     }
 

@@ -250,6 +250,12 @@ pub enum OnFailure {
     Fail,
     /// The rest of its unit is skipped, other units go on as if it had succeeded (stop and kill, Q-28).
     Tolerate,
+    /// As [`OnFailure::Tolerate`] if the failure shows that the container runs on, else as [`OnFailure::Fail`]: a
+    /// restart may find a container that refuses to stop, but may not leave one down and call that a success.
+    TolerateIfRunning,
+    /// It is told, and everything goes on as if it had succeeded: a restart that has stopped a container has to
+    /// start it again.
+    GoOn,
 }
 
 /// What the failure of one unit means for the others.

@@ -101,7 +101,9 @@ fn fate<'a>(builder: &mut Builder<'a>, index: usize, instance: &'a Instance, int
             None => Fate::Settled(Settled::Down),
             Some(container) => {
                 let mut chain = builder.chain(instance);
-                stop::steps(builder, &mut chain, instance, container, matches!(intent, Intent::Kill));
+                let kill = matches!(intent, Intent::Kill);
+                let purpose = if kill { stop::Purpose::Kill } else { stop::Purpose::Stop };
+                stop::steps(builder, &mut chain, instance, container, purpose);
                 chain.act(Reason::Asked)
             }
         },
@@ -151,7 +153,7 @@ fn restart<'a>(
         builder.delay(&mut chain, how.step_delay, crate::plan::DelayReason::Step);
     }
     if let Some(container) = running {
-        stop::steps(builder, &mut chain, instance, container, false);
+        stop::steps(builder, &mut chain, instance, container, stop::Purpose::Restart);
     }
     builder.delay(&mut chain, how.stop_start_delay, crate::plan::DelayReason::StopStart);
     start::steps(builder, &mut chain, instance, container, how.reuse);

@@ -8,30 +8,45 @@ use crate::model::{Instance, Phase};
 use crate::plan::{Action, Condition, EngineCall, OnFailure, Target};
 use std::time::Duration;
 
-/// From a container that runs to one that does not. What fails here is reported and fails nothing else.
+/// Why a container is stopped, which says what a failure means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It is to be down. What fails is reported and fails nothing else.
+    Stop,
+    /// The same, without asking.
+    Kill,
+    /// It is to be started again: one that refuses to stop is left as it is, one that has stopped is started.
+    Restart,
+}
+
+/// From a container that runs to one that does not.
 pub(super) fn steps<'a>(
     builder: &mut Builder<'a>,
     chain: &mut Chain,
     instance: &'a Instance,
     container: &ObservedContainer,
-    kill: bool,
+    purpose: Purpose,
 ) {
+    let (refusal, aftermath) = match purpose {
+        Purpose::Stop | Purpose::Kill => (OnFailure::Tolerate, OnFailure::Tolerate),
+        Purpose::Restart => (OnFailure::TolerateIfRunning, OnFailure::GoOn),
+    };
     let target = Target::Seen { id: container.id.clone(), name: instance.name.clone() };
-    let call = if kill {
+    let call = if purpose == Purpose::Kill {
         EngineCall::KillContainer { target: target.clone() }
     } else {
-        builder.checks(chain, instance, Phase::PreStop, &target, Condition::Running, OnFailure::Tolerate);
+        builder.checks(chain, instance, Phase::PreStop, &target, Condition::Running, refusal);
         EngineCall::StopContainer { target: target.clone(), grace: instance.stop_timeout }
     };
-    builder.call(chain, call, OnFailure::Tolerate);
+    builder.call(chain, call, refusal);
     let wait = Action::Await {
         target: target.clone(),
         condition: Condition::NotRunning,
         steady: Duration::ZERO,
         within: SETTLE,
     };
-    builder.push(chain, wait, OnFailure::Tolerate);
-    builder.checks(chain, instance, Phase::Stopped, &target, Condition::NotRunning, OnFailure::Tolerate);
+    builder.push(chain, wait, refusal);
+    builder.checks(chain, instance, Phase::Stopped, &target, Condition::NotRunning, aftermath);
 }
 
 /// Removes a container that does not run, with its anonymous volumes.

@@ -1,22 +1,25 @@
 //! The state machine on its own: plans made by hand, properties over random ones.
 
 use super::Run;
-use crate::event::Skipped;
+use crate::boundary::{CallOutcome, CheckFailure};
+use crate::engine_error::{EngineError, EngineErrorKind};
+use crate::event::{Failure, Skipped, StepOutcome, Verdict};
 use crate::image::ImageRef;
 use crate::names::{ContainerId, InstanceName, ServiceName, ShipName};
 use crate::plan::{
     Action, EngineCall, FailurePolicy, Fate, Intent, Item, Limits, OnFailure, Plan, Reason, Step, StepId,
     Target, Unit, UnitId,
 };
+use OnFailure::{Fail, GoOn, Tolerate, TolerateIfRunning};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One instance per unit; each step is (unit, what it comes after, whether its failure is tolerated).
+/// One instance per unit; each step is (unit, what it comes after, what its failure means).
 fn plan(
     units: usize,
-    steps: &[(u32, Vec<u32>, bool)],
+    steps: &[(u32, Vec<u32>, OnFailure)],
     limits: Limits,
     on_failure: FailurePolicy,
 ) -> Arc<Plan> {
@@ -45,19 +48,37 @@ fn plan(
             .collect(),
         steps: steps
             .iter()
-            .map(|(unit, after, tolerate)| Step {
+            .map(|(unit, after, on_failure)| Step {
                 unit: UnitId(*unit),
                 action: Action::Call(EngineCall::KillContainer {
                     target: Target::Seen { id: ContainerId::from("id"), name: instance(*unit as usize) },
                 }),
                 after: after.iter().copied().map(StepId).collect(),
-                on_failure: if *tolerate { OnFailure::Tolerate } else { OnFailure::Fail },
+                on_failure: *on_failure,
             })
             .collect(),
         units: (0..units).map(|unit| Unit::Instance { instance: instance(unit), ship: ship(unit) }).collect(),
         limits,
         on_failure,
     })
+}
+
+fn done() -> StepOutcome {
+    StepOutcome::Done(CallOutcome::Done)
+}
+
+fn failed() -> StepOutcome {
+    StepOutcome::Failed(CheckFailure { check: "x".into(), attempts: 1, last: "x".into() }.into())
+}
+
+fn lost() -> StepOutcome {
+    let kind = EngineErrorKind::Lost("x".into());
+    let error = EngineError { ship: ShipName::from("s-0"), operation: "x".into(), kind, ambiguous: true };
+    StepOutcome::Failed(error.into())
+}
+
+fn cut_off() -> StepOutcome {
+    StepOutcome::Failed(Failure::Interrupted)
 }
 
 fn ids(steps: &[StepId]) -> Vec<u32> {
@@ -73,12 +94,12 @@ fn skipped(steps: &[(StepId, Skipped)]) -> Vec<u32> {
 #[test]
 fn a_failure_skips_what_comes_after_it_once() {
     // 3 has two failed dependencies.
-    let steps = [(0, vec![], false), (1, vec![], false), (2, vec![], false), (3, vec![0, 1], false)];
+    let steps = [(0, vec![], Fail), (1, vec![], Fail), (2, vec![], Fail), (3, vec![0, 1], Fail)];
     let mut run = Run::new(plan(4, &steps, Limits::default(), FailurePolicy::SkipDependents));
     assert_eq!(ids(&run.take_ready()), [0, 1, 2]);
-    assert_eq!(skipped(&run.finish(StepId(0), false)), [3]);
-    assert_eq!(skipped(&run.finish(StepId(1), false)), [] as [u32; 0]);
-    assert!(run.finish(StepId(2), true).is_empty());
+    assert_eq!(skipped(&run.finish(StepId(0), &failed())), [3]);
+    assert_eq!(skipped(&run.finish(StepId(1), &failed())), [] as [u32; 0]);
+    assert!(run.finish(StepId(2), &done()).is_empty());
     assert!(run.is_over());
     let summary = run.summary(Duration::ZERO);
     assert_eq!((summary.done, summary.failed, summary.aborted), (1, 2, 1));
@@ -86,12 +107,12 @@ fn a_failure_skips_what_comes_after_it_once() {
 
 #[test]
 fn a_tolerated_failure_skips_the_rest_of_its_unit_only() {
-    let steps = [(0, vec![], true), (0, vec![0], true), (1, vec![1], false)];
+    let steps = [(0, vec![], Tolerate), (0, vec![0], Tolerate), (1, vec![1], Fail)];
     let mut run = Run::new(plan(2, &steps, Limits::default(), FailurePolicy::SkipDependents));
     assert_eq!(ids(&run.take_ready()), [0]);
-    assert_eq!(run.finish(StepId(0), false), [(StepId(1), Skipped::Tolerated(StepId(0)))]);
+    assert_eq!(run.finish(StepId(0), &failed()), [(StepId(1), Skipped::Tolerated(StepId(0)))]);
     assert_eq!(ids(&run.take_ready()), [2]);
-    run.finish(StepId(2), true);
+    run.finish(StepId(2), &done());
     let summary = run.summary(Duration::ZERO);
     assert_eq!((summary.done, summary.tolerated, summary.failed), (1, 1, 0));
     assert!(summary.is_success());
@@ -99,51 +120,126 @@ fn a_tolerated_failure_skips_the_rest_of_its_unit_only() {
 
 #[test]
 fn units_get_their_slots_in_order_and_keep_them() {
-    let steps = [(0, vec![], false), (0, vec![0], false), (1, vec![], false), (2, vec![], false)];
+    let steps = [(0, vec![], Fail), (0, vec![0], Fail), (1, vec![], Fail), (2, vec![], Fail)];
     let limits = Limits { units: Some(1), ..Limits::default() };
     let mut run = Run::new(plan(3, &steps, limits, FailurePolicy::Halt));
     assert_eq!(ids(&run.take_ready()), [0]);
     assert_eq!(ids(&run.take_ready()), [] as [u32; 0]);
-    run.finish(StepId(0), true);
+    run.finish(StepId(0), &done());
     assert_eq!(ids(&run.take_ready()), [1]);
-    run.finish(StepId(1), true);
+    run.finish(StepId(1), &done());
     assert_eq!(ids(&run.take_ready()), [2]);
-    assert_eq!(skipped(&run.finish(StepId(2), false)), [3]);
+    assert_eq!(skipped(&run.finish(StepId(2), &failed())), [3]);
     assert!(run.is_over());
 }
 
 #[test]
 fn an_interrupt_lets_what_has_begun_go_on() {
-    let steps = [(0, vec![], false), (0, vec![0], false), (1, vec![1], false)];
+    let steps = [(0, vec![], Fail), (0, vec![0], Fail), (1, vec![1], Fail)];
     let mut run = Run::new(plan(2, &steps, Limits::default(), FailurePolicy::SkipDependents));
     run.take_ready();
     assert_eq!(run.interrupt(), [(StepId(2), Skipped::Interrupted)]);
-    run.finish(StepId(0), true);
+    run.finish(StepId(0), &done());
     assert_eq!(ids(&run.take_ready()), [1]);
-    run.finish(StepId(1), true);
+    run.finish(StepId(1), &done());
     assert!(run.is_over());
     assert_eq!(run.summary(Duration::ZERO).interrupted, 1);
 }
 
 #[test]
+fn what_was_cut_off_is_no_failure_and_no_success() {
+    // Whatever a failure of the step would mean.
+    for policy in [Fail, Tolerate, TolerateIfRunning, GoOn] {
+        let steps = [(0, vec![], policy), (0, vec![0], policy), (1, vec![], policy)];
+        let mut run = Run::new(plan(2, &steps, Limits::default(), FailurePolicy::SkipDependents));
+        assert_eq!(ids(&run.take_ready()), [0, 2]);
+        assert_eq!(run.abort(), [(StepId(1), Skipped::Interrupted)]);
+        assert_eq!(run.finish(StepId(0), &cut_off()), []);
+        assert_eq!(run.finish(StepId(2), &cut_off()), []);
+        assert!(run.is_over());
+        let summary = run.summary(Duration::ZERO);
+        assert_eq!(summary.interrupted, 2, "{policy:?}");
+        assert!(!summary.is_success());
+    }
+}
+
+#[test]
+fn a_restart_tolerates_only_what_leaves_the_container_up() {
+    let steps = [(0, vec![], TolerateIfRunning), (0, vec![0], Fail)];
+    let end = |outcome: &StepOutcome| {
+        let mut run = Run::new(plan(1, &steps, Limits::default(), FailurePolicy::Halt));
+        run.take_ready();
+        run.finish(StepId(0), outcome);
+        assert!(run.is_over());
+        let summary = run.summary(Duration::ZERO);
+        (summary.tolerated, summary.failed)
+    };
+    assert_eq!(end(&failed()), (1, 0));
+    assert_eq!(end(&lost()), (0, 1));
+}
+
+#[test]
+fn a_failure_that_changes_nothing_lets_its_unit_go_on() {
+    let steps = [(0, vec![], GoOn), (0, vec![0], Fail)];
+    let mut run = Run::new(plan(1, &steps, Limits::default(), FailurePolicy::Halt));
+    run.take_ready();
+    assert_eq!(run.finish(StepId(0), &failed()), []);
+    assert_eq!(ids(&run.take_ready()), [1]);
+    run.finish(StepId(1), &done());
+    assert_eq!(run.summary(Duration::ZERO).done, 1);
+}
+
+#[test]
+fn nobody_begins_while_something_of_the_unit_before_still_runs() {
+    // Two checks side by side; 3 comes after the whole of unit 0.
+    let steps = [(0, vec![], Tolerate), (0, vec![], Tolerate), (0, vec![0, 1], Tolerate), (1, vec![2], Fail)];
+    for second in [done(), failed()] {
+        let mut run = Run::new(plan(2, &steps, Limits::default(), FailurePolicy::SkipDependents));
+        assert_eq!(ids(&run.take_ready()), [0, 1]);
+        assert_eq!(run.finish(StepId(0), &failed()), [(StepId(2), Skipped::Tolerated(StepId(0)))]);
+        assert_eq!(ids(&run.take_ready()), [] as [u32; 0]);
+        run.finish(StepId(1), &second);
+        assert_eq!(ids(&run.take_ready()), [3]);
+    }
+}
+
+#[test]
+fn a_failure_wins_over_a_tolerated_one_of_the_same_unit() {
+    let steps = [
+        (0, vec![], TolerateIfRunning),
+        (0, vec![], TolerateIfRunning),
+        (0, vec![0, 1], Fail),
+        (1, vec![2], Fail),
+    ];
+    let mut run = Run::new(plan(2, &steps, Limits::default(), FailurePolicy::SkipDependents));
+    run.take_ready();
+    run.finish(StepId(0), &failed());
+    assert_eq!(run.finish(StepId(1), &lost()), [(StepId(3), Skipped::After(StepId(1)))]);
+    assert!(run.is_over());
+    let summary = run.summary(Duration::ZERO);
+    assert_eq!((summary.failed, summary.aborted), (1, 1));
+}
+
+#[test]
 fn engines_are_not_flooded() {
-    let steps: Vec<_> = (0..30).map(|unit| (unit, vec![], false)).collect();
+    let steps: Vec<_> = (0..30).map(|unit| (unit, vec![], Fail)).collect();
     let limits = Limits { calls_per_ship: 2, ..Limits::default() };
     let mut run = Run::new(plan(30, &steps, limits, FailurePolicy::SkipDependents));
     // Three ships, two calls each.
     assert_eq!(ids(&run.take_ready()), [0, 1, 2, 3, 4, 5]);
-    run.finish(StepId(4), true);
+    run.finish(StepId(4), &done());
     assert_eq!(ids(&run.take_ready()), [7]);
 }
 
 /// Units of one to four steps in a row, the first of which may come after ends of earlier units.
 fn plans() -> impl Strategy<Value = (Arc<Plan>, usize)> {
-    let unit = (1..5usize, prop::collection::vec(any::<prop::sample::Index>(), 0..3), any::<bool>());
+    let policy = prop_oneof![Just(Fail), Just(Tolerate), Just(TolerateIfRunning), Just(GoOn)];
+    let unit = (1..5usize, prop::collection::vec(any::<prop::sample::Index>(), 0..3), policy);
     let limits = (prop::option::of(1..4usize), 1..4usize);
     (prop::collection::vec(unit, 1..12), limits, any::<bool>()).prop_map(|(units, (slots, calls), halt)| {
-        let mut steps: Vec<(u32, Vec<u32>, bool)> = Vec::new();
+        let mut steps: Vec<(u32, Vec<u32>, OnFailure)> = Vec::new();
         let mut ends: Vec<u32> = Vec::new();
-        for (unit, (length, after, tolerate)) in units.iter().enumerate() {
+        for (unit, (length, after, on_failure)) in units.iter().enumerate() {
             let mut last: Vec<u32> = if ends.is_empty() {
                 Vec::new()
             } else {
@@ -152,7 +248,7 @@ fn plans() -> impl Strategy<Value = (Arc<Plan>, usize)> {
             };
             for _ in 0..*length {
                 let id = u32::try_from(steps.len()).unwrap();
-                steps.push((u32::try_from(unit).unwrap(), last, *tolerate));
+                steps.push((u32::try_from(unit).unwrap(), last, *on_failure));
                 last = vec![id];
             }
             ends.extend(&last);
@@ -200,13 +296,17 @@ proptest! {
             turn += 1;
             let (which, luck) = choices.next().unwrap();
             let step = running.swap_remove(which.index(running.len()));
-            let success = luck > 1;
-            if success {
-                ended.insert(step);
-            } else if plan.step(step).unwrap().on_failure == OnFailure::Tolerate {
-                tolerated.insert(step);
+            let outcome = match luck {
+                0 => failed(),
+                1 => lost(),
+                _ => done(),
+            };
+            match outcome.verdict(plan.step(step).unwrap().on_failure) {
+                Verdict::GoesOn => _ = ended.insert(step),
+                Verdict::Tolerated => _ = tolerated.insert(step),
+                Verdict::Failed | Verdict::CutOff => {}
             }
-            skips.extend(run.finish(step, success));
+            skips.extend(run.finish(step, &outcome));
             for (step, because) in skips {
                 prop_assert!(!ended.contains(&step) && !running.contains(&step), "{step:?} skipped after its start");
                 if matches!(because, Skipped::Tolerated(_)) {

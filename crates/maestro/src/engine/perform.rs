@@ -1,6 +1,6 @@
 //! The calls that change a ship.
 
-use super::docker::{DockerEngine, is_cut_off};
+use super::docker::DockerEngine;
 use super::wire::Call;
 use super::{classify, convert};
 use bollard::query_parameters::{
@@ -43,9 +43,7 @@ impl DockerEngine {
         match self.make(call, &clock, deadlines, progress).await {
             Ok(outcome) => Ok(outcome),
             Err(kind) => {
-                // Asking a registry changes nothing that could be half done.
-                let asks_only = matches!(call, EngineCall::Login { .. });
-                let ambiguous = is_cut_off(&kind) && !asks_only && clock.was_sent();
+                let ambiguous = may_have_happened(call, &kind) && clock.was_sent();
                 Err(self.failed(operation(call), kind, ambiguous).await)
             }
         }
@@ -109,6 +107,23 @@ impl DockerEngine {
         let create = create.create_container(Some(options), convert::create_body(spec));
         let created = wire.within(clock, bollard(create)).await?;
         Ok(CallOutcome::Created(ContainerId::new(created.id)))
+    }
+}
+
+/// Whether a call that was sent may have been carried out although this came back.
+fn may_have_happened(call: &EngineCall, error: &EngineErrorKind) -> bool {
+    match (call, error) {
+        // Asking a registry changes nothing that could be half done.
+        (EngineCall::Login { .. }, _) => false,
+        (
+            _,
+            EngineErrorKind::Lost(_) | EngineErrorKind::Unresponsive { .. } | EngineErrorKind::Protocol(_),
+        ) => true,
+        // A proxy before the engine gave up waiting for it.
+        (_, EngineErrorKind::Api { status: 502 | 504, .. }) => true,
+        // The engine gave up in the middle: the container may be there.
+        (EngineCall::CreateContainer { .. }, EngineErrorKind::Api { status: 500.., .. }) => true,
+        _ => false,
     }
 }
 

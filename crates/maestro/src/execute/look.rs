@@ -5,14 +5,19 @@ use crate::observe::Engines;
 use maestro_core::boundary::{Engine, Scope};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::fleet::{EngineState, ObservedContainer};
-use maestro_core::names::ShipName;
+use maestro_core::names::{InstanceName, ShipName};
 use maestro_core::plan::Target;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
 
 /// One look at a ship, shared by all who asked before it began.
-type Answer = Arc<OnceCell<Result<Arc<EngineState>, EngineError>>>;
+#[derive(Default)]
+struct Look {
+    /// Containers whose details somebody asked for.
+    details: Mutex<BTreeSet<InstanceName>>,
+    answer: OnceCell<Result<Arc<EngineState>, EngineError>>,
+}
 
 /// Looks at all ships of a run.
 pub(super) struct Looks {
@@ -22,7 +27,7 @@ pub(super) struct Looks {
 struct Ship {
     engine: Arc<dyn Engine>,
     /// The look that has not begun.
-    next: Mutex<Option<Answer>>,
+    next: Mutex<Option<Arc<Look>>>,
     /// Held while a look is under way.
     busy: tokio::sync::Mutex<()>,
 }
@@ -39,17 +44,7 @@ impl Looks {
 
     /// The containers of a ship, as they are at some time after this call.
     pub(super) async fn at(&self, name: &ShipName) -> Result<Arc<EngineState>, EngineError> {
-        let ship = self.ship(name)?;
-        let answer = ship.next().get_or_insert_default().clone();
-        answer
-            .get_or_init(|| async {
-                let _busy = ship.busy.lock().await;
-                // Whoever asks from here on has to wait for the next look.
-                ship.next().take_if(|next| Arc::ptr_eq(next, &answer));
-                ship.engine.observe(&Scope::default()).await.map(Arc::new)
-            })
-            .await
-            .clone()
+        self.ship(name)?.look(None).await
     }
 
     /// One container with its details, as it is at some time after this call; none if it is gone.
@@ -58,8 +53,7 @@ impl Looks {
         name: &ShipName,
         target: &Target,
     ) -> Result<Option<ObservedContainer>, EngineError> {
-        let scope = Scope { details: [target.name().clone()].into(), images: false };
-        let state = self.ship(name)?.engine.observe(&scope).await?;
+        let state = self.ship(name)?.look(Some(target.name())).await?;
         Ok(find(&state, target).cloned())
     }
 
@@ -74,10 +68,28 @@ impl Looks {
 }
 
 impl Ship {
-    fn next(&self) -> std::sync::MutexGuard<'_, Option<Answer>> {
-        // Nothing that holds this lock can panic, and a poisoned one would still hold a usable value.
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Joins the look that has not begun, and begins it as soon as the one before is over.
+    async fn look(&self, detail: Option<&InstanceName>) -> Result<Arc<EngineState>, EngineError> {
+        let look = {
+            let mut next = lock(&self.next);
+            let look = next.get_or_insert_default();
+            lock(&look.details).extend(detail.cloned());
+            look.clone()
+        };
+        let answer = look.answer.get_or_init(|| async {
+            let _busy = self.busy.lock().await;
+            // Whoever asks from here on has to wait for the next look.
+            lock(&self.next).take_if(|next| Arc::ptr_eq(next, &look));
+            let details = lock(&look.details).clone();
+            self.engine.observe(&Scope { details, images: false }).await.map(Arc::new)
+        });
+        answer.await.clone()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that holds one of these locks can panic, and a poisoned one would still hold a usable value.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The container that a target means; another one of the same name is not it.

@@ -93,17 +93,19 @@ impl Calling<'_> {
             self.news.try_send((self.id, News::Pull(progress))).ok();
         };
         let mut attempt = 0;
+        // Whether it may have happened, by this try or by one before.
+        let mut ambiguous = false;
         loop {
             attempt += 1;
-            let error = match self.engine.perform(call, &progress).await {
+            let mut error = match self.engine.perform(call, &progress).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => error,
             };
+            ambiguous |= error.ambiguous;
+            // A ship that is gone now cannot tell what became of the try before.
+            error.ambiguous |= ambiguous && error.kind.is_about_ship();
             let next = next(call, &error, attempt);
-            if next == Next::GiveUp {
-                return Err(error);
-            }
-            if error.ambiguous
+            if ambiguous
                 && let Ok(state) = self.looks.at(self.ship).await
                 && let Some(outcome) = settled(call, &state)
             {
@@ -128,8 +130,11 @@ async fn reach(
 ) -> Result<CallOutcome, Failure> {
     let deadline = Instant::now() + within;
     loop {
-        if holds(condition, find(&*looks.at(ship).await?, target)) {
-            return Ok(CallOutcome::Done);
+        match looks.at(ship).await {
+            Ok(state) if holds(condition, find(&state, target)) => return Ok(CallOutcome::Done),
+            Ok(_) => {}
+            Err(error) if error.kind.is_transient() && Instant::now() < deadline => {}
+            Err(error) => return Err(error.into()),
         }
         if Instant::now() >= deadline {
             let found = looks.detail(ship, target).await?;
@@ -214,7 +219,14 @@ async fn healthy(looks: &Looks, ship: &ShipName, target: &Target, max_wait: Dura
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let found = looks.detail(ship, target).await?;
+        let found = match looks.detail(ship, target).await {
+            Ok(found) => found,
+            Err(error) if error.kind.is_transient() && Instant::now() < deadline => {
+                sleep(LOOK_AGAIN).await;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let last = match found.as_ref().and_then(|c| c.health) {
             Some(Health::Healthy) => return Ok(()),
             Some(Health::Starting) if Instant::now() < deadline => {

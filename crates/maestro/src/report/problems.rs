@@ -31,7 +31,7 @@ pub(super) fn problems(rows: &Rows) -> (Vec<ErrorReport>, usize) {
                     .hint("rename the instance, or remove that container")
             }
         };
-        if row.state == RowState::Tolerated {
+        if matches!(row.state, RowState::Tolerated | RowState::Done) {
             report = report.warning();
         }
         let key = format!("{:?} {}", report.level, report.what);

@@ -218,9 +218,9 @@ pub(super) fn play(
                     StepOutcome::Done(succeed(action, step, hands, &mut made, &mut tell))
                 }
             };
-            let success = matches!(outcome, StepOutcome::Done(_));
+            let skipped = run.finish(step, &outcome);
             tell(&Event::StepFinished { step, outcome, took: Duration::from_secs(1) });
-            for (step, because) in run.finish(step, success) {
+            for (step, because) in skipped {
                 tell(&Event::StepSkipped { step, because });
             }
         }

@@ -84,6 +84,24 @@ async fn a_change_that_is_not_answered_may_have_happened() {
 }
 
 #[tokio::test]
+async fn an_answer_that_does_not_tell_leaves_open_whether_it_happened() {
+    let stop = EngineCall::StopContainer { target: target(), grace: Duration::ZERO };
+    for (status, call, expected) in [
+        (500, create(), true),
+        (504, create(), true),
+        (409, create(), false),
+        (404, create(), false),
+        (504, stop.clone(), true),
+        (500, stop, false),
+    ] {
+        let reply = move || Reply::Json(status, r#"{"message":"context deadline exceeded"}"#.into());
+        let server = Server::start(move |_| reply()).await;
+        let error = perform(&server.engine(), &call).await.unwrap_err();
+        assert_eq!(error.ambiguous, expected, "{status}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_stalls_hangs() {
     let server = Server::start(|_| Reply::Stall(format!("{OK}Content-Length: 100\r\n\r\n["))).await;
     let begun = Instant::now();

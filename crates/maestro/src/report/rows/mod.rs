@@ -12,9 +12,9 @@ pub(super) use texts::health;
 
 use jiff::Timestamp;
 use maestro_core::boundary::{CallOutcome, Progress};
-use maestro_core::event::{Event, Failure, News, RunSummary, Skipped, StepOutcome};
+use maestro_core::event::{Event, News, RunSummary, Skipped, StepOutcome, Verdict};
 use maestro_core::names::ShipName;
-use maestro_core::plan::{Action, EngineCall, Fate, Intent, Item, OnFailure, Plan, StepId, Unit, UnitId};
+use maestro_core::plan::{Action, EngineCall, Fate, Intent, Item, Plan, StepId, Unit, UnitId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -237,17 +237,30 @@ impl Rows {
         {
             pull.over = true;
         }
-        self.change(id, |row| match outcome {
+        let verdict = outcome.verdict(step.on_failure);
+        // A failure of its own says more than that somebody else's was the first: its pull fails after it was
+        // aborted, or the second of two checks does after the first was tolerated.
+        let may_change = |row: &Row| match verdict {
+            Verdict::Failed => true,
+            Verdict::CutOff => is_open(row) || row.state == RowState::Tolerated,
+            Verdict::GoesOn | Verdict::Tolerated => is_open(row),
+        };
+        let members = self.members.get(id.index()).cloned().unwrap_or_default();
+        self.change_rows(&members, may_change, |row| match outcome {
             StepOutcome::Done(outcome) => {
                 if let CallOutcome::Created(container) = outcome {
                     row.container_created(container);
                 }
                 row.step_done(&plan, id, at);
             }
-            StepOutcome::Failed(Failure::Interrupted) => row.interrupt(at),
-            StepOutcome::Failed(failure) => match step.on_failure {
-                OnFailure::Tolerate => row.tolerate(failure, at),
-                OnFailure::Fail => row.fail(&step.action, failure, at),
+            StepOutcome::Failed(failure) => match verdict {
+                Verdict::CutOff => row.interrupt(at),
+                Verdict::Tolerated => row.tolerate(failure, at),
+                Verdict::Failed => row.fail(&step.action, failure, at),
+                Verdict::GoesOn => {
+                    row.note(failure);
+                    row.step_done(&plan, id, at);
+                }
             },
         })
     }
@@ -263,7 +276,7 @@ impl Rows {
         let own: &[u32] = cause.and_then(|c| self.members.get(c.index())).map_or(&[], Vec::as_slice);
         // A row's own failure explains itself when it arrives.
         let members: Vec<u32> = members.into_iter().filter(|row| !own.contains(row)).collect();
-        self.change_rows(&members, |row| match cause {
+        self.change_rows(&members, is_open, |row| match cause {
             Some(_) => row.abort(at),
             None => row.interrupt(at),
         })
@@ -281,20 +294,25 @@ impl Rows {
             .filter_map(|at| u32::try_from(at).ok())
             .collect();
         // Nothing was heard of their end: cut off.
-        self.change_rows(&left, |row| row.interrupt(at))
+        self.change_rows(&left, is_open, |row| row.interrupt(at))
     }
 
     /// Changes the rows of a step that are not in their last state.
     fn change(&mut self, step: StepId, change: impl Fn(&mut Row)) -> Vec<usize> {
         let members = self.members.get(step.index()).cloned().unwrap_or_default();
-        self.change_rows(&members, change)
+        self.change_rows(&members, is_open, change)
     }
 
-    fn change_rows(&mut self, members: &[u32], change: impl Fn(&mut Row)) -> Vec<usize> {
+    fn change_rows(
+        &mut self,
+        members: &[u32],
+        may_change: impl Fn(&Row) -> bool,
+        change: impl Fn(&mut Row),
+    ) -> Vec<usize> {
         let mut changed = Vec::with_capacity(members.len());
         for at in members.iter().map(|at| *at as usize) {
             let Some(row) = self.all.get_mut(at) else { continue };
-            if row.state.is_final() {
+            if !may_change(row) {
                 continue;
             }
             let before = row.state;
@@ -309,6 +327,10 @@ impl Rows {
         }
         changed
     }
+}
+
+fn is_open(row: &Row) -> bool {
+    !row.state.is_final()
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ pub struct Row {
     pub began: Option<Duration>,
     /// When it got into its last state.
     pub ended: Option<Duration>,
-    /// What went wrong.
+    /// What went wrong, even if the end was good.
     pub trouble: Option<Trouble>,
     tag: String,
     id: Option<ContainerId>,
@@ -312,6 +312,11 @@ impl Row {
     }
 
     pub(super) fn fail(&mut self, action: &Action, failure: &Failure, at: Duration) {
+        if self.state == RowState::Failed {
+            // The first failure is the one that is told.
+            return;
+        }
+        self.reconsider();
         if let Some(text) = texts::failure_of(action) {
             self.results.push(Piece::new(Tone::Bad, text));
         }
@@ -327,15 +332,28 @@ impl Row {
         self.end(RowState::Tolerated, at);
     }
 
+    /// Something failed that changes nothing: the end may still be a good one.
+    pub(super) fn note(&mut self, failure: &Failure) {
+        self.trouble = Some(Trouble::Step(failure.clone()));
+    }
+
     pub(super) fn abort(&mut self, at: Duration) {
         self.results.push(Piece::new(Tone::Bad, "aborted!"));
         self.end(RowState::Aborted, at);
     }
 
     pub(super) fn interrupt(&mut self, at: Duration) {
+        self.reconsider();
         let text = if self.began.is_some() { "interrupted!" } else { "aborted!" };
         self.results.push(Piece::new(Tone::Bad, text));
         self.end(RowState::Interrupted, at);
+    }
+
+    /// The end that it seemed to have come to was not the whole story.
+    fn reconsider(&mut self) {
+        if self.state.is_final() {
+            self.results.pop();
+        }
     }
 
     fn end(&mut self, state: RowState, at: Duration) {

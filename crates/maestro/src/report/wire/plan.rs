@@ -89,7 +89,7 @@ pub struct Step {
     pub text: String,
     /// Ids of the steps that must be over before it.
     pub after: Vec<u32>,
-    /// Whether its failure is none of the command's.
+    /// Whether there are failures of it that are none of the command's.
     pub tolerated: bool,
 }
 
@@ -107,7 +107,7 @@ impl From<&plan::Plan> for Plan {
                 action: action(&step.action).into(),
                 text: step.action.to_string(),
                 after: step.after.iter().map(|id| id.0).collect(),
-                tolerated: step.on_failure == OnFailure::Tolerate,
+                tolerated: step.on_failure != OnFailure::Fail,
             }
         });
         Self {
