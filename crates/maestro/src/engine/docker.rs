@@ -76,14 +76,14 @@ impl DockerEngine {
     }
 
     /// An error of this ship. Where the ship as a whole did not answer it may come back as another engine.
-    pub(super) async fn failed(
+    pub(super) fn failed(
         &self,
         operation: impl Into<String>,
         kind: EngineErrorKind,
         ambiguous: bool,
     ) -> EngineError {
         if kind.is_about_ship() || speaks_other_version(&kind) {
-            self.version.forget(|_| true).await;
+            self.version.forget_unless_busy();
         }
         error(&self.ship.name, operation, kind, ambiguous)
     }
@@ -113,10 +113,8 @@ pub(super) fn error(
 impl Engine for DockerEngine {
     fn observe<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<EngineState, EngineError>> {
         Box::pin(async move {
-            match self.look(scope).await {
-                Ok(state) => Ok(state),
-                Err(kind) => Err(self.failed("looking at its containers", kind, false).await),
-            }
+            let state = self.look(scope).await;
+            state.map_err(|kind| self.failed("looking at its containers", kind, false))
         })
     }
 

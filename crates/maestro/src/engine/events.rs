@@ -43,7 +43,7 @@ impl DockerEngine {
         let opened = async move {
             match self.open_events(since).await {
                 Ok(events) => Ok(events.map_err(|kind| error(&self.ship.name, OPERATION, kind, false))),
-                Err(kind) => Err(self.failed(OPERATION, kind, false).await),
+                Err(kind) => Err(self.failed(OPERATION, kind, false)),
             }
         };
         futures_util::stream::once(opened).try_flatten().boxed()

@@ -54,13 +54,7 @@ impl DockerEngine {
             }
             self.ended(&version, &id).await
         };
-        match run.await {
-            Ok(code) => Ok(code),
-            Err(kind) => {
-                let ambiguous = is_cut_off(&kind);
-                Err(self.failed(running(target, command), kind, ambiguous).await)
-            }
-        }
+        run.await.map_err(|kind| self.cut_short(target, command, kind))
     }
 
     /// Starts a program and connects to its streams.
@@ -73,13 +67,8 @@ impl DockerEngine {
             let version = self.version().await?;
             self.start(&version, target, options).await
         };
-        let (id, connection) = match started.await {
-            Ok(started) => started,
-            Err(kind) => {
-                let ambiguous = is_cut_off(&kind);
-                return Err(self.failed(running(target, &options.command), kind, ambiguous).await);
-            }
-        };
+        let (id, connection) =
+            started.await.map_err(|kind| self.cut_short(target, &options.command, kind))?;
         let ship = self.ship.name.clone();
         let operation: Arc<str> = running(target, &options.command).into();
         let (read, write) = tokio::io::split(TokioIo::new(connection));
@@ -114,10 +103,7 @@ impl DockerEngine {
             let resize = async { docker.resize_exec(exec, size).await.map_err(|e| classify::bollard(&e)) };
             wire.within(&call, resize).await
         };
-        match resize.await {
-            Ok(()) => Ok(()),
-            Err(kind) => Err(self.failed("resizing the terminal", kind, false).await),
-        }
+        resize.await.map_err(|kind| self.failed("resizing the terminal", kind, false))
     }
 
     /// How a program ended.
@@ -126,10 +112,12 @@ impl DockerEngine {
             let version = self.version().await?;
             self.ended(&version, exec).await
         };
-        match ended.await {
-            Ok(code) => Ok(code),
-            Err(kind) => Err(self.failed("asking how the program ended", kind, false).await),
-        }
+        ended.await.map_err(|kind| self.failed("asking how the program ended", kind, false))
+    }
+
+    fn cut_short(&self, target: &Target, command: &[String], kind: EngineErrorKind) -> EngineError {
+        let ambiguous = is_cut_off(&kind);
+        self.failed(running(target, command), kind, ambiguous)
     }
 
     async fn start(

@@ -60,4 +60,13 @@ impl<T: Clone> Lazily<T> {
             *slot = Slot::Empty;
         }
     }
+
+    /// Drops the value without waiting: while somebody is making another there is nothing to drop.
+    pub(super) fn forget_unless_busy(&self) {
+        if let Ok(mut slot) = self.0.try_lock()
+            && matches!(&*slot, Slot::Made(_))
+        {
+            *slot = Slot::Empty;
+        }
+    }
 }

@@ -27,7 +27,7 @@ impl DockerEngine {
         let opened = async move {
             match self.open_output(target, options).await {
                 Ok(lines) => Ok(lines.map_err(move |kind| error(&self.ship.name, operation(), kind, false))),
-                Err(kind) => Err(self.failed(operation(), kind, false).await),
+                Err(kind) => Err(self.failed(operation(), kind, false)),
             }
         };
         futures_util::stream::once(opened).try_flatten().boxed()

@@ -65,12 +65,18 @@ struct Shared {
     options: EngineOptions,
     credentials: Arc<Credentials>,
     roots: Arc<tls::SystemRoots>,
+    /// Permits for further connections that only save time. Every engine may have one connection; so few ships are
+    /// quick over long distances, and a thousand ships do not cost thousands of connections.
+    further: Arc<Semaphore>,
 }
+
+/// How many further connections there may be at a time, over all engines of a process.
+const FURTHER: usize = 64;
 
 impl Shared {
     fn new(options: EngineOptions) -> Self {
         let credentials = Arc::new(Credentials::new(options.docker_config.clone()));
-        Self { options, credentials, roots: Arc::default() }
+        Self { options, credentials, roots: Arc::default(), further: Arc::new(Semaphore::new(FURTHER)) }
     }
 }
 

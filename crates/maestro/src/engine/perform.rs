@@ -37,14 +37,14 @@ impl DockerEngine {
         let deadlines = Deadlines::perform(call, self.ship.timeout);
         let version = match self.version().await {
             Ok(version) => version,
-            Err(kind) => return Err(self.failed(operation(call), kind, false).await),
+            Err(kind) => return Err(self.failed(operation(call), kind, false)),
         };
         let clock = Call::new(Some(version.api), deadlines.total);
         match self.make(call, &clock, deadlines, progress).await {
             Ok(outcome) => Ok(outcome),
             Err(kind) => {
                 let ambiguous = may_have_happened(call, &kind) && clock.was_sent();
-                Err(self.failed(operation(call), kind, ambiguous).await)
+                Err(self.failed(operation(call), kind, ambiguous))
             }
         }
     }
