@@ -80,12 +80,10 @@ impl DockerEngine {
             EngineCall::KillContainer { target } => {
                 let kill = docker.kill_container(target.reference(), None::<KillContainerOptions>);
                 match wire.within(clock, bollard(kill)).await {
-                    // What does not run cannot be killed. Before API 1.25 engines said so with 500.
-                    Err(EngineErrorKind::Api { status: 500, message })
-                        if message.contains("is not running") =>
-                    {
-                        Err(EngineErrorKind::Conflict(message))
-                    }
+                    // Engines refuse to kill what does not run: with 409, before API 1.25 with 500.
+                    Err(
+                        EngineErrorKind::Conflict(message) | EngineErrorKind::Api { status: 500, message },
+                    ) if message.contains("is not running") => Ok(CallOutcome::Already),
                     result => done(result),
                 }
             }

@@ -162,6 +162,7 @@ async fn nothing_to_do_is_no_error() {
     for call in [
         EngineCall::StartContainer { target: target() },
         EngineCall::StopContainer { target: target(), grace: Duration::from_secs(1) },
+        EngineCall::KillContainer { target: target() },
         EngineCall::RemoveContainer { target: target() },
     ] {
         assert_eq!(perform(&engine, &call).await, Ok(CallOutcome::Already), "{call}");
@@ -177,7 +178,7 @@ async fn refusals_name_ship_call_and_reason() {
             }
             "start" => (500, "driver failed: port is already allocated"),
             "stop?t=1" => (404, "No such container: web-1"),
-            "kill" => (500, "Cannot kill container 01: Container 01 is not running"),
+            "kill" => (500, "cannot kill: permission denied"),
             _ => (409, "You cannot remove a running container 01. Stop the container"),
         };
         Reply::Json(status, format!(r#"{{"message":"{message}"}}"#))
@@ -199,7 +200,7 @@ async fn refusals_name_ship_call_and_reason() {
         ),
         (
             EngineCall::KillContainer { target: target() },
-            "ship alpha: killing container web-1: Cannot kill container 01: Container 01 is not running",
+            "ship alpha: killing container web-1: the engine answered 500: cannot kill: permission denied",
         ),
         (
             EngineCall::RemoveContainer { target: target() },
