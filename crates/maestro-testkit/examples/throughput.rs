@@ -23,6 +23,7 @@ fn runtime() -> std::io::Result<Runtime> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
+    rlimit::increase_nofile_limit(u64::MAX)?;
     let (serving, asking) = (runtime()?, runtime()?);
     let begun = Instant::now();
     let fleet = {

@@ -229,6 +229,12 @@ impl Faults {
         )
     }
 
+    /// No registry has any image.
+    pub fn missing_image() -> Self {
+        let missing = Fault::Refused(404, "manifest unknown: manifest unknown".to_owned());
+        Self::none().and(On::Only(Operation::Pull), When::Always, missing)
+    }
+
     /// The disk is full: nothing can be pulled or made.
     pub fn full_disk() -> Self {
         let full = || Fault::Refused(500, "no space left on device".to_owned());
@@ -239,7 +245,7 @@ impl Faults {
         )
     }
 
-    /// Something, chosen by the seed; nothing for two seeds in five.
+    /// Something, chosen by the seed; nothing for seven seeds in twenty.
     pub fn any(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let nth = random.u64(1..4);
@@ -265,6 +271,7 @@ impl Faults {
             9 => Self::flaps(Duration::from_secs(20), Duration::from_secs(5), seed),
             10 => Self::wrong_password(),
             11 => Self::full_disk(),
+            12 => Self::missing_image(),
             _ => Self::none(),
         };
         faults.seeded(seed)

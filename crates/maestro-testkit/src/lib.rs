@@ -16,5 +16,6 @@ pub mod fleet;
 pub mod strategies;
 pub mod worlds;
 pub mod redact;
+pub mod fuzzing;
 
 pub mod practice;

@@ -109,7 +109,7 @@ async fn a_full_disk_and_a_dying_engine() {
 
     // A full disk: that ship is left as it was, the others move on.
     let before = site.inspect("ship-3", "web-3").await.unwrap()["Id"].clone();
-    site.fleet.fill_disk("ship-3").unwrap();
+    site.fleet.fill_disk("ship-3").await.unwrap();
     site.write(&web(&site, "shop/web:2.0"));
     site.maestro("pull").await.fails(1).says("ship-3").says("no space left");
     site.maestro("restart").await.fails(1).says("ship-3").says("web-3").says("no space left");

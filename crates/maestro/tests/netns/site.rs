@@ -1,6 +1,6 @@
 //! A directory with a `maestro.yaml` for a practice fleet, and the program run in it as a user would.
 
-use maestro_testkit::practice::{FleetBuilder, Login, PracticeFleet, ShipDescription};
+use maestro_testkit::practice::{FleetBuilder, Login, PracticeFleet};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -66,10 +66,6 @@ impl Site {
     /// The complete name of a ready-made image.
     pub(crate) fn image(&self, name: &str) -> String {
         self.fleet.description().image(name)
-    }
-
-    pub(crate) fn ship(&self, at: usize) -> &ShipDescription {
-        &self.fleet.ships()[at]
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::report::testing::*;
+use maestro_core::event::Failure;
 use maestro_core::plan::Restart;
 use maestro_core::run::Run;
 use std::fmt::Write as _;

@@ -11,7 +11,9 @@ use maestro_core::boundary::Engine;
 use maestro_core::check::lint;
 use maestro_core::config::{Limits as TextLimits, load};
 use maestro_core::event::RunSummary;
-use maestro_core::model::{Environment, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE, LABEL_SERVICE};
+use maestro_core::model::{
+    Environment, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE, LABEL_SERVICE,
+};
 use maestro_core::names::{InstanceName, ShipName};
 use maestro_core::plan::{Intent, Limits, Plan, Restart, StepId};
 use maestro_core::planner::plan;
@@ -161,8 +163,7 @@ impl World {
                 (current(image), BTreeMap::from([label("com.docker.compose.project", "other")]), true)
             }
         };
-        let config =
-            CreateConfig { image: image.to_owned(), labels: Some(labels), ..CreateConfig::default() };
+        let config = CreateConfig { image: image.to_owned(), labels: Some(labels), ..CreateConfig::default() };
         let engine = &self.ships[&instance.ship];
         engine.meddle(|machine, now| machine.add_image(image, &content, now));
         engine.meddle(|machine, now| machine.create(name.as_str(), config, now)).unwrap();
@@ -204,7 +205,8 @@ impl World {
             })
             .collect();
         let before = Before::of(self);
-        let fleet = observe(&self.environment, &engines, &selection.instances, intent.needs_images()).await;
+        let fleet =
+            observe(&self.environment, &engines, &selection.instances, intent.needs_images()).await;
         let plan = Arc::new(plan(&self.environment, &fleet, intent, &selection, self.limits));
         assert_eq!(lint(&plan, &fleet), [], "{plan}");
         watch.lock().unwrap().planned(&plan, fleet);

@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../../crates/maestro-testkit/src/fuzzing.rs"]
+mod fuzzing;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzing::template(bytes));
