@@ -4,6 +4,12 @@
 //! panic when something does not hold; that they return says that the input was handled. This file depends on
 //! `maestro-core` alone: the targets include it by its path, to be built without the rest of this crate.
 
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::expect_used,
+    reason = "a panic is how a target says that something does not hold, and that is all that it is for"
+)]
+
 use maestro_core::config::limits::Limits;
 use maestro_core::config::node::{Node, Value};
 use maestro_core::config::tree::{Tree, place, tree};

@@ -55,7 +55,10 @@ impl Question<'_> {
             }
             Trouble::Refused(no) => {
                 let kind = kind(no);
-                self.make(kind, false)
+                // As the real adapter has it: an engine that gives up in the middle of a creation may have made it.
+                let gave_up = matches!(kind, EngineErrorKind::Api { status: 500.., .. });
+                let ambiguous = gave_up && self.operation == Operation::Create;
+                self.make(kind, ambiguous)
             }
         }
     }

@@ -81,6 +81,15 @@ enum RunOutput {
 }
 
 impl Showing {
+    /// The form that was asked for, where a plan is shown instead of a run.
+    pub(super) fn form(self) -> Output {
+        match self.output {
+            RunOutput::Table => Output::Table,
+            RunOutput::Json => Output::Json,
+            RunOutput::Jsonl => Output::Jsonl,
+        }
+    }
+
     pub(super) fn progress(self) -> Progress {
         match self.output {
             RunOutput::Table => self.progress,

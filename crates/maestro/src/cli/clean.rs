@@ -13,7 +13,7 @@ pub(super) struct Args {
     #[command(flatten)]
     pub(super) selecting: Selecting,
     #[command(flatten)]
-    showing: Showing,
+    pub(super) showing: Showing,
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {

@@ -15,7 +15,7 @@ pub(super) struct Args {
     #[command(flatten)]
     reaching: Reaching,
     #[command(flatten)]
-    showing: Showing,
+    pub(super) showing: Showing,
 }
 
 impl Args {

@@ -94,7 +94,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
             match seen(&fleet, source) {
                 Seen::Container(target) => heads.push(Head::new(source, target, &options).await),
                 Seen::Absent => {
-                    session.printer.talk(&format!("{} (on {}) is not running!", source.name, source.ship))
+                    session.printer.talk(&format!("{} (on {}) is not running!", source.name, source.ship));
                 }
                 Seen::Down(error) => {
                     ErrorReport::from(error).about(source.name.as_str()).print(&session.printer);
@@ -273,7 +273,7 @@ impl Following {
                 let target = Target::Seen { id: container.id, name: name.clone() };
                 self.lines = Some(owned_logs(self.source.engine.clone(), target, options));
                 // Whatever comes after a first attachment is new, even if nothing was written yet.
-                self.last = self.last.or_else(|| Some(Timestamp::UNIX_EPOCH));
+                self.last = self.last.or(Some(Timestamp::UNIX_EPOCH));
                 self.said_died = false;
             }
             _ => {

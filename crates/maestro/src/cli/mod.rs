@@ -99,7 +99,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Exec(args) => exec::run(&session, args).await,
         Command::Events(args) => events::run(&session, args).await,
         Command::Plan(args) => plan::run(&session, args).await,
-        Command::Validate(args) => validate::run(&session, &args),
+        Command::Validate(args) => Ok(validate::run(&session, &args)),
         Command::Deptree(args) => deptree::run(&session, &args),
         Command::Dump(args) => dump::run(&session, &args),
         Command::Complete(args) => complete::run(&session, &args),

@@ -10,12 +10,16 @@ use std::ffi::OsString;
 /// # Errors
 /// Usage errors, and what `--help` and `--version` print.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let mut command = Cli::command().version(env!("CARGO_PKG_VERSION"));
+    let mut command = command();
     let matches = command.try_get_matches_from_mut(words)?;
     if let Some((name, matches)) = matches.subcommand() {
         refuse_scattered_names(&mut command, name, matches)?;
     }
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+fn command() -> clap::Command {
+    Cli::command().version(env!("CARGO_PKG_VERSION"))
 }
 
 /// argparse takes names in one go: `start a -d b` is an error there, and scripts may rely on it being one.
@@ -48,7 +52,7 @@ mod tests {
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -30,16 +30,18 @@ enum Command {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    let (intent, selecting) = match &args.command {
-        Command::Start(args) => (args.intent(), &args.selecting),
-        Command::Stop(args) => (args.intent()?, &args.selecting),
-        Command::Restart(args) => (args.intent(), &args.selecting),
-        Command::Pull(args) => (Intent::Pull, &args.selecting),
-        Command::Clean(args) => (Intent::Clean, &args.selecting),
-        Command::Kill(args) => (args.intent()?, &args.selecting),
+    let (intent, selecting, showing) = match &args.command {
+        Command::Start(args) => (args.intent(), &args.selecting, args.showing),
+        Command::Stop(args) => (args.intent()?, &args.selecting, args.showing),
+        Command::Restart(args) => (args.intent(), &args.selecting, args.showing),
+        Command::Pull(args) => (Intent::Pull, &args.selecting, args.showing),
+        Command::Clean(args) => (Intent::Clean, &args.selecting, args.showing),
+        Command::Kill(args) => (args.intent()?, &args.selecting, args.showing),
     };
     let plan = Line::new(session, selecting)?.plan(&intent).await?;
-    let text = match args.printing.output {
+    // `plan --output json start` and `plan start --output json` mean the same.
+    let form = if args.printing.output == Output::Table { showing.form() } else { args.printing.output };
+    let text = match form {
         Output::Table => plan.to_string(),
         Output::Name => {
             let acts =

@@ -16,7 +16,7 @@ pub(super) struct Args {
     #[command(flatten)]
     how: How,
     #[command(flatten)]
-    showing: Showing,
+    pub(super) showing: Showing,
 }
 
 #[derive(Debug, Clone, clap::Args)]

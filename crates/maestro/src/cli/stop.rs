@@ -7,7 +7,7 @@ use maestro_core::plan::Intent;
 
 /// Stop containers
 ///
-/// Containers get the time that their stop_timeout says. What cannot be stopped is reported and is no failure.
+/// Containers get the time that their `stop_timeout` says. What cannot be stopped is reported and is no failure.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -15,7 +15,7 @@ pub(super) struct Args {
     #[command(flatten)]
     reaching: Reaching,
     #[command(flatten)]
-    showing: Showing,
+    pub(super) showing: Showing,
 }
 
 impl Args {

@@ -1,6 +1,5 @@
 //! `maestro validate`.
 
-use super::Outcome;
 use super::session::Session;
 use crate::report::{diagnostics, wire};
 use std::process::ExitCode;
@@ -24,7 +23,7 @@ enum Form {
     Json,
 }
 
-pub(super) fn run(session: &Session, args: &Args) -> Outcome {
+pub(super) fn run(session: &Session, args: &Args) -> ExitCode {
     let loaded = session.read();
     match args.output {
         Form::Json => {
@@ -44,5 +43,5 @@ pub(super) fn run(session: &Session, args: &Args) -> Outcome {
             }
         }
     }
-    Ok(if loaded.environment.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if loaded.environment.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -165,7 +165,10 @@ async fn keep(looks: &Looks, ship: &ShipName, target: &Target, condition: Condit
                         found: describe(found.as_ref()),
                     };
                 }
-                Err(_) if again => sleep(LOOK_AGAIN).await,
+                // Who hangs has had a whole deadline already.
+                Err(error) if again && !matches!(error.kind, EngineErrorKind::Unresponsive { .. }) => {
+                    sleep(LOOK_AGAIN).await;
+                }
                 Err(error) => return Failure::Engine(error),
             }
         }

@@ -1,5 +1,7 @@
 //! The integration tests: one binary, one module per subject.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+
 mod documents;
 mod tidy;
 mod fleet;

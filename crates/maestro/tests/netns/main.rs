@@ -1,6 +1,8 @@
 //! Real engines in network namespaces of their own: the edges that no pretending reaches. Needs root and what
 //! `scripts/install-practice-fleet` installs; a test that lacks them fails and says so.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+
 mod conformance;
 mod faults;
 mod scripts;

@@ -104,7 +104,9 @@ fn groups(ships: usize) -> String {
         writeln!(text, "  db{group}:\n    image: 'reg:5000/db:1'\n    instances:").unwrap();
         writeln!(text, "      db{group}-1: {{ship: s{:03}}}", members.start).unwrap();
         writeln!(text, "  web{group}:\n    image: 'reg:5000/web:1'\n    requires: [db{group}]").unwrap();
-        text.push_str("    lifecycle:\n      running: [{type: exec, command: 'check running', attempts: 1}]\n");
+        text.push_str(
+            "    lifecycle:\n      running: [{type: exec, command: 'check running', attempts: 1}]\n",
+        );
         text.push_str("    instances:\n");
         for ship in members {
             writeln!(text, "      web{group}-{ship}: {{ship: s{ship:03}}}").unwrap();
@@ -134,11 +136,11 @@ async fn live(seed: u64, ships: usize) {
         let mut faulty = BTreeSet::new();
         for (name, engine) in &world.ships {
             // Whole groups stay healthy, so that there is somebody whom the others must not hold up.
-            let faults = if random.u8(0..4) == 0 { Faults::any(random.u64(..)) } else { Faults::none() };
-            if format!("{faults:?}") != format!("{:?}", Faults::none()) {
+            let chosen = if random.u8(0..4) == 0 { Faults::any(random.u64(..)) } else { Faults::none() };
+            if format!("{chosen:?}") != format!("{:?}", Faults::none()) {
                 faulty.insert(name.clone());
             }
-            engine.set_faults(faults);
+            engine.set_faults(chosen);
         }
         let ran = world.try_act(&intent, &all, &[]).await;
         assert!(
@@ -180,7 +182,8 @@ async fn live(seed: u64, ships: usize) {
     assert!(ran.summary.is_success(), "seed {seed}, {ships} ships: {}", ran.show());
     let ran = world.act(&START, &all).await;
     assert!(ran.plan.is_empty(), "seed {seed}, {ships} ships: {}", ran.plan);
-    let count: usize = world.ships.values().map(|engine| engine.look(maestro_testkit::state::Machine::count)).sum();
+    let count: usize =
+        world.ships.values().map(|engine| engine.look(maestro_testkit::state::Machine::count)).sum();
     assert_eq!(count, world.environment.instances.len(), "seed {seed}, {ships} ships");
 }
 

@@ -53,7 +53,11 @@ impl Probe for ScriptedProbe {
             if success {
                 return Ok(());
             }
-            Err(CheckFailure { check: format!("exec {command}"), attempts: 1, last: "exit code 1".to_owned() })
+            Err(CheckFailure {
+                check: format!("exec {command}"),
+                attempts: 1,
+                last: "exit code 1".to_owned(),
+            })
         })
     }
 }

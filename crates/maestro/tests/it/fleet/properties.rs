@@ -32,12 +32,10 @@ impl Scene {
 }
 
 fn scenes() -> impl Strategy<Value = Scene> {
-    let limits = (prop::option::of(1..4usize), 1..5usize, 1..3usize).prop_map(
-        |(units, calls_per_ship, pulls_per_ship)| Limits { units, calls_per_ship, pulls_per_ship },
-    );
-    (layouts(7, 3), priors(), prior_images(), limits, prop::option::of(any::<u64>())).prop_map(
-        |(layout, priors, images, limits, dawdle)| Scene { layout, priors, images, limits, dawdle },
-    )
+    let limits = (prop::option::of(1..4usize), 1..5usize, 1..3usize)
+        .prop_map(|(units, calls_per_ship, pulls_per_ship)| Limits { units, calls_per_ship, pulls_per_ship });
+    (layouts(7, 3), priors(), prior_images(), limits, prop::option::of(any::<u64>()))
+        .prop_map(|(layout, priors, images, limits, dawdle)| Scene { layout, priors, images, limits, dawdle })
 }
 
 fn intents() -> impl Strategy<Value = Intent> {

@@ -18,9 +18,11 @@ pub(super) struct Before {
 
 impl Before {
     pub(super) fn of(world: &World) -> Self {
-        let instances = world.environment.instances.iter().map(|(name, instance)| {
-            (name.clone(), world.ships[&instance.ship].container(name.as_str()))
-        });
+        let instances = world
+            .environment
+            .instances
+            .iter()
+            .map(|(name, instance)| (name.clone(), world.ships[&instance.ship].container(name.as_str())));
         Self { instances: instances.collect(), others: others(world) }
     }
 }
@@ -79,7 +81,9 @@ pub(super) fn lies(world: &World, before: &Before, ran: &Ran) -> Vec<String> {
         }
     }
     for (ship, engine) in &world.ships {
-        for name in orphans(world, ship, &engine.look(|m| m.containers().into_iter().cloned().collect::<Vec<_>>())) {
+        for name in
+            orphans(world, ship, &engine.look(|m| m.containers().into_iter().cloned().collect::<Vec<_>>()))
+        {
             lies.push(format!("{name} on {ship} is an orphan"));
         }
     }
@@ -93,7 +97,8 @@ fn orphans(world: &World, ship: &ShipName, containers: &[Container]) -> Vec<Arc<
         .iter()
         .filter(|c| {
             let labels = c.config.labels.clone().unwrap_or_default();
-            let instance = labels.get(LABEL_INSTANCE).and_then(|i| world.environment.instances.get(i.as_str()));
+            let instance =
+                labels.get(LABEL_INSTANCE).and_then(|i| world.environment.instances.get(i.as_str()));
             labels.get(LABEL_ENVIRONMENT).is_some_and(|owner| owner == environment)
                 && !instance.is_some_and(|i| i.name.as_str() == &*c.name && i.ship == *ship)
         })
@@ -187,11 +192,9 @@ impl Judge<'_> {
         let Fate::Act { steps, .. } = &self.item.fate else { return Some("nothing was planned") };
         // A login is nobody's step; what fails after it is the pull.
         let logins = || {
-            steps
-                .iter()
-                .filter_map(|id| self.ran.plan.step(*id))
-                .flat_map(|step| &step.after)
-                .filter(|id| matches!(self.ran.plan.unit_of(**id), Some(maestro_core::plan::Unit::Login { .. })))
+            steps.iter().filter_map(|id| self.ran.plan.step(*id)).flat_map(|step| &step.after).filter(|id| {
+                matches!(self.ran.plan.unit_of(**id), Some(maestro_core::plan::Unit::Login { .. }))
+            })
         };
         let failed = steps.iter().chain(logins()).any(|id| self.ran.seen(*id) == Seen::Failed);
         (!failed).then_some("nothing failed")

@@ -32,9 +32,8 @@ fn a_crowd_that_waits_looks_once_at_a_time() {
         let healthy = Content::new("healthy", Behaviour::healthy(Duration::from_secs(20)));
         let yaml = crowd(100, "{running: [{type: health, max_wait: 60}]}");
         let latency = Latency::of_all(Duration::from_millis(5));
-        let world = World::with(&yaml, |setup: Setup| {
-            setup.latency(latency.clone()).image("web:1", &healthy)
-        });
+        let world =
+            World::with(&yaml, |setup: Setup| setup.latency(latency.clone()).image("web:1", &healthy));
         let ran = world.act(&START, &Selector::default()).await;
         assert_eq!(ran.summary.done, 100, "{}", ran.said);
         // Each container looks about sixty times, most of the time together with others.
@@ -66,8 +65,7 @@ fn a_look_outlives_whoever_took_it() {
         let yaml = crowd(4, "{running: [{type: exec, command: 'check running', attempts: 1}]}");
         let latency = Latency::default().but(Operation::Observe, Duration::from_secs(2));
         let web = Content::new("web", Behaviour::forever());
-        let world =
-            World::with(&yaml, |setup: Setup| setup.latency(latency.clone()).image("web:1", &web));
+        let world = World::with(&yaml, |setup: Setup| setup.latency(latency.clone()).image("web:1", &web));
         for (name, after) in [("web-0", 1_100), ("web-1", 2_500), ("web-2", 4_100), ("web-3", 0)] {
             world.probe.delay(name, Phase::Running, Duration::from_millis(after));
         }

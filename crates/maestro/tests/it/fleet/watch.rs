@@ -415,7 +415,8 @@ impl Watch {
             Seen::Running => false,
             Seen::Waiting => {
                 let step = &self.plan().steps[id.index()];
-                matches!(step.action, Action::Reached) && step.after.iter().all(|before| self.has_passed(*before))
+                matches!(step.action, Action::Reached)
+                    && step.after.iter().all(|before| self.has_passed(*before))
             }
         }
     }
@@ -439,7 +440,12 @@ impl Watch {
 
     fn name(&self, id: StepId) -> String {
         let plan = self.plan();
-        format!("step {} ({}: {})", id.0 + 1, plan.units[plan.steps[id.index()].unit.index()], plan.steps[id.index()].action)
+        format!(
+            "step {} ({}: {})",
+            id.0 + 1,
+            plan.units[plan.steps[id.index()].unit.index()],
+            plan.steps[id.index()].action
+        )
     }
 }
 

@@ -91,8 +91,7 @@ impl Engine for Watched {
         progress: &'a (dyn Fn(Progress) + Send + Sync),
     ) -> BoxFuture<'a, Result<CallOutcome, EngineError>> {
         Box::pin(async move {
-            let kind =
-                if matches!(call, EngineCall::PullImage { .. }) { Kind::Pull } else { Kind::Call };
+            let kind = if matches!(call, EngineCall::PullImage { .. }) { Kind::Pull } else { Kind::Call };
             let _entered = self.enter(kind);
             let entry = self.watch.lock().unwrap().calls(&self.ship, call);
             self.dawdle().await;

@@ -2,7 +2,7 @@
 
 use super::probe::ScriptedProbe;
 use super::truth::{self, Before};
-use super::watch::{Entry, Load, Seen, Watch};
+use super::watch::{Entry, Seen, Watch};
 use super::watched::{Recorder, Watched};
 use maestro::execute::{Means, execute};
 use maestro::observe::{Engines, observe};
@@ -11,9 +11,7 @@ use maestro_core::boundary::Engine;
 use maestro_core::check::lint;
 use maestro_core::config::{Limits as TextLimits, load};
 use maestro_core::event::RunSummary;
-use maestro_core::model::{
-    Environment, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE, LABEL_SERVICE,
-};
+use maestro_core::model::{Environment, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE, LABEL_SERVICE};
 use maestro_core::names::{InstanceName, ShipName};
 use maestro_core::plan::{Intent, Limits, Plan, Restart, StepId};
 use maestro_core::planner::plan;
@@ -75,7 +73,6 @@ pub(super) struct Ran {
     /// How long it went on after the last Ctrl-C.
     pub(super) after_press: Option<Duration>,
     pub(super) transcript: Vec<Entry>,
-    pub(super) peaks: BTreeMap<ShipName, Load>,
     /// Number of events, ticks not counted.
     pub(super) events: usize,
     pub(super) steps: Vec<Seen>,
@@ -163,7 +160,8 @@ impl World {
                 (current(image), BTreeMap::from([label("com.docker.compose.project", "other")]), true)
             }
         };
-        let config = CreateConfig { image: image.to_owned(), labels: Some(labels), ..CreateConfig::default() };
+        let config =
+            CreateConfig { image: image.to_owned(), labels: Some(labels), ..CreateConfig::default() };
         let engine = &self.ships[&instance.ship];
         engine.meddle(|machine, now| machine.add_image(image, &content, now));
         engine.meddle(|machine, now| machine.create(name.as_str(), config, now)).unwrap();
@@ -205,8 +203,7 @@ impl World {
             })
             .collect();
         let before = Before::of(self);
-        let fleet =
-            observe(&self.environment, &engines, &selection.instances, intent.needs_images()).await;
+        let fleet = observe(&self.environment, &engines, &selection.instances, intent.needs_images()).await;
         let plan = Arc::new(plan(&self.environment, &fleet, intent, &selection, self.limits));
         assert_eq!(lint(&plan, &fleet), [], "{plan}");
         watch.lock().unwrap().planned(&plan, fleet);
@@ -229,7 +226,6 @@ impl World {
             rows: recorder.rows,
             took: began.elapsed(),
             transcript: std::mem::take(&mut watch.transcript),
-            peaks: std::mem::take(&mut watch.peaks),
             breaches: std::mem::take(&mut watch.breaches),
         };
         let lies = truth::lies(self, &before, &ran);
