@@ -1,6 +1,10 @@
 //! The integration tests: one binary, one module per subject.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test stops where something is not as it must be"
+)]
 
 mod documents;
 mod tidy;

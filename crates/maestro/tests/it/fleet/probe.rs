@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+/// After how long a check ends, and whether well.
+type Script = (Duration, bool);
+
 /// Runs `check PHASE` programs: all succeed at once, except where something else was said. `sleep` checks sleep.
 #[derive(Debug, Default)]
 pub(super) struct ScriptedProbe {
-    scripts: Mutex<BTreeMap<(String, &'static str), (Duration, bool)>>,
+    scripts: Mutex<BTreeMap<(String, &'static str), Script>>,
 }
 
 impl ScriptedProbe {

@@ -60,6 +60,7 @@ fn intents() -> impl Strategy<Value = Intent> {
 
 /// What a command line may say about a layout, before the layout is known.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags of a command line")]
 struct Words {
     things: Vec<Index>,
     with_dependencies: bool,

@@ -263,8 +263,8 @@ impl Watch {
             machine.containers().iter().filter_map(|c| labels(c).get(LABEL_INSTANCE).cloned()).collect()
         });
         instances.sort_unstable();
-        if let Some(twins) = instances.windows(2).find(|pair| pair[0] == pair[1]) {
-            self.breach(format!("two containers of {} on {ship}", twins[0]));
+        if let Some([twin, _]) = instances.array_windows().find(|[one, other]| one == other) {
+            self.breach(format!("two containers of {} on {ship}", twin));
         }
     }
 

@@ -327,7 +327,7 @@ fn every_source(directory: &Path) -> Vec<String> {
             let path = directory.join(&name);
             if path.is_dir() {
                 open.push(path);
-            } else if name.ends_with(".rs") {
+            } else if std::path::Path::new(&name).extension().is_some_and(|e| e == "rs") {
                 found.push(relative(&path));
             }
         }
