@@ -76,6 +76,7 @@ pub(crate) async fn stops_once(cx: &Context<'_>) -> Result<(), String> {
     let early = cx.stop(&target, 5).await.map_err(say)?;
     expect_eq("stop of what never ran", early, CallOutcome::Already)?;
     cx.start(&target).await.map_err(say)?;
+    cx.harness.ready(&target).await?;
     let begun = Instant::now();
     expect_eq("stop", cx.stop(&target, 20).await.map_err(say)?, CallOutcome::Done)?;
     expect("it did not wait for its grace to end", begun.elapsed() < Duration::from_secs(10))?;
@@ -88,6 +89,7 @@ pub(crate) async fn stops_once(cx: &Context<'_>) -> Result<(), String> {
 
 pub(crate) async fn kills_what_does_not_stop(cx: &Context<'_>) -> Result<(), String> {
     let target = cx.launch(Sample::IgnoresTerm).await?;
+    cx.harness.ready(&target).await?;
     let begun = Instant::now();
     expect_eq("stop", cx.stop(&target, 2).await.map_err(say)?, CallOutcome::Done)?;
     let took = begun.elapsed();

@@ -29,6 +29,12 @@ pub trait Harness: Send + Sync {
     /// Makes sure that a sample image is on the engine, and says how it is named there.
     fn sample(&self, sample: Sample) -> BoxFuture<'_, Result<ImageRef, String>>;
 
+    /// Waits until the program of a started sample has come so far that it heeds, or ignores, signals. A process of
+    /// number 1 that has not set its traps yet ignores SIGTERM.
+    fn ready<'a>(&'a self, _target: &'a Target) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// A registry that the engine can reach.
     fn remote(&self) -> Remote;
 

@@ -1,13 +1,13 @@
 //! The suite that the pretended engines pass, over real ones: both releases, all ways to reach them.
 
-use super::site::Site;
+use super::site::{Site, until};
 use futures_util::future::{BoxFuture, join_all};
 use maestro::engine::{DockerEngine, EngineOptions};
 use maestro_core::boundary::Engine;
 use maestro_core::config::{Limits, load};
 use maestro_core::image::ImageRef;
 use maestro_core::names::{RegistryName, Secret};
-use maestro_core::plan::RegistryAuth;
+use maestro_core::plan::{RegistryAuth, Target};
 use maestro_core::source::MapSources;
 use maestro_testkit::conformance::{CASES, Harness, Remote, Sample, run};
 use maestro_testkit::practice::{EngineApi, PracticeFleet, TransportKind};
@@ -35,6 +35,14 @@ impl Harness for Real {
         })
     }
 
+    fn ready<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let command = ["test", "-e", "/ready"].map(str::to_owned);
+            until("the sample is ready", async || self.engine.run_in(target, &command).await == Ok(0)).await;
+            Ok(())
+        })
+    }
+
     fn remote(&self) -> Remote {
         self.remote.clone()
     }
@@ -50,12 +58,16 @@ fn recipe(sample: Sample) -> (&'static str, Value) {
     match sample {
         Sample::Forever => (
             "conformance/forever",
-            shell("trap 'kill $! 2>/dev/null; exit 0' TERM; nc -ll -p 8080 -e echo hello & wait $!"),
+            shell(
+                "trap 'kill $! 2>/dev/null; exit 0' TERM; touch /ready; nc -ll -p 8080 -e echo hello & wait $!",
+            ),
         ),
         Sample::Exits3 => {
             ("conformance/exits3", shell("echo one; echo oops >&2; echo two; echo three; exit 3"))
         }
-        Sample::IgnoresTerm => ("conformance/ignores-term", shell("trap '' TERM; while :; do sleep 1; done")),
+        Sample::IgnoresTerm => {
+            ("conformance/ignores-term", shell("trap '' TERM; touch /ready; while :; do sleep 1; done"))
+        }
         Sample::Healthy => {
             let mut config = shell("trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done");
             config["Healthcheck"] = json!({ "Test": ["CMD", "true"], "Interval": 1_000_000_000u64 });
