@@ -1,6 +1,6 @@
 //! The suite that the pretended engines pass, over real ones: both releases, all ways to reach them.
 
-use super::site::{Site, until};
+use super::site::Site;
 use futures_util::future::{BoxFuture, join_all};
 use maestro::engine::{DockerEngine, EngineOptions};
 use maestro_core::boundary::Engine;
@@ -14,6 +14,7 @@ use maestro_testkit::practice::{EngineApi, PracticeFleet, TransportKind};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
 
 struct Real {
     engine: Arc<dyn Engine>,
@@ -38,7 +39,13 @@ impl Harness for Real {
     fn ready<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
             let command = ["test", "-e", "/ready"].map(str::to_owned);
-            until("the sample is ready", async || self.engine.run_in(target, &command).await == Ok(0)).await;
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while self.engine.run_in(target, &command).await != Ok(0) {
+                if Instant::now() > deadline {
+                    return Err("the sample was not ready within 20 s".to_owned());
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
             Ok(())
         })
     }
