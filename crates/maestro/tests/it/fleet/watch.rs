@@ -264,7 +264,7 @@ impl Watch {
         });
         instances.sort_unstable();
         if let Some([twin, _]) = instances.array_windows().find(|[one, other]| one == other) {
-            self.breach(format!("two containers of {} on {ship}", twin));
+            self.breach(format!("two containers of {twin} on {ship}"));
         }
     }
 
