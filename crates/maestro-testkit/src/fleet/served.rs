@@ -8,6 +8,7 @@ use crate::faults::Faults;
 use crate::fleet::Grid;
 use crate::state::{Behaviour, Content, Edition, Registries};
 use maestro_core::model::{Environment, SpecWriter};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -96,10 +97,10 @@ impl ServedFleet {
     /// Makes all containers of the environment exist and run, as Maestro would have made them. Fails with the first
     /// refusal.
     pub fn run_all(&self, environment: &Environment) -> Result<(), String> {
+        let engines: BTreeMap<_, _> = self.engines.iter().map(|e| (e.ship(), e)).collect();
         let mut writer = SpecWriter::new(environment);
         for instance in environment.instances.values() {
-            let engine = self.engines.iter().find(|e| *e.ship() == instance.ship);
-            let Some(engine) = engine else { continue };
+            let Some(engine) = engines.get(&instance.ship) else { continue };
             let (spec, _) = writer.spec(instance);
             let config = create_config(&spec);
             engine

@@ -139,6 +139,10 @@ impl Machine {
         if let Some(image) = self.images.iter().find(|i| i.content.id.as_str() == reference) {
             return Some(image);
         }
+        // Most references are written as engines list them.
+        if let Some(image) = self.images.iter().find(|i| i.tags.contains(reference)) {
+            return Some(image);
+        }
         let listed = listed(&ImageRef::parse(reference));
         let named = self.images.iter().find(|i| i.tags.contains(&listed) || i.digests.contains(&listed));
         named.or_else(|| {
