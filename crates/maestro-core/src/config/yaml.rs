@@ -106,7 +106,7 @@ impl Composer<'_> {
             let (event, span) = match event {
                 Ok(event) => event,
                 Err(error) => {
-                    let open = self.stack.last().and_then(Frame::open_bracket);
+                    let open = self.stack.iter().rev().find_map(|frame| frame.open_bracket(self.text));
                     let diagnostic = syntax::explain(self.source, self.text, &error, open, self.limits);
                     self.diagnostics.push(diagnostic);
                     return None;

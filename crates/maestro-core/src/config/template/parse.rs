@@ -159,8 +159,6 @@ impl Lowering<'_> {
             }
             ast::Stmt::Include(include) => {
                 let at = self.at(include.span());
-                // What is included may ask for it.
-                self.uses.the_loop = true;
                 Stmt::Include {
                     name: self.expr(&include.name)?,
                     ignore_missing: include.ignore_missing,
@@ -176,7 +174,6 @@ impl Lowering<'_> {
             ast::Stmt::Import(import) => {
                 let at = self.at(import.span());
                 let target = self.name(&import.name)?;
-                self.uses.the_loop |= self.with_context(at);
                 Stmt::Import {
                     name: self.expr(&import.expr)?,
                     target,

@@ -98,7 +98,7 @@ fn includes_see_everything_and_imports_nothing() {
             "m.txt",
             "{% macro f(a) %}<{{ a }}{{ env is defined }}>{% endmacro %}{% set v = 1 %}{% set _p = 2 %}junk",
         ),
-        ("item.txt", "({{ item }}{{ loop.index }})"),
+        ("item.txt", "({{ item }}-{{ loop.index if loop is defined }})"),
         (
             "count.txt",
             "{% set l = [] %}{% macro add(x) %}{% set _ = l.append(x) %}{{ l|length }}{% endmacro %}",
@@ -111,7 +111,12 @@ fn includes_see_everything_and_imports_nothing() {
         ("{% include 'nope.txt' ignore missing %}ok", "ok"),
         ("{% include './sub//deep.txt' %}", "deep"),
         ("{% include 'sub' ~ '/deep.txt' %}", "deep"),
-        ("{% for item in [1,2] %}{% include 'item.txt' %}{% endfor %}", "(11)(22)"),
+        // As with Jinja2, what is included sees `loop` where the loop itself speaks of it.
+        ("{% for item in [1,2] %}{% include 'item.txt' %}{% endfor %}", "(1-)(2-)"),
+        (
+            "{% for item in [1,2] %}{{ loop.first }}{% include 'item.txt' %}{% endfor %}",
+            "True(1-1)False(2-2)",
+        ),
         ("{% import 'm.txt' as m %}{{ m.f(1) }}{{ m.v }}{{ m._p }}", "<1False>1"),
         ("{% import 'm.txt' as m with context %}{{ m.f(1) }}", "<1True>"),
         ("{% from 'm.txt' import f as g, v %}{{ g(1) }}{{ v }}", "<1False>1"),

@@ -77,9 +77,11 @@ impl Frame {
         Self { span, end: span.end, style, anchor, collection, shape, weight: 1, height: 0 }
     }
 
-    /// The bracket or brace that began it, if one did.
-    pub(super) fn open_bracket(&self) -> Option<Span> {
-        (self.style == StructureStyle::Flow).then(|| Span { end: self.span.start + 1, ..self.span })
+    /// The bracket or brace that began it, if one did: a single pair within brackets has none of its own.
+    pub(super) fn open_bracket(&self, text: &str) -> Option<Span> {
+        let is_open = text.get(self.span.start as usize..)?.starts_with(['[', '{']);
+        (is_open && self.style == StructureStyle::Flow)
+            .then(|| Span { end: self.span.start + 1, ..self.span })
     }
 
     /// Adds an item, a key, or the value of the key that was added before. `end` is where it ends here, which is not

@@ -402,6 +402,20 @@ fn unclosed_brace() {
 }
 
 #[test]
+fn unclosed_bracket_around_a_pair() {
+    insta::assert_snapshot!(faults("[é: *x\nf: 1]\n"), @r#"
+    E0201 there is no anchor `&x` before this alias
+      f:1:5 "*x"
+      help: quote the value if it is meant to begin with `*`
+    E0201 `[` is not closed
+      f:1:1 "[" it is still open
+      f:2:1 "f" expected `,` or `]` before this
+      help: close it with `]`; quote a value that contains brackets, braces, commas or `: `
+    -> nothing
+    "#);
+}
+
+#[test]
 fn bracket_at_the_end() {
     insta::assert_snapshot!(faults("a: [1, 2\n"), @r#"
     E0201 unclosed bracket '['
