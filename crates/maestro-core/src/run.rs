@@ -26,6 +26,10 @@ pub struct Run {
     ready: BTreeMap<Option<ShipName>, Lane>,
     /// Ships whose lane has changed since it was last looked at.
     changed: BTreeSet<Option<ShipName>>,
+    /// Ships with calls that wait for room among all calls.
+    crowded: BTreeSet<Option<ShipName>>,
+    /// Calls that were taken and have not been finished.
+    calling: usize,
     /// Units that hold a slot.
     begun: usize,
     running: usize,
@@ -99,6 +103,8 @@ impl Run {
             waiting: BTreeSet::new(),
             ready: BTreeMap::new(),
             changed: BTreeSet::new(),
+            crowded: BTreeSet::new(),
+            calling: 0,
             begun: 0,
             running: 0,
             left: count,
@@ -128,25 +134,37 @@ impl Run {
         self.running
     }
 
-    /// Steps to be performed now, side by side. Each is given out once; whoever takes it must finish it.
+    /// Steps to be performed now, side by side, those of one ship after each other: what is asked of an engine at the
+    /// same time can share an answer. Each is given out once; whoever takes it must finish it.
     pub fn take_ready(&mut self) -> Vec<StepId> {
         self.begin_units();
         let mut taken = Vec::new();
+        let limits = self.plan.limits;
         while let Some(ship) = self.changed.pop_first() {
             let Some(lane) = self.ready.get_mut(&ship) else { continue };
             taken.extend(std::mem::take(&mut lane.waits));
-            while lane.pulling < self.plan.limits.pulls_per_ship.max(1) {
+            while lane.pulling < limits.pulls_per_ship.max(1) {
                 let Some(step) = lane.pulls.pop_first() else { break };
                 lane.pulling += 1;
                 taken.push(step);
             }
-            while lane.calling < self.plan.limits.calls_per_ship.max(1) {
-                let Some(step) = lane.calls.pop_first() else { break };
-                lane.calling += 1;
-                taken.push(step);
+            if !lane.calls.is_empty() {
+                self.crowded.insert(ship);
             }
         }
-        taken.sort_unstable();
+        while self.calling < limits.calls.max(1) {
+            let Some(ship) = self.crowded.pop_first() else { break };
+            let Some(lane) = self.ready.get_mut(&ship) else { continue };
+            while lane.calling < limits.calls_per_ship.max(1) && self.calling < limits.calls.max(1) {
+                let Some(step) = lane.calls.pop_first() else { break };
+                lane.calling += 1;
+                self.calling += 1;
+                taken.push(step);
+            }
+            if !lane.calls.is_empty() && lane.calling < limits.calls_per_ship.max(1) {
+                self.crowded.insert(ship);
+            }
+        }
         for step in &taken {
             self.steps[step.index()] = StepState::Running;
             self.units[self.plan.steps[step.index()].unit.index()].touched = true;
@@ -299,7 +317,10 @@ impl Run {
         if let Some(lane) = self.ready.get_mut(&ship) {
             match room {
                 Room::Pull => lane.pulling -= 1,
-                Room::Call => lane.calling -= 1,
+                Room::Call => {
+                    lane.calling -= 1;
+                    self.calling -= 1;
+                }
                 Room::None => {}
             }
         }

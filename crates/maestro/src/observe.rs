@@ -1,7 +1,7 @@
 //! Looking at the fleet: every ship at once, each with its own deadline, before anything is decided.
 
 use futures_util::future::join_all;
-use maestro_core::boundary::{Engine, Scope};
+use maestro_core::boundary::{Engine, Needs, Scope};
 use maestro_core::fleet::{FleetSnapshot, ShipView};
 use maestro_core::model::Environment;
 use maestro_core::names::{InstanceName, ShipName};
@@ -17,13 +17,15 @@ pub async fn observe(
     environment: &Environment,
     engines: &Engines,
     instances: &[InstanceName],
-    images: bool,
+    needs: Needs,
 ) -> FleetSnapshot {
     let mut scopes: BTreeMap<&ShipName, Scope> = BTreeMap::new();
     for instance in instances.iter().filter_map(|name| environment.instances.get(name)) {
         let scope = scopes.entry(&instance.ship).or_default();
-        scope.details.insert(instance.name.clone());
-        scope.images = images;
+        if needs.details {
+            scope.details.insert(instance.name.clone());
+        }
+        scope.images = needs.images;
     }
     let looks = scopes.into_iter().filter_map(|(ship, scope)| {
         let engine = engines.get(ship)?;

@@ -56,6 +56,15 @@ pub trait Engine: Send + Sync {
     fn events(&self, since: Option<Timestamp>) -> BoxStream<'_, Result<EngineEvent, EngineError>>;
 }
 
+/// What a command has to know of its instances besides what a list of containers says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The containers' details: one more question per container.
+    pub details: bool,
+    /// The images on their ships.
+    pub images: bool,
+}
+
 /// What an observation has to include besides the list of containers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {

@@ -5,6 +5,6 @@ mod probe;
 
 pub use engine::{
     AttachOptions, CallOutcome, Deadlines, Engine, EngineEvent, ExecInput, ExecOutput, ExecSession, LogLine,
-    LogOptions, LogStream, Progress, Scope,
+    LogOptions, LogStream, Needs, Progress, Scope,
 };
 pub use probe::{CheckFailure, Probe};

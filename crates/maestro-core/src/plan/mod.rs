@@ -272,15 +272,26 @@ pub enum FailurePolicy {
 pub struct Limits {
     /// Units in all; none for no limit.
     pub units: Option<usize>,
+    /// Calls in all, pulls not counted: each has a connection and an answer in memory.
+    pub calls: usize,
     /// Calls per engine.
     pub calls_per_ship: usize,
     /// Pulls per engine.
     pub pulls_per_ship: usize,
 }
 
+impl Limits {
+    /// With so many ships, fewer calls for each: a connection stays open after its call, and on a thousand ships it is
+    /// they that fill the memory.
+    pub(crate) fn among(self, ships: usize) -> Self {
+        let share = self.calls + self.calls / 2;
+        Self { calls_per_ship: self.calls_per_ship.min((share / ships.max(1)).max(2)), ..self }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { units: None, calls_per_ship: 16, pulls_per_ship: 3 }
+        Self { units: None, calls: 2048, calls_per_ship: 16, pulls_per_ship: 3 }
     }
 }
 

@@ -4,6 +4,7 @@ mod builder;
 mod start;
 mod stop;
 
+use crate::boundary::Needs;
 use crate::fleet::{FleetSnapshot, ObservedContainer, Ownership, ShipView};
 use crate::image::ImageRef;
 use crate::model::graph::Direction;
@@ -32,8 +33,12 @@ impl Intent {
     }
 
     /// What must be known of the fleet besides its containers.
-    pub fn needs_images(&self) -> bool {
-        matches!(self, Intent::Start { .. } | Intent::Restart(_))
+    pub fn needs(&self) -> Needs {
+        Needs {
+            // Said of those that are left as they are: how long they have been up, and whether they are healthy.
+            details: matches!(self, Intent::Start { .. }),
+            images: matches!(self, Intent::Start { .. } | Intent::Restart(_)),
+        }
     }
 }
 
@@ -61,7 +66,7 @@ pub fn plan(
             FailurePolicy::SkipDependents
         }
     };
-    builder.finish(intent.clone(), limits, on_failure)
+    builder.finish(intent.clone(), limits.among(fleet.ships.len()), on_failure)
 }
 
 fn fate<'a>(builder: &mut Builder<'a>, index: usize, instance: &'a Instance, intent: &Intent) -> Fate {

@@ -392,3 +392,10 @@ fn selection_follows_the_specification() {
     let unknown = crate::select::select(&environment, &named(&["wbe"]), START.selection_rules());
     assert_eq!(unknown.unwrap_err().nearest.as_deref(), Some("web"));
 }
+
+#[test]
+fn many_ships_share_the_calls() {
+    let per_ship = |ships| Limits::default().among(ships).calls_per_ship;
+    assert_eq!([0, 1, 192, 300, 1000, 100_000].map(per_ship), [16, 16, 16, 10, 3, 2]);
+    assert_eq!(Limits { calls_per_ship: 1, ..Limits::default() }.among(1).calls_per_ship, 1);
+}

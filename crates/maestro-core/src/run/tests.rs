@@ -225,38 +225,55 @@ fn engines_are_not_flooded() {
     let steps: Vec<_> = (0..30).map(|unit| (unit, vec![], Fail)).collect();
     let limits = Limits { calls_per_ship: 2, ..Limits::default() };
     let mut run = Run::new(plan(30, &steps, limits, FailurePolicy::SkipDependents));
-    // Three ships, two calls each.
-    assert_eq!(ids(&run.take_ready()), [0, 1, 2, 3, 4, 5]);
+    // Three ships, two calls each; those of one ship side by side.
+    assert_eq!(ids(&run.take_ready()), [0, 3, 1, 4, 2, 5]);
     run.finish(StepId(4), &done());
     assert_eq!(ids(&run.take_ready()), [7]);
+}
+
+#[test]
+fn calls_are_limited_over_all_ships() {
+    let steps: Vec<_> = (0..9).map(|unit| (unit, vec![], Fail)).collect();
+    let limits = Limits { calls: 4, calls_per_ship: 3, ..Limits::default() };
+    let mut run = Run::new(plan(9, &steps, limits, FailurePolicy::SkipDependents));
+    assert_eq!(ids(&run.take_ready()), [0, 3, 6, 1]);
+    assert!(run.take_ready().is_empty());
+    run.finish(StepId(3), &done());
+    assert_eq!(ids(&run.take_ready()), [4]);
+    for step in [0, 6, 1, 4] {
+        run.finish(StepId(step), &done());
+    }
+    assert_eq!(ids(&run.take_ready()), [7, 2, 5, 8]);
 }
 
 /// Units of one to four steps in a row, the first of which may come after ends of earlier units.
 fn plans() -> impl Strategy<Value = (Arc<Plan>, usize)> {
     let policy = prop_oneof![Just(Fail), Just(Tolerate), Just(TolerateIfRunning), Just(GoOn)];
     let unit = (1..5usize, prop::collection::vec(any::<prop::sample::Index>(), 0..3), policy);
-    let limits = (prop::option::of(1..4usize), 1..4usize);
-    (prop::collection::vec(unit, 1..12), limits, any::<bool>()).prop_map(|(units, (slots, calls), halt)| {
-        let mut steps: Vec<(u32, Vec<u32>, OnFailure)> = Vec::new();
-        let mut ends: Vec<u32> = Vec::new();
-        for (unit, (length, after, on_failure)) in units.iter().enumerate() {
-            let mut last: Vec<u32> = if ends.is_empty() {
-                Vec::new()
-            } else {
-                let picked: BTreeSet<u32> = after.iter().map(|i| *i.get(&ends)).collect();
-                picked.into_iter().collect()
-            };
-            for _ in 0..*length {
-                let id = u32::try_from(steps.len()).unwrap();
-                steps.push((u32::try_from(unit).unwrap(), last, *on_failure));
-                last = vec![id];
+    let limits = (prop::option::of(1..4usize), 1..7usize, 1..4usize);
+    (prop::collection::vec(unit, 1..12), limits, any::<bool>()).prop_map(
+        |(units, (slots, total, calls), halt)| {
+            let mut steps: Vec<(u32, Vec<u32>, OnFailure)> = Vec::new();
+            let mut ends: Vec<u32> = Vec::new();
+            for (unit, (length, after, on_failure)) in units.iter().enumerate() {
+                let mut last: Vec<u32> = if ends.is_empty() {
+                    Vec::new()
+                } else {
+                    let picked: BTreeSet<u32> = after.iter().map(|i| *i.get(&ends)).collect();
+                    picked.into_iter().collect()
+                };
+                for _ in 0..*length {
+                    let id = u32::try_from(steps.len()).unwrap();
+                    steps.push((u32::try_from(unit).unwrap(), last, *on_failure));
+                    last = vec![id];
+                }
+                ends.extend(&last);
             }
-            ends.extend(&last);
-        }
-        let limits = Limits { units: slots, calls_per_ship: calls, pulls_per_ship: 1 };
-        let policy = if halt { FailurePolicy::Halt } else { FailurePolicy::SkipDependents };
-        (plan(units.len(), &steps, limits, policy), units.len())
-    })
+            let limits = Limits { units: slots, calls: total, calls_per_ship: calls, pulls_per_ship: 1 };
+            let policy = if halt { FailurePolicy::Halt } else { FailurePolicy::SkipDependents };
+            (plan(units.len(), &steps, limits, policy), units.len())
+        },
+    )
 }
 
 proptest! {
@@ -284,6 +301,7 @@ proptest! {
             prop_assert!(!running.is_empty(), "nothing runs and nothing is over");
             let active: BTreeSet<UnitId> = running.iter().map(|s| plan.step(*s).unwrap().unit).collect();
             prop_assert!(plan.limits.units.is_none_or(|limit| active.len() <= limit));
+            prop_assert!(running.len() <= plan.limits.calls);
             for ship in 0..3 {
                 let ship = ShipName::from(format!("s-{ship}").as_str());
                 let calls = running.iter().filter(|s| plan.unit_of(**s).unwrap().ship() == Some(&ship)).count();

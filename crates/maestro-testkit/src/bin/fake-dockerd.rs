@@ -104,8 +104,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         "pid": std::process::id(),
         "engines": fleet.engines.len(),
         "containers": fleet.engines.iter().map(|e| e.look(maestro_testkit::state::Machine::count)).sum::<usize>(),
-        "first": fleet.engines.first().map(|e| e.at().to_string()),
-        "last": fleet.engines.last().map(|e| e.at().to_string()),
+        "addresses": fleet.engines.iter().map(|e| e.at().to_string()).collect::<Vec<_>>(),
         "milliseconds": u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
     });
     {

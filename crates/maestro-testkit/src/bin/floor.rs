@@ -26,6 +26,9 @@ struct Arguments {
     /// The image of the containers
     #[arg(long, default_value = "bb:latest")]
     image: String,
+    /// How many environment variables each container has
+    #[arg(long, default_value_t = 0)]
+    variables: usize,
     /// Connections per engine
     #[arg(long, default_value_t = 16)]
     connections: usize,
@@ -77,7 +80,15 @@ async fn run(arguments: Arguments) -> Result<String, Failure> {
     let text = std::fs::read_to_string(&arguments.ships)?;
     let ships: Vec<Ship> = text.lines().filter_map(ship).collect();
     let began = Instant::now();
-    let body: Bytes = serde_json::json!({ "Image": arguments.image }).to_string().into();
+    let variables: Vec<String> =
+        (0..arguments.variables).map(|n| format!("SERVICE_SERVICE_{n}_HOST=127.0.0.1")).collect();
+    let body = serde_json::json!({
+        "Image": arguments.image,
+        "Cmd": ["sleep", "1000000"],
+        "Env": variables,
+        "Labels": { "maestro.instance": "the floor" },
+    });
+    let body: Bytes = body.to_string().into();
     let counts = try_join_all(
         ships
             .into_iter()

@@ -79,8 +79,7 @@ impl<'a> Line<'a> {
     async fn plan_for(&self, intent: &Intent, selected_by: Option<&Intent>) -> Result<Plan, Fault> {
         let rules = selected_by.unwrap_or(intent).selection_rules();
         let selection = select(&self.environment, &self.selecting.selector(), rules)?;
-        let images = intent.needs_images();
-        let fleet = observe(&self.environment, &self.engines, &selection.instances, images).await;
+        let fleet = observe(&self.environment, &self.engines, &selection.instances, intent.needs()).await;
         let limits = self.selecting.limits().unwrap_or_default();
         let plan = plan(&self.environment, &fleet, intent, &selection, limits);
         match lint(&plan, &fleet).into_iter().next() {

@@ -5,7 +5,7 @@ use super::{Fault, Outcome};
 use crate::observe::observe;
 use crate::terminal::{RawTerminal, size};
 use futures_util::{SinkExt, StreamExt};
-use maestro_core::boundary::{AttachOptions, Engine, ExecInput, LogStream};
+use maestro_core::boundary::{AttachOptions, Engine, ExecInput, LogStream, Needs};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::fleet::ShipView;
 use maestro_core::names::InstanceName;
@@ -49,7 +49,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     };
     let engines = session.engines(&environment);
     let names = [instance.name.clone()];
-    let fleet = observe(&environment, &engines, &names, false).await;
+    let fleet = observe(&environment, &engines, &names, Needs::default()).await;
     let found = match fleet.ship(&instance.ship) {
         Some(ShipView::Reachable(state)) => state.containers.get(instance.name.as_str()),
         Some(ShipView::Unreachable(error)) => return Err(error.clone().into()),

@@ -7,7 +7,7 @@ use crate::report::ErrorReport;
 use crate::report::logs::{Form, LogWriter};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use maestro_core::boundary::{Engine, LogLine, LogOptions, Scope};
+use maestro_core::boundary::{Engine, LogLine, LogOptions, Needs, Scope};
 use maestro_core::engine_error::EngineError;
 use maestro_core::fleet::{FleetSnapshot, ShipView};
 use maestro_core::model::graph::Direction;
@@ -63,7 +63,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let rules = SelectionRules { direction: Direction::Requires, includes_omitted: true };
     let names = select(&environment, &selector, rules)?.instances;
     let engines = session.engines(&environment);
-    let fleet = observe(&environment, &engines, &names, false).await;
+    let fleet = observe(&environment, &engines, &names, Needs::default()).await;
     let sources = sources(&environment, &engines, &names);
     let mut writer = LogWriter::new(session.printer.clone(), args.output, &names);
     let mut code = ExitCode::SUCCESS;

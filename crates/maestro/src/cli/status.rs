@@ -7,6 +7,7 @@ use crate::observe::observe;
 use crate::report::status::{Look, print};
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use maestro_core::boundary::Needs;
 use maestro_core::model::graph::Direction;
 use maestro_core::select::{SelectionRules, select};
 use maestro_core::status::{StatusRow, rows};
@@ -46,7 +47,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let mut selection = select(&environment, &selector, rules)?;
     selection.instances.sort();
     let engines = session.engines(&environment);
-    let fleet = observe(&environment, &engines, &selection.instances, false).await;
+    let needs = Needs { details: true, images: false };
+    let fleet = observe(&environment, &engines, &selection.instances, needs).await;
     let mut rows = rows(&environment, &fleet, &selection.instances, Timestamp::now());
     if args.full {
         join_all(rows.iter_mut().map(ask_ports)).await;

@@ -1,4 +1,4 @@
-//! What went wrong, in Maestro's kinds: from errors of bollard, hyper, rustls, `ssh` and the operating system, and from
+//! What went wrong, in Maestro's kinds: from errors of hyper, rustls, `ssh` and the operating system, and from
 //! what engines and registries write.
 
 use http::StatusCode;
@@ -181,24 +181,6 @@ pub(super) fn line(error: LinesCodecError) -> EngineErrorKind {
     }
 }
 
-/// An error of bollard; ours are inside it, see `Line::bollard`.
-pub(super) fn bollard(error: &bollard::errors::Error) -> EngineErrorKind {
-    use bollard::errors::Error as Bollard;
-    if let Bollard::IOError { err } = error
-        && let Some(kind) = find::<EngineErrorKind>(err)
-    {
-        return kind.clone();
-    }
-    match error {
-        Bollard::HyperResponseError { err } => body("the engine", err),
-        Bollard::IOError { err } => EngineErrorKind::Lost(words(err)),
-        Bollard::DockerResponseServerError { status_code, message } => {
-            EngineErrorKind::Api { status: *status_code, message: message.clone() }
-        }
-        other => odd(&chain(other)),
-    }
-}
-
 /// An answer whose status is not success.
 pub(super) fn refusal(status: StatusCode, body: &[u8]) -> EngineErrorKind {
     #[derive(serde::Deserialize)]
@@ -302,8 +284,6 @@ mod tests {
     #[test]
     fn our_own_errors_survive_the_way_through_others() {
         let kind = EngineErrorKind::Conflict("x".into());
-        let inside = bollard::errors::Error::from(io::Error::other(kind.clone()));
-        assert_eq!(bollard(&inside), kind);
         assert_eq!(line(LinesCodecError::Io(io::Error::other(kind.clone()))), kind);
         let invalid = io::Error::new(io::ErrorKind::InvalidData, "not UTF-8");
         assert!(matches!(line(LinesCodecError::Io(invalid)), EngineErrorKind::Protocol(_)));

@@ -1,6 +1,6 @@
 //! The body of `POST /containers/create`.
 
-use bollard::models::{
+use bollard_stubs::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, PortBinding, PortMap, ResourcesUlimits,
     RestartPolicy, RestartPolicyNameEnum,
 };

@@ -27,7 +27,7 @@ use std::time::Duration;
 pub struct DockerEngine {
     pub(super) ship: Ship,
     pub(super) shared: Shared,
-    wire: Result<Wire, EngineErrorKind>,
+    pub(super) wire: Wire,
     version: Lazily<Arc<Negotiated>>,
 }
 
@@ -43,16 +43,12 @@ impl DockerEngine {
         Self { ship, shared: shared.clone(), wire, version: Lazily::default() }
     }
 
-    pub(super) fn wire(&self) -> Result<&Wire, EngineErrorKind> {
-        self.wire.as_ref().map_err(Clone::clone)
-    }
-
     /// Who the engine is and which version to speak, asked when it is needed first.
     pub(super) async fn version(&self) -> Result<Arc<Negotiated>, EngineErrorKind> {
         self.version
             .get(async || {
                 let call = Call::new(None, self.reading());
-                let answer: VersionAnswer = self.wire()?.get(&call, "/version").await?;
+                let answer: VersionAnswer = self.wire.get(&call, "/version").await?;
                 negotiate(&self.ship, answer).map(Arc::new)
             })
             .await

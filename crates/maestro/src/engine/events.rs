@@ -54,7 +54,7 @@ impl DockerEngine {
         since: Option<Timestamp>,
     ) -> Result<BoxStream<'static, Result<EngineEvent, EngineErrorKind>>, EngineErrorKind> {
         let (_, call) = self.read_call().await?;
-        let wire = self.wire()?;
+        let wire = &self.wire;
         let path =
             since.map_or_else(|| "/events".to_owned(), |since| format!("/events?since={}", seconds(since)));
         let response = wire.send(&call, Request::builder().method(Method::GET), &path, "").await?;

@@ -5,8 +5,7 @@ use super::docker::{DockerEngine, error, is_cut_off};
 use super::frames::Frames;
 use super::version::Negotiated;
 use super::wire::Call;
-use bollard::models::ExecConfig;
-use bollard::query_parameters::ResizeExecOptionsBuilder;
+use bollard_stubs::models::{ExecConfig, ExecInspectResponse, IdResponse};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use futures_util::{SinkExt, Stream};
 use http::header::{CONNECTION, UPGRADE};
@@ -50,7 +49,7 @@ impl DockerEngine {
             };
             match timeout(LONGEST_RUN, drained).await {
                 Ok(result) => result?,
-                Err(_) => return Err(self.wire()?.unresponsive(LONGEST_RUN)),
+                Err(_) => return Err(self.wire.unresponsive(LONGEST_RUN)),
             }
             self.ended(&version, &id).await
         };
@@ -97,11 +96,7 @@ impl DockerEngine {
     ) -> Result<(), EngineError> {
         let resize = async {
             let (_, call) = self.read_call().await?;
-            let wire = self.wire()?;
-            let size = ResizeExecOptionsBuilder::default().w(width.into()).h(height.into()).build();
-            let docker = wire.docker(&call);
-            let resize = async { docker.resize_exec(exec, size).await.map_err(|e| classify::bollard(&e)) };
-            wire.within(&call, resize).await
+            self.wire.post(&call, &resize_path(exec, width, height), None::<&()>).await.map(drop)
         };
         resize.await.map_err(|kind| self.failed("resizing the terminal", kind, false))
     }
@@ -137,7 +132,6 @@ impl DockerEngine {
         if options.workdir.is_some() && version.api < EXEC_WORKDIR {
             return Err(too_old("running a program in a directory of its own", EXEC_WORKDIR));
         }
-        let wire = self.wire()?;
         let config = ExecConfig {
             attach_stdin: Some(options.stdin),
             attach_stdout: Some(true),
@@ -150,19 +144,16 @@ impl DockerEngine {
             ..ExecConfig::default()
         };
         let call = self.call(version);
-        let docker = wire.docker(&call);
-        let create = async {
-            docker.create_exec(target.reference(), config).await.map_err(|error| classify::bollard(&error))
-        };
-        let id = wire.within(&call, create).await?.id;
+        let path = format!("/containers/{}/exec", target.reference());
+        let created = self.wire.post(&call, &path, Some(&config)).await?;
+        let IdResponse { id } = self.wire.decode(&call, created).await?;
 
-        // Asked for directly: see `frames` for what bollard makes of a terminal's output.
         let call = self.call(version);
         let post =
             Request::builder().method(Method::POST).header(CONNECTION, "Upgrade").header(UPGRADE, "tcp");
         let body = serde_json::json!({"Detach": false, "Tty": options.tty.is_some()}).to_string();
-        let response = wire.send(&call, post, &format!("/exec/{id}/start"), body).await?;
-        let connection = wire.within(&call, async {
+        let response = self.wire.send(&call, post, &format!("/exec/{id}/start"), body).await?;
+        let connection = self.wire.within(&call, async {
             hyper::upgrade::on(response)
                 .await
                 .map_err(|error| classify::odd(&format!("no connection to the program: {error}")))
@@ -182,9 +173,7 @@ impl DockerEngine {
         width: u16,
         height: u16,
     ) -> Result<(), EngineErrorKind> {
-        let wire = self.wire()?;
-        let path = format!("/exec/{exec}/resize?h={height}&w={width}");
-        match wire.send(call, Request::builder().method(Method::POST), &path, "").await {
+        match self.wire.post(call, &resize_path(exec, width, height), None::<&()>).await {
             Err(error) if error.is_about_ship() => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }
@@ -192,15 +181,11 @@ impl DockerEngine {
 
     /// The exit code, once the engine has it: it notices the end of output before the end of the program.
     async fn ended(&self, version: &Negotiated, exec: &str) -> Result<i64, EngineErrorKind> {
-        let wire = self.wire()?;
         let until = Instant::now() + self.reading();
         let mut pause = FIRST_PAUSE;
         loop {
             let call = self.call(version);
-            let docker = wire.docker(&call);
-            let inspect =
-                async { docker.inspect_exec(exec).await.map_err(|error| classify::bollard(&error)) };
-            let found = wire.within(&call, inspect).await?;
+            let found: ExecInspectResponse = self.wire.get(&call, &format!("/exec/{exec}/json")).await?;
             match found.exit_code {
                 Some(code) if found.running != Some(true) => return Ok(code),
                 _ if Instant::now() + pause > until => {
@@ -217,6 +202,10 @@ impl DockerEngine {
 
 fn running(target: &Target, command: &[String]) -> String {
     format!("running `{}` in {}", command.first().map_or("", String::as_str), target.name())
+}
+
+fn resize_path(exec: &str, width: u16, height: u16) -> String {
+    format!("/exec/{exec}/resize?h={height}&w={width}")
 }
 
 fn output(

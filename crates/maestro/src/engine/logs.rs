@@ -39,7 +39,7 @@ impl DockerEngine {
         options: &LogOptions,
     ) -> Result<BoxStream<'static, Result<LogLine, EngineErrorKind>>, EngineErrorKind> {
         let (version, call) = self.read_call().await?;
-        let wire = self.wire()?;
+        let wire = &self.wire;
         let terminal = self.inspect(&call, target.reference()).await?.config.tty;
         let mut path = format!(
             "/containers/{}/logs?stdout=1&stderr=1&timestamps=1&follow={}&tail={}",

@@ -99,7 +99,7 @@ impl DockerEngine {
     /// What is there now.
     pub(super) async fn look(&self, scope: &Scope) -> Result<EngineState, EngineErrorKind> {
         let (version, call) = self.read_call().await?;
-        let listed: Vec<Listed> = self.wire()?.get(&call, "/containers/json?all=1").await?;
+        let listed: Vec<Listed> = self.wire.get(&call, "/containers/json?all=1").await?;
 
         let mut containers = BTreeMap::new();
         let mut wanted = Vec::new();
@@ -155,7 +155,7 @@ impl DockerEngine {
 
     /// A container's details.
     pub(super) async fn inspect(&self, call: &Call, reference: &str) -> Result<Inspected, EngineErrorKind> {
-        self.wire()?.get(call, &format!("/containers/{reference}/json")).await
+        self.wire.get(call, &format!("/containers/{reference}/json")).await
     }
 
     async fn images(
@@ -166,7 +166,7 @@ impl DockerEngine {
         if !wanted {
             return Ok(None);
         }
-        let listed: Vec<ListedImage> = self.wire()?.get(&self.call(version), "/images/json").await?;
+        let listed: Vec<ListedImage> = self.wire.get(&self.call(version), "/images/json").await?;
         let named = |names: Option<Vec<String>>| -> Vec<String> {
             names.into_iter().flatten().filter(|name| !name.starts_with("<none>")).collect()
         };

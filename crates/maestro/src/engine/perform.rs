@@ -1,18 +1,15 @@
 //! The calls that change a ship.
 
+use super::convert;
 use super::docker::DockerEngine;
 use super::wire::Call;
-use super::{classify, convert};
-use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, KillContainerOptions, RemoveContainerOptionsBuilder,
-    StartContainerOptions, StopContainerOptionsBuilder,
-};
+use bollard_stubs::models::ContainerCreateResponse;
+use http::{Method, Request};
 use maestro_core::boundary::{CallOutcome, Deadlines, Progress};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::model::ContainerSpec;
 use maestro_core::names::ContainerId;
 use maestro_core::plan::EngineCall;
-use std::sync::Arc;
 
 /// A call as people say it.
 fn operation(call: &EngineCall) -> String {
@@ -52,12 +49,10 @@ impl DockerEngine {
     async fn make(
         &self,
         call: &EngineCall,
-        clock: &Arc<Call>,
+        clock: &Call,
         deadlines: Deadlines,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<CallOutcome, EngineErrorKind> {
-        let wire = self.wire()?;
-        let docker = wire.docker(clock);
         match call {
             EngineCall::Login { auth, retry: _ } => self.log_in(clock, auth).await,
             EngineCall::PullImage { image, auth, retry: _ } => {
@@ -65,21 +60,16 @@ impl DockerEngine {
             }
             EngineCall::CreateContainer { spec, hash: _ } => self.create(clock, spec).await,
             EngineCall::StartContainer { target } => {
-                let start = docker.start_container(target.reference(), None::<StartContainerOptions>);
-                done(wire.within(clock, bollard(start)).await)
+                done(self.post(clock, format!("/containers/{}/start", target.reference())).await)
             }
             EngineCall::StopContainer { target, grace } => {
                 let seconds = grace.as_secs() + u64::from(grace.subsec_nanos() > 0);
+                // Engines read it as a number of 32 bits with a sign.
                 let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
-                let options = StopContainerOptionsBuilder::default().t(seconds).build();
-                done(
-                    wire.within(clock, bollard(docker.stop_container(target.reference(), Some(options))))
-                        .await,
-                )
+                done(self.post(clock, format!("/containers/{}/stop?t={seconds}", target.reference())).await)
             }
             EngineCall::KillContainer { target } => {
-                let kill = docker.kill_container(target.reference(), None::<KillContainerOptions>);
-                match wire.within(clock, bollard(kill)).await {
+                match self.post(clock, format!("/containers/{}/kill", target.reference())).await {
                     // Engines refuse to kill what does not run: with 409, before API 1.25 with 500.
                     Err(
                         EngineErrorKind::Conflict(message) | EngineErrorKind::Api { status: 500, message },
@@ -88,23 +78,26 @@ impl DockerEngine {
                 }
             }
             EngineCall::RemoveContainer { target } => {
-                let options = RemoveContainerOptionsBuilder::default().v(true).force(false).build();
-                let remove = docker.remove_container(target.reference(), Some(options));
-                match wire.within(clock, bollard(remove)).await {
+                let delete = Request::builder().method(Method::DELETE);
+                let path = format!("/containers/{}?v=true&force=false", target.reference());
+                match self.wire.send(clock, delete, &path, "").await {
                     Err(EngineErrorKind::NotFound(_)) => Ok(CallOutcome::Already),
-                    result => done(result),
+                    result => done(result.map(drop)),
                 }
             }
         }
     }
 
-    async fn create(&self, clock: &Arc<Call>, spec: &ContainerSpec) -> Result<CallOutcome, EngineErrorKind> {
-        let wire = self.wire()?;
-        let options = CreateContainerOptionsBuilder::default().name(spec.name.as_str()).build();
-        let create = wire.docker(clock);
-        let create = create.create_container(Some(options), convert::create_body(spec));
-        let created = wire.within(clock, bollard(create)).await?;
+    async fn create(&self, clock: &Call, spec: &ContainerSpec) -> Result<CallOutcome, EngineErrorKind> {
+        let path = format!("/containers/create?name={}", spec.name);
+        let created = self.wire.post(clock, &path, Some(&convert::create_body(spec))).await?;
+        let created: ContainerCreateResponse = self.wire.decode(clock, created).await?;
         Ok(CallOutcome::Created(ContainerId::new(created.id)))
+    }
+
+    /// A request that is all in its path.
+    async fn post(&self, clock: &Call, path: String) -> Result<(), EngineErrorKind> {
+        self.wire.post(clock, &path, None::<&()>).await.map(drop)
     }
 }
 
@@ -123,12 +116,6 @@ fn may_have_happened(call: &EngineCall, error: &EngineErrorKind) -> bool {
         (EngineCall::CreateContainer { .. }, EngineErrorKind::Api { status: 500.., .. }) => true,
         _ => false,
     }
-}
-
-async fn bollard<T>(
-    call: impl Future<Output = Result<T, bollard::errors::Error>>,
-) -> Result<T, EngineErrorKind> {
-    call.await.map_err(|error| classify::bollard(&error))
 }
 
 /// 304 says that there was nothing to do.

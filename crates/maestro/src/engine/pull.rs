@@ -22,7 +22,7 @@ impl DockerEngine {
         clock: &Call,
         auth: &RegistryAuth,
     ) -> Result<CallOutcome, EngineErrorKind> {
-        let wire = self.wire()?;
+        let wire = &self.wire;
         let Some(found) = self.shared.credentials.of_login(auth).await? else {
             return Err(EngineErrorKind::Unauthorized(format!(
                 "no password for {} at {}: there is none below `registries:` and none in the Docker credential file",
@@ -57,7 +57,7 @@ impl DockerEngine {
         auth: Option<&RegistryAuth>,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<CallOutcome, EngineErrorKind> {
-        let wire = self.wire()?;
+        let wire = &self.wire;
         let credentials = self.shared.credentials.of_pull(image, auth).await?;
         let who = Who::of(credentials.as_ref());
         let mut post = Request::builder().method(Method::POST);

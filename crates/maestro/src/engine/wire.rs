@@ -1,23 +1,21 @@
 //! Sends requests to one engine: pooled connections, the version in the path, a clock per call, refusals as errors.
 //!
-//! bollard builds and decodes the requests that are made once and answered once. What streams (logs, pulls, events,
-//! attached programs), what bollard has no method for (`/auth`) and what has to be fast (lists, inspections) is asked
-//! for directly, over the same connections and with the same clock.
+//! The API's types come from bollard's models; its client does not fit (`docs/design/0009`).
 
 use super::classify;
 use super::connect::{Connector, Dialer};
-use bollard::{BollardRequest, ClientVersion, Docker};
 use futures_util::{Stream, StreamExt, TryStreamExt};
-use http::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use http::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, BodyStream, Either, Full, Limited};
+use http_body_util::{BodyExt, BodyStream, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use maestro_core::engine_error::EngineErrorKind;
 use maestro_core::model::ApiVersion;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::pin::pin;
@@ -72,7 +70,6 @@ impl Call {
 /// Connections to one engine, and what is sent over them.
 pub(super) struct Wire {
     line: Arc<Line>,
-    docker: Docker,
 }
 
 struct Line {
@@ -82,7 +79,7 @@ struct Line {
 }
 
 impl Wire {
-    pub(super) fn new(dialer: Dialer) -> Result<Self, EngineErrorKind> {
+    pub(super) fn new(dialer: Dialer) -> Self {
         let dialer = Arc::new(dialer);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -92,27 +89,7 @@ impl Wire {
         let authority = Authority::try_from(authority.as_str()).map_err(|_| {
             EngineErrorKind::Settings(format!("`{authority}` is not a host name or address and a port"))
         });
-        let line = Arc::new(Line { dialer, client, authority });
-        let transport = line.clone();
-        let docker = Docker::connect_with_custom_transport(
-            move |request: BollardRequest| transport.clone().bollard(request),
-            Some("http://engine"),
-            // Deadlines are ours: this one covers headers only, and knows nothing of connecting.
-            u64::from(u32::MAX),
-            // Without effect: see `Line::address`.
-            &ClientVersion { major_version: 1, minor_version: 0 },
-        )
-        .map_err(|error| classify::bollard(&error))?;
-        Ok(Self { line, docker })
-    }
-
-    /// bollard, for requests that belong to a call.
-    pub(super) fn docker(&self, call: &Arc<Call>) -> Docker {
-        let call = call.clone();
-        self.docker.clone().with_request_modifier(move |mut request| {
-            request.extensions_mut().insert(call.clone());
-            request
-        })
+        Self { line: Arc::new(Line { dialer, client, authority }) }
     }
 
     /// Waits for a part of a call, until the call's time is over.
@@ -154,6 +131,27 @@ impl Wire {
     ) -> Result<T, EngineErrorKind> {
         let response =
             self.send(call, Request::builder().method(Method::GET), path_and_query, Bytes::new()).await?;
+        self.decode(call, response).await
+    }
+
+    /// Posts a value, or nothing, and returns the answer's head: whoever expects a body decodes it.
+    pub(super) async fn post(
+        &self,
+        call: &Call,
+        path_and_query: &str,
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<Response<Incoming>, EngineErrorKind> {
+        let body = body.map(serde_json::to_vec).transpose();
+        let body = body.map_err(|error| classify::odd(&error.to_string()))?.unwrap_or_default();
+        self.send(call, Request::builder().method(Method::POST), path_and_query, body).await
+    }
+
+    /// An answer's body.
+    pub(super) async fn decode<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        response: Response<Incoming>,
+    ) -> Result<T, EngineErrorKind> {
         let body = self.within(call, self.line.read(response.into_body())).await?;
         serde_json::from_slice(&body).map_err(|error| classify::odd(&error.to_string()))
     }
@@ -210,7 +208,7 @@ impl Wire {
 }
 
 impl Line {
-    /// The full address of a request. bollard's own path loses the version (bollard#736), so it is put in here.
+    /// The full address of a request.
     fn address(&self, version: Option<ApiVersion>, path: &PathAndQuery) -> Result<Uri, EngineErrorKind> {
         let path = match version {
             None => path.clone(),
@@ -223,28 +221,6 @@ impl Line {
             .path_and_query(path)
             .build()
             .map_err(|error| classify::odd(&classify::chain(&error)))
-    }
-
-    /// bollard's way in. Errors travel inside its own, see [`classify::bollard`].
-    async fn bollard(
-        self: Arc<Self>,
-        request: BollardRequest,
-    ) -> Result<Response<Incoming>, bollard::errors::Error> {
-        let attempt = async {
-            let (mut head, body) = request.into_parts();
-            let call = head
-                .extensions
-                .remove::<Arc<Call>>()
-                .ok_or_else(|| classify::odd("a request that belongs to no call"))?;
-            let path = head.uri.path_and_query().cloned();
-            head.uri = self.address(call.version, &path.unwrap_or(PathAndQuery::from_static("/")))?;
-            head.headers.remove(HOST);
-            match body {
-                Either::Left(body) => self.send(&call, Request::from_parts(head, body)).await,
-                Either::Right(_) => Err(classify::odd("a request whose body is a stream")),
-            }
-        };
-        attempt.await.map_err(|kind| bollard::errors::Error::from(io::Error::other(kind)))
     }
 
     async fn send(
@@ -277,8 +253,8 @@ impl Line {
         }
     }
 
-    /// Passes success on and reads why the engine refuses. "Nothing to do" (304) counts as a refusal, because what
-    /// is on top does not show the difference to success.
+    /// Passes success on and reads why the engine refuses. "Nothing to do" (304) counts as a refusal: most
+    /// calls do not expect it.
     async fn accept(&self, response: Response<Incoming>) -> Result<Response<Incoming>, EngineErrorKind> {
         let status = response.status();
         if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {

@@ -22,7 +22,7 @@ fn a_pipe_gets_a_line_for_every_change() {
     let world =
         "atlantic: | reg:5000/shop/db:1.4\npacific: web-3 running reg:5000/shop/web:2.1 |\n東京: down";
     let captured = report(&plan(&environment(SHOP), world, &START), 120, plain, fail_web_2);
-    insta::assert_snapshot!(framed(&captured.stdout()), @r"
+    insta::assert_snapshot!(framed(&captured.stdout()), @"
     |  #  INSTANCE             SERVICE              SHIP                 CONTAINER                  STATUS    |
     |  1. db-1                 db                   atlantic             waiting...|
     |  2. web-1                web                  atlantic             waiting...|
@@ -35,9 +35,9 @@ fn a_pipe_gets_a_line_for_every_change() {
     |  1. db-1                 db                   atlantic             waiting for container...|
     |  2. web-1                web                  atlantic             waiting...|
     |  3. web-2                web                  pacific              waiting...|
-    |  1. db-1                 db                   atlantic             1.4:xxxxxx1                starting container xxxxxx1...|
     |  2. web-1                web                  atlantic             pulling image shop/web:2.1...|
     |  3. web-2                web                  pacific              pulling image shop/web:2.1...|
+    |  1. db-1                 db                   atlantic             1.4:xxxxxx1                starting container xxxxxx1...|
     |  2. web-1                web                  atlantic             pulling image shop/web:2.1... 25.0%|
     |  2. web-1                web                  atlantic             pulling image shop/web:2.1... 50.0%|
     |  2. web-1                web                  atlantic             pulling image shop/web:2.1... 75.0%|
@@ -67,7 +67,7 @@ fn a_pipe_gets_a_line_for_every_change() {
     |ERROR: web-2: ship pacific: http 192.0.2.2:80/healthz check failed after 5 attempts: HTTP 503|
     |ERROR: web-4: ship 東京: listing containers: host down: tcp://192.0.2.2:2375: connection refused|
     |  hint: is the host up, is the engine running, and does it listen on that address?|
-    |2 started, 1 unchanged, 1 failed, 1 blocked in 19s; slowest ship: pacific (18s)|
+    |2 started, 1 unchanged, 1 failed, 1 blocked in 19s; slowest ship: pacific (17s)|
     ");
 }
 
@@ -171,7 +171,7 @@ fn lines_of_json_can_be_read_back() {
         kinds.iter().map(|kind| out.lines().skip(1).find(|line| line.contains(kind)).unwrap()).collect();
     insta::assert_snapshot!(sample.join("\n"), @r#"
     {"at":"2026-11-21T12:00:00.000Z","elapsed_ms":0,"event":{"type":"step_started","step":0}}
-    {"at":"2026-11-21T12:00:04.750Z","elapsed_ms":4750,"event":{"type":"step_progress","step":4,"pull":{"current":5000000,"total":20000000,"percent":25.0,"layers_done":1,"layers":4},"retry":null}}
+    {"at":"2026-11-21T12:00:03.750Z","elapsed_ms":3750,"event":{"type":"step_progress","step":4,"pull":{"current":5000000,"total":20000000,"percent":25.0,"layers_done":1,"layers":4},"retry":null}}
     {"at":"2026-11-21T12:00:01.000Z","elapsed_ms":1000,"event":{"type":"step_finished","step":0,"outcome":"done","container":"xxxxxx1000000000000000000000000000000000000000000000000000000000","changed":null,"error":null,"took_ms":1000}}
     {"at":"2026-11-21T12:00:19.000Z","elapsed_ms":19000,"event":{"type":"step_finished","step":14,"outcome":"failed","container":null,"changed":null,"error":{"severity":"error","kind":"check","message":"http 192.0.2.2:80/healthz check failed after 5 attempts: HTTP 503","causes":[],"hints":[],"ship":null,"operation":null,"ambiguous":false},"took_ms":1000}}
     {"at":"2026-11-21T12:00:19.000Z","elapsed_ms":19000,"event":{"type":"run_finished","summary":{"success":false,"done":2,"unchanged":1,"tolerated":0,"failed":1,"aborted":0,"blocked":1,"interrupted":0,"took_ms":42000}}}

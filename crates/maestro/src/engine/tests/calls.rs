@@ -117,7 +117,7 @@ async fn sees_what_is_there() {
 #[tokio::test]
 async fn calls_are_the_engines_own() {
     let server = Server::start(|asked| match asked.line.as_str() {
-        "POST /v1.41/containers/create?name=web-1&platform=" => {
+        "POST /v1.41/containers/create?name=web-1" => {
             Reply::Json(201, format!(r#"{{"Id":"{ID}","Warnings":null}}"#))
         }
         _ => Reply::Json(204, String::new()),
@@ -140,7 +140,7 @@ async fn calls_are_the_engines_own() {
         (EngineCall::KillContainer { target: target() }, "POST /v1.41/containers/0123456789abcdef/kill"),
         (
             EngineCall::RemoveContainer { target: target() },
-            "DELETE /v1.41/containers/0123456789abcdef?v=true&force=false&link=false",
+            "DELETE /v1.41/containers/0123456789abcdef?v=true&force=false",
         ),
     ] {
         assert_eq!(perform(&engine, &call).await, Ok(CallOutcome::Done), "{line}");
@@ -173,7 +173,7 @@ async fn nothing_to_do_is_no_error() {
 async fn refusals_name_ship_call_and_reason() {
     let server = Server::start(|asked| {
         let (status, message) = match asked.line.rsplit('/').next().unwrap() {
-            "create?name=web-1&platform=" => {
+            "create?name=web-1" => {
                 (409, "Conflict. The container name \\\"/web-1\\\" is already in use")
             }
             "start" => (500, "driver failed: port is already allocated"),

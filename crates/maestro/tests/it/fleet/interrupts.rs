@@ -40,8 +40,8 @@ fn pressed_once_what_was_begun_comes_to_its_end() {
         let pulled = world.act_and_press(&START, &Selector::default(), &[3]).await;
         insta::assert_snapshot!(pulled.calls(), @"
         0.000 a: pull db:1
-        0.000 b: pull log:1
         0.000 a: pull web:1
+        0.000 b: pull log:1
         0.000 b: pull web:1
         ");
         // With images there, after db and log have been begun.

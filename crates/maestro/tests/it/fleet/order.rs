@@ -114,7 +114,7 @@ fn slots_come_back_from_whoever_is_skipped() {
             "b: {image: x:1, requires: [c], lifecycle: {running: [{type: exec, command: 'check running', attempts: 1}, {type: sleep, wait: 3}]},",
         );
         let mut world = World::new(&yaml);
-        world.limits = Limits { units: Some(1), calls_per_ship: 1, pulls_per_ship: 1 };
+        world.limits = Limits { units: Some(1), calls: 1, calls_per_ship: 1, pulls_per_ship: 1 };
         world.probe.fail("b-1", Phase::Running, Duration::ZERO);
         let ran = world.act(&START, &Selector::default()).await;
         assert_eq!((ran.summary.done, ran.summary.failed, ran.summary.aborted), (6, 1, 1), "{}", ran.show());

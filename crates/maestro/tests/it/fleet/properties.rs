@@ -32,8 +32,14 @@ impl Scene {
 }
 
 fn scenes() -> impl Strategy<Value = Scene> {
-    let limits = (prop::option::of(1..4usize), 1..5usize, 1..3usize)
-        .prop_map(|(units, calls_per_ship, pulls_per_ship)| Limits { units, calls_per_ship, pulls_per_ship });
+    let limits = (prop::option::of(1..4usize), 1..12usize, 1..5usize, 1..3usize).prop_map(
+        |(units, calls, calls_per_ship, pulls_per_ship)| Limits {
+            units,
+            calls,
+            calls_per_ship,
+            pulls_per_ship,
+        },
+    );
     (layouts(7, 3), priors(), prior_images(), limits, prop::option::of(any::<u64>()))
         .prop_map(|(layout, priors, images, limits, dawdle)| Scene { layout, priors, images, limits, dawdle })
 }

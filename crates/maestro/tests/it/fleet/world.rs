@@ -203,7 +203,7 @@ impl World {
             })
             .collect();
         let before = Before::of(self);
-        let fleet = observe(&self.environment, &engines, &selection.instances, intent.needs_images()).await;
+        let fleet = observe(&self.environment, &engines, &selection.instances, intent.needs()).await;
         let plan = Arc::new(plan(&self.environment, &fleet, intent, &selection, self.limits));
         assert_eq!(lint(&plan, &fleet), [], "{plan}");
         watch.lock().unwrap().planned(&plan, fleet);
