@@ -28,6 +28,9 @@ pub enum Fault {
     /// An option has a value that means nothing.
     #[error("{0}")]
     Usage(String),
+    /// Ctrl-C before anything was begun.
+    #[error("interrupted while the ships were looked at: no container was touched")]
+    Interrupted,
     /// An engine said no, or nothing.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -57,9 +60,11 @@ impl Fault {
             Fault::NothingNamed(verb) => {
                 ErrorReport::of(self).hint(format!("`maestro {verb} --all` means everything"))
             }
-            Fault::Usage(_) | Fault::UnsoundPlan(_) | Fault::Terminal(_) | Fault::Output(_) => {
-                ErrorReport::of(self)
-            }
+            Fault::Usage(_)
+            | Fault::Interrupted
+            | Fault::UnsoundPlan(_)
+            | Fault::Terminal(_)
+            | Fault::Output(_) => ErrorReport::of(self),
         };
         report.print(printer);
     }
