@@ -23,7 +23,7 @@ fn ship(transport: Transport) -> Ship {
 }
 
 /// All cases at once, as the instances of a run are.
-async fn conforms(edition: Edition, at: At, docker_config: &TempDir) -> Vec<String> {
+async fn conforms(edition: Edition, at: At, docker_config: Arc<TempDir>) -> Vec<String> {
     let setup = sample_setup("ship-0001").edition(edition).clock(Clock::wall());
     let server = FakeDockerd::serve(setup, at).unwrap();
     let options =
@@ -39,27 +39,19 @@ async fn conforms(edition: Edition, at: At, docker_config: &TempDir) -> Vec<Stri
     failed.into_iter().map(|problem| format!("{edition:?} at {}: {problem}", server.at())).collect()
 }
 
-async fn both_releases(at: impl Fn(&TempDir) -> At) {
-    let suites = [Edition::V20, Edition::V28].map(async |edition| {
+#[tokio::test]
+async fn pretended_engines_conform_however_they_are_reached() {
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let suites = [Edition::V20, Edition::V28].into_iter().flat_map(|edition| {
         let dir = tempfile::tempdir().unwrap();
-        conforms(edition, at(&dir), &dir).await
+        let ways = [
+            At::Tcp(any_port),
+            At::Tls(any_port, Pki::new().unwrap()),
+            At::Unix(dir.path().join("docker.sock")),
+        ];
+        let dir = Arc::new(dir);
+        ways.map(|at| conforms(edition, at, dir.clone()))
     });
     let failed: Vec<String> = join_all(suites).await.into_iter().flatten().collect();
     assert!(failed.is_empty(), "{} failures:\n{}", failed.len(), failed.join("\n"));
-}
-
-#[tokio::test]
-async fn pretended_engines_conform_over_tcp() {
-    both_releases(|_| At::loopback()).await;
-}
-
-#[tokio::test]
-async fn pretended_engines_conform_over_tls() {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    both_releases(|_| At::Tls(any, Pki::new().unwrap())).await;
-}
-
-#[tokio::test]
-async fn pretended_engines_conform_over_sockets() {
-    both_releases(|dir| At::Unix(dir.path().join("docker.sock"))).await;
 }

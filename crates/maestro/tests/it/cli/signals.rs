@@ -9,7 +9,7 @@ use maestro_testkit::state::{Behaviour, Content, OnTerm};
 use std::time::Duration;
 
 /// Long enough for a Ctrl-C in the middle of it, short enough to wait for.
-const A_WHILE: Duration = Duration::from_millis(700);
+const A_WHILE: Duration = Duration::from_millis(400);
 /// Nothing that is waited for takes less.
 const AT_ONCE: Duration = Duration::from_secs(4);
 

@@ -40,12 +40,12 @@ impl Trap {
             "__maestro: {{schema: 2}}
 name: bad
 ships:
-  tcp: {{ip: 127.0.0.1, docker_port: {port}, timeout: 1}}
-  tls: {{ip: 127.0.0.1, docker_port: {port}, timeout: 1, tls: true}}
-  unix: {{ip: 127.0.0.1, socket_path: {socket}, timeout: 1}}
+  tcp: {{ip: 127.0.0.1, docker_port: {port}, timeout: 0.3}}
+  tls: {{ip: 127.0.0.1, docker_port: {port}, timeout: 0.3, tls: true}}
+  unix: {{ip: 127.0.0.1, socket_path: {socket}, timeout: 0.3}}
   ssh:
     ip: 127.0.0.1
-    timeout: 1
+    timeout: 0.3
     ssh_tunnel: {{user: nobody, key: id}}
 ",
             port = self.tcp.local_addr().unwrap().port(),
