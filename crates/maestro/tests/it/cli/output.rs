@@ -168,6 +168,7 @@ async fn help() {
     for line in ["--version", "--help", "-h", "help restart", "", "start --helpp"] {
         text += &shell.run(line).await.all();
     }
+    let text = text.replace(env!("CARGO_PKG_VERSION"), "[VERSION]");
     insta::assert_snapshot!(text);
 }
 
