@@ -21,6 +21,8 @@ static PATTERNS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"\b[0-9a-f]{64}\b", "[ID]"),
         (r"\b[0-9a-f]{32}\b", "[HASH]"),
         (r"\b(127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d{2,5}\b", "$1:[PORT]"),
+        // "took_ms":12
+        (r#"("\w+_ms": ?)\d+"#, "${1}[MS]"),
         (r"\b(?:\d+ (?:days?|hours?|minutes?|seconds?)(?:, | and |\b))+", "[DURATION]"),
         (
             r"\b\d+(?:\.\d+)? ?(?:ns|µs|us|ms|s|min|m|h|d)\b(?: ?\d+(?:\.\d+)? ?(?:ms|s|min|m|h)\b)*",
@@ -98,7 +100,7 @@ mod tests {
 
     #[test]
     fn all_patterns_are_patterns() {
-        assert_eq!(PATTERNS.len(), 8);
+        assert_eq!(PATTERNS.len(), 9);
         assert!(SHORT_ID.is_some());
     }
 
@@ -114,6 +116,7 @@ mod tests {
             ("defaced effaced 1234567 8", "defaced effaced 1234567 8"),
             ("127.0.0.1:43210 and 192.0.2.1:2375", "127.0.0.1:[PORT] and 192.0.2.1:2375"),
             ("sha256:0123456789abcdef", "[DIGEST]"),
+            (r#"{"took_ms":12,"began_ms": 3}"#, r#"{"took_ms":[MS],"began_ms": [MS]}"#),
             ("3 ships, 12 containers", "3 ships, 12 containers"),
             ("shop/web:2 on ship-1", "shop/web:2 on ship-1"),
         ];

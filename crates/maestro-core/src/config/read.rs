@@ -66,11 +66,17 @@ impl Unread {
                 Diagnostic::error(Code::Unreadable, format!("`{name}` was not found"))
                     .help("check the path; a directory needs a `maestro.yaml` in it")
             }
-            Self::Source(SourceError::TooLarge { size, limit }) => Diagnostic::error(
-                Code::TooLarge,
-                format!("`{name}` is too large: {} MiB, and the limit is {} MiB", size >> 20, limit >> 20),
-            )
-            .help("check that this is the right file: no environment is that large"),
+            Self::Source(SourceError::TooLarge { size, limit }) => {
+                let (size, limit) = (size >> 20, limit >> 20);
+                // Of what has no length beforehand, no more is read than shows that it is too much.
+                let what = if size > limit {
+                    format!("{size} MiB, and the limit is {limit} MiB")
+                } else {
+                    format!("more than {limit} MiB")
+                };
+                Diagnostic::error(Code::TooLarge, format!("`{name}` is too large: {what}"))
+                    .help("check that this is the right file: no environment is that large")
+            }
             Self::Source(error @ SourceError::Other(_)) => {
                 Diagnostic::error(Code::Unreadable, format!("`{name}` could not be read: {error}"))
             }

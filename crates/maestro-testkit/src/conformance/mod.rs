@@ -148,7 +148,8 @@ pub async fn run(case: &Case, harness: &dyn Harness) -> Result<(), String> {
     let cx = Context {
         harness,
         engine: harness.engine(),
-        prefix: format!("mc-{}-{number}", std::process::id()),
+        // With the dash at its end, so that case 1 does not remove what case 12 has made.
+        prefix: format!("mc-{}-{number}-", std::process::id()),
         made: AtomicU64::new(0),
     };
     let result = match tokio::time::timeout(CASE_DEADLINE, (case.body)(&cx)).await {
@@ -171,7 +172,7 @@ impl Context<'_> {
     /// A container's name that nobody else uses.
     pub(crate) fn name(&self) -> InstanceName {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        InstanceName::new(format!("{}-{number}", self.prefix))
+        InstanceName::new(format!("{}{number}", self.prefix))
     }
 
     pub(crate) async fn perform(&self, call: EngineCall) -> Result<CallOutcome, EngineError> {

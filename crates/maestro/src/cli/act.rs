@@ -17,6 +17,7 @@ use maestro_core::planner::plan;
 use maestro_core::select::select;
 use std::process::ExitCode;
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// Lines of a container's output that are shown when it did not start.
 const LAST_LINES: u64 = 20;
@@ -32,14 +33,27 @@ pub(super) async fn act(
     let mut interrupts = interrupts::listen();
     // What has changed can only be told when the images have been pulled: the line is walked twice.
     if let Intent::Restart(Restart { refresh: true, only_if_changed: true, .. }) = intent {
-        let pull = line.plan_for(&Intent::Pull, Some(intent)).await?;
+        let pull = unless_interrupted(line.plan_for(&Intent::Pull, Some(intent)), &mut interrupts).await?;
         if !line.carry_out(pull, showing, &mut interrupts).await.is_success() {
             return Ok(ExitCode::FAILURE);
         }
     }
-    let plan = line.plan(&without_refresh(intent)).await?;
+    let plan = unless_interrupted(line.plan(&without_refresh(intent)), &mut interrupts).await?;
     let summary = line.carry_out(plan, showing, &mut interrupts).await;
     Ok(if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Looks and decides. There is nothing that would have to come to its end: the first Ctrl-C does not wait for a ship
+/// that hangs.
+async fn unless_interrupted(
+    planning: impl Future<Output = Result<Plan, Fault>>,
+    interrupts: &mut mpsc::UnboundedReceiver<()>,
+) -> Result<Plan, Fault> {
+    tokio::select! {
+        biased;
+        Some(()) = interrupts.recv() => Err(Fault::Interrupted),
+        plan = planning => plan,
+    }
 }
 
 /// A restart of what has changed has pulled already.
@@ -92,7 +106,7 @@ impl<'a> Line<'a> {
         &self,
         plan: Plan,
         showing: Showing,
-        interrupts: &mut tokio::sync::mpsc::UnboundedReceiver<()>,
+        interrupts: &mut mpsc::UnboundedReceiver<()>,
     ) -> RunSummary {
         let plan = Arc::new(plan);
         let means = Means { engines: self.engines.clone(), probe: Arc::new(SystemProbe::default()) };

@@ -1,7 +1,7 @@
 //! `maestro complete`: what a shell may put behind the words that have been typed.
 
 use super::session::Session;
-use super::{Cli, Outcome};
+use super::{Cli, Fault, Outcome};
 use clap::CommandFactory;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -21,7 +21,8 @@ pub(super) fn run(session: &Session, args: &Args) -> Outcome {
     let candidates: BTreeSet<String> = match words.as_slice() {
         [] | [_] | [_, _] => commands(),
         _ => {
-            let environment = session.environment()?;
+            // Whatever is wrong with the file, somebody is in the middle of typing a line.
+            let environment = session.read().environment.ok_or(Fault::Environment)?;
             let services = environment.services.keys().map(ToString::to_string);
             services.chain(environment.instances.keys().map(ToString::to_string)).collect()
         }

@@ -8,7 +8,7 @@ use maestro_core::select::UnknownThing;
 /// Why a command could not do what it was asked. Failures within a run are not among these: a run reports them.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The environment has errors; they have been shown.
+    /// The environment has errors; they have been shown where somebody wants to see them.
     #[error("the environment has errors")]
     Environment,
     /// A name means nothing.
@@ -28,6 +28,9 @@ pub enum Fault {
     /// An option has a value that means nothing.
     #[error("{0}")]
     Usage(String),
+    /// Ctrl-C before anything was begun.
+    #[error("interrupted while the ships were looked at: no container was touched")]
+    Interrupted,
     /// An engine said no, or nothing.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -37,6 +40,9 @@ pub enum Fault {
     /// The terminal could not be used.
     #[error("the terminal cannot be used: {0}")]
     Terminal(#[from] std::io::Error),
+    /// What was to be printed is lost.
+    #[error("standard output cannot be written to")]
+    Output(#[source] std::io::Error),
 }
 
 impl Fault {
@@ -54,7 +60,11 @@ impl Fault {
             Fault::NothingNamed(verb) => {
                 ErrorReport::of(self).hint(format!("`maestro {verb} --all` means everything"))
             }
-            Fault::Usage(_) | Fault::UnsoundPlan(_) | Fault::Terminal(_) => ErrorReport::of(self),
+            Fault::Usage(_)
+            | Fault::Interrupted
+            | Fault::UnsoundPlan(_)
+            | Fault::Terminal(_)
+            | Fault::Output(_) => ErrorReport::of(self),
         };
         report.print(printer);
     }

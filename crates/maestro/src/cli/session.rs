@@ -60,7 +60,10 @@ impl Session {
         // Nobody read to the end (`maestro status | head`): that is no failure of ours.
         match self.printer.outcome() {
             Ok(()) => code,
-            Err(_) => ExitCode::FAILURE,
+            Err(error) => {
+                Fault::Output(error).print(&self.printer);
+                ExitCode::FAILURE
+            }
         }
     }
 }

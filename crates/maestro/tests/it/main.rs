@@ -6,6 +6,8 @@
     reason = "a test stops where something is not as it must be"
 )]
 
+mod cli;
+mod conformance;
 mod documents;
 mod tidy;
 mod fleet;

@@ -157,6 +157,11 @@ fn files_that_cannot_be_read() {
     E0103 `shop.yaml` is too large: 50 MiB, and the limit is 16 MiB
       help: check that this is the right file: no environment is that large
     ");
+    // A pipe, of which nobody knows how much would have come.
+    insta::assert_snapshot!(fault(SourceError::TooLarge { size: (16 << 20) + 1, limit: 16 << 20 }), @"
+    E0103 `shop.yaml` is too large: more than 16 MiB
+      help: check that this is the right file: no environment is that large
+    ");
     insta::assert_snapshot!(fault(SourceError::Other("permission denied".to_owned())), @"E0101 `shop.yaml` could not be read: permission denied");
 }
 

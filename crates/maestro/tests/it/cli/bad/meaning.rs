@@ -1,0 +1,162 @@
+//! Files that are YAML and mean something impossible.
+
+use super::trap::Trap;
+
+/// All at once, each with its place and the name that was meant.
+#[tokio::test]
+async fn unknown_names() {
+    let trap = Trap::new();
+    let text = "services:
+  web:
+    imgae: web:1
+    image: web:1
+    requires: [databse]
+    wants_info: [wbe]
+    instances:
+      web-1: {ship: unxi, prots: {http: '80'}}
+  database:
+    image: db:1
+    instances: {db-1: {ship: tcp, volumes_from: [web-7]}}
+";
+    insta::assert_snapshot!(trap.of(text).await, @"
+    warning[W0303]: service `web` has no key `imgae`; it is ignored
+      --> maestro.yaml:13:5
+       |
+    13 |     imgae: web:1
+       |     ^^^^^
+       |
+       = help: did you mean `image`?
+
+    error[E0401]: service `databse`, in `requires` of service `web`, does not exist
+      --> maestro.yaml:15:16
+       |
+    15 |     requires: [databse]
+       |                ^^^^^^^
+       |
+       = help: did you mean `database`?
+
+    error[E0401]: service `wbe`, in `wants_info` of service `web`, does not exist
+      --> maestro.yaml:16:18
+       |
+    16 |     wants_info: [wbe]
+       |                  ^^^
+       |
+       = help: did you mean `web`?
+
+    error[E0401]: ship `unxi`, of instance `web-1`, does not exist
+      --> maestro.yaml:18:21
+       |
+    18 |       web-1: {ship: unxi, prots: {http: '80'}}
+       |                     ^^^^
+       |
+       = help: did you mean `unix`?
+
+    warning[W0303]: instance `web-1` has no key `prots`; it is ignored
+      --> maestro.yaml:18:27
+       |
+    18 |       web-1: {ship: unxi, prots: {http: '80'}}
+       |                           ^^^^^
+       |
+       = help: did you mean `ports`?
+
+    error[E0401]: `web-7`, in `volumes_from` of instance `db-1`, does not exist
+      --> maestro.yaml:21:50
+       |
+    21 |     instances: {db-1: {ship: tcp, volumes_from: [web-7]}}
+       |                                                  ^^^^^
+
+    ERROR: maestro.yaml: 4 errors and 2 warnings
+    ");
+}
+
+#[tokio::test]
+async fn circles() {
+    let trap = Trap::new();
+    let text = "services:
+  a: {image: a:1, requires: [b], instances: {a-1: {ship: tcp}}}
+  b: {image: b:1, requires: [c], instances: {b-1: {ship: tcp}}}
+  c: {image: c:1, requires: [a], instances: {c-1: {ship: tcp}}}
+  d: {image: d:1, requires: [d], instances: {d-1: {ship: unix}}}
+";
+    insta::assert_snapshot!(trap.of(text).await, @"
+    error[E0403]: services require each other in a circle: a -> b -> c -> a
+      --> maestro.yaml:12:30
+       |
+    12 |   a: {image: a:1, requires: [b], instances: {a-1: {ship: tcp}}}
+       |                              ^ `a` needs `b`
+    13 |   b: {image: b:1, requires: [c], instances: {b-1: {ship: tcp}}}
+       |                              - `b` needs `c`
+    14 |   c: {image: c:1, requires: [a], instances: {c-1: {ship: tcp}}}
+       |                              - `c` needs `a`
+
+    error[E0403]: services require each other in a circle: d -> d
+      --> maestro.yaml:15:30
+       |
+    15 |   d: {image: d:1, requires: [d], instances: {d-1: {ship: unix}}}
+       |                              ^ `d` needs `d`
+
+    ERROR: maestro.yaml: 2 errors
+    ");
+}
+
+#[tokio::test]
+async fn bad_ports() {
+    let trap = Trap::new();
+    let text = "services:
+  web:
+    image: web:1
+    instances:
+      web-1: {ship: tcp, ports: {a: '80:x', b: 70000, c: '80-90:100-101', d: '1/sctpp', e: '', f: -1}}
+      web-2: {ship: unix, ports: {http: '8080:80'}}
+      web-3: {ship: unix, ports: {http: '8081:80'}}
+";
+    insta::assert_snapshot!(trap.of(text).await, @"
+    error[E0305]: port `a` of instance `web-1`: `x` is not a port; expected forms are 80, 80-90, 53/udp, 80-90/tcp
+      --> maestro.yaml:15:37
+       |
+    15 |       web-1: {ship: tcp, ports: {a: '80:x', b: 70000, c: '80-90:100-101', d: '1/sctpp', e: '', f: -1}}
+       |                                     ^^^^^^
+
+    error[E0305]: port `b` of instance `web-1`: `70000` is out of range: ports go from 1 to 65535, ranges from the lower to the higher
+      --> maestro.yaml:15:48
+       |
+    15 |       web-1: {ship: tcp, ports: {a: '80:x', b: 70000, c: '80-90:100-101', d: '1/sctpp', e: '', f: -1}}
+       |                                                ^^^^^
+
+    error[E0305]: port `c` of instance `web-1`: the ranges `80-90` and `100-101` have different lengths
+      --> maestro.yaml:15:58
+       |
+    15 |       web-1: {ship: tcp, ports: {a: '80:x', b: 70000, c: '80-90:100-101', d: '1/sctpp', e: '', f: -1}}
+       |                                                          ^^^^^^^^^^^^^^^
+
+    error[E0305]: port `d` of instance `web-1`: `1/sctpp` is not a port; expected forms are 80, 80-90, 53/udp, 80-90/tcp
+      --> maestro.yaml:15:78
+       |
+    15 |       web-1: {ship: tcp, ports: {a: '80:x', b: 70000, c: '80-90:100-101', d: '1/sctpp', e: '', f: -1}}
+       |                                                                              ^^^^^^^^^
+
+    error[E0305]: port `e` of instance `web-1`: `` is not a port; expected forms are 80, 80-90, 53/udp, 80-90/tcp
+      --> maestro.yaml:15:92
+       |
+    15 |       web-1: {ship: tcp, ports: {a: '80:x', b: 70000, c: '80-90:100-101', d: '1/sctpp', e: '', f: -1}}
+       |                                                                                            ^^
+
+    error[E0305]: port `f` of instance `web-1`: `-1` is not a port; expected forms are 80, 80-90, 53/udp, 80-90/tcp
+      --> maestro.yaml:15:99
+       |
+    15 |       web-1: {ship: tcp, ports: {a: '80:x', b: 70000, c: '80-90:100-101', d: '1/sctpp', e: '', f: -1}}
+       |                                                                                                   ^^
+
+    ERROR: maestro.yaml: 6 errors
+    ");
+    // The list of ships goes on.
+    insta::assert_snapshot!(trap.of("  worse: {ip: 127.0.0.1, docker_port: 123456}\nservices: {}\n").await, @"
+    error[E0304]: `docker_port` of ship `worse` must be from 1 to 65535, not 123456
+      --> maestro.yaml:11:39
+       |
+    11 |   worse: {ip: 127.0.0.1, docker_port: 123456}
+       |                                       ^^^^^^
+
+    ERROR: maestro.yaml: 1 error
+    ");
+}

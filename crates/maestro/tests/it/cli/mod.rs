@@ -1,0 +1,9 @@
+//! The program itself, run as its users run it, against pretended Docker Engines that listen on loopback.
+
+mod bad;
+mod many;
+mod output;
+mod shell;
+mod signals;
+mod site;
+mod streams;

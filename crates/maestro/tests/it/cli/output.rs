@@ -1,0 +1,199 @@
+//! What users and their scripts read, byte for byte: every command's output in a pipe, in every form.
+
+use super::shell::Shell;
+use super::site::{SHOP, Site, until};
+use maestro_core::boundary::LogStream;
+use maestro_testkit::faults::{Faults, Operation};
+use maestro_testkit::state::{Behaviour, Content, CreateConfig};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket};
+
+#[tokio::test]
+async fn a_life_in_plain_lines() {
+    let site = Site::new(SHOP);
+    let lines = [
+        "status",
+        "start -c 1",
+        "start -c 1",
+        "restart -c 1",
+        "restart --only-if-changed -c 1",
+        "stop -c 1 web",
+        "status",
+        "clean -c 1",
+        "kill -c 1 db",
+        "pull -c 1 web",
+    ];
+    insta::assert_snapshot!(site.transcript(&lines).await);
+}
+
+/// Something runs, something has ended, something is missing, something is not ours.
+#[tokio::test]
+async fn status_in_every_form() {
+    // One port that answers, and one that nobody else can make answer.
+    let open = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let (open, shut) = (open.local_addr().unwrap().port(), closed.local_addr().unwrap().port());
+    let site = Site::new(&format!(
+        "
+  db: {{image: shop/db:1, instances: {{db-1: {{ship: atlantic, ports: {{sql: '5432:{open}', admin: '9000:{shut}'}}}}}}}}
+  job: {{image: shop/job:1, instances: {{job-1: {{ship: pacific}}}}}}
+  log: {{image: shop/log:1, instances: {{log-1: {{ship: pacific}}}}}}
+  web: {{image: shop/web:2.0, instances: {{web-1: {{ship: atlantic}}}}}}
+"
+    ));
+    site.run("start db job").await.ok();
+    site.pacific.meddle(|machine, now| machine.kill("job-1", None, now)).unwrap();
+    site.run("pull log").await.ok();
+    let theirs = BTreeMap::from([("com.docker.compose.project".to_owned(), "theirs".to_owned())]);
+    let image = "shop/log:1".into();
+    let config = CreateConfig { image, labels: theirs.into(), ..CreateConfig::default() };
+    site.pacific.meddle(|machine, now| machine.create("log-1", config, now)).unwrap();
+    let forms = [
+        "status",
+        "status --full",
+        "status --show-hosts db",
+        "status --output name",
+        "status --output jsonl",
+        "status --output json --full db",
+        "status --output yaml job web",
+    ];
+    let text = site.transcript(&forms).await;
+    let text = text.replace(&open.to_string(), "[OPEN]").replace(&shut.to_string(), "[SHUT]");
+    insta::assert_snapshot!(text);
+}
+
+#[tokio::test]
+async fn ships_that_are_down_are_explained_once() {
+    let site = Site::new(SHOP);
+    site.run("start").await.ok();
+    site.atlantic.set_faults(Faults::unreachable());
+    until("the socket is closed", || {
+        std::os::unix::net::UnixStream::connect(site.shell.file("atlantic.sock")).is_err()
+    })
+    .await;
+    let lines = [
+        "status",
+        "status --output json",
+        "start -c 1",
+        "stop -c 1 web",
+        "restart -c 1",
+        "clean -c 1",
+        "logs db web",
+        "exec db-1 true",
+        "plan restart",
+        "status --output name",
+    ];
+    insta::assert_snapshot!(site.transcript(&lines).await);
+}
+
+/// What depends on it is left alone, and what the container said for itself is shown.
+#[tokio::test]
+async fn what_does_not_start() {
+    let broken = Behaviour::exits(Duration::ZERO, 3).says(LogStream::Stderr, "no such table: users");
+    let site = Site::with(SHOP, |setup| setup.image("shop/db:1", &Content::new("db", broken.clone())));
+    insta::assert_snapshot!(site.transcript(&["start -c 1", "status"]).await);
+}
+
+#[tokio::test]
+async fn plans_in_every_form() {
+    let site = Site::new(SHOP);
+    site.run("start db web-1").await.ok();
+    site.write(&SHOP.replace("web:2.0", "web:2.1"));
+    let forms = [
+        "plan start",
+        "plan restart -c 1",
+        "plan stop --all",
+        "plan clean",
+        "plan pull",
+        "plan kill web",
+        "plan restart --only-if-changed",
+        "plan --output name restart",
+        "plan --output json start",
+        "plan start --output jsonl",
+        "plan --output yaml stop web-1",
+    ];
+    let text = site.transcript(&forms).await;
+    insta::assert_snapshot!(text);
+    assert_eq!(site.state("web-2"), "absent", "a plan does nothing");
+}
+
+#[tokio::test]
+async fn runs_in_every_form() {
+    let site = Site::new(SHOP);
+    let no_space = Faults::refuses_nth(Operation::Create, 1, 500, "no space left on device");
+    site.pacific.set_faults(no_space);
+    let lines = [
+        "start -c 1 --progress quiet",
+        "start -c 1 --progress json",
+        "MAESTRO_PROGRESS=quiet start -c 1",
+        "restart -c 1 --output json web-1",
+        "stop -c 1 --all --output jsonl",
+        "stop -c 1 --all --progress quiet",
+        "clean -c 1 --output json db",
+    ];
+    insta::assert_snapshot!(site.transcript(&lines).await);
+}
+
+#[tokio::test]
+async fn what_the_file_says() {
+    let site = Site::new(SHOP);
+    let lines = [
+        "validate",
+        "validate --output json",
+        "deptree",
+        "deptree --recursive web",
+        "dump web-2",
+        "complete maestro",
+        "complete maestro st",
+        "complete maestro start w",
+    ];
+    insta::assert_snapshot!(site.transcript(&lines).await);
+    assert_eq!(site.atlantic.calls(), BTreeMap::new());
+}
+
+/// What is odd about a file is said by every command, but never where a shell completes a word.
+#[tokio::test]
+async fn warnings() {
+    let site = Site::new(&SHOP.replace("    env:", "    evn: {A: b}\n    env:"));
+    let lines = ["validate", "validate --output json", "deptree", "status db", "complete maestro start w"];
+    insta::assert_snapshot!(site.transcript(&lines).await);
+}
+
+#[tokio::test]
+async fn help() {
+    let shell = Shell::empty();
+    let mut text = String::new();
+    for line in ["--version", "--help", "-h", "help restart", "", "start --helpp"] {
+        text += &shell.run(line).await.all();
+    }
+    let text = text.replace(env!("CARGO_PKG_VERSION"), "[VERSION]");
+    insta::assert_snapshot!(text);
+}
+
+#[tokio::test]
+async fn logs_and_programs() {
+    let says = |words: &str, text: &str| {
+        let behaviour = Behaviour::forever().says(LogStream::Stdout, text).says(LogStream::Stderr, "oops");
+        Content::new(words, behaviour)
+    };
+    let site = Site::with(SHOP, |setup| {
+        setup
+            .image("shop/db:1", &says("db", "ready to serve"))
+            .image("shop/web:2.0", &says("web", "listening"))
+    });
+    site.run("start -c 1").await.ok();
+    let lines = [
+        "logs db",
+        "logs db web",
+        "logs -n 1 web-1",
+        "logs --output jsonl db",
+        "logs",
+        "exec db-1 echo hello",
+        "exec db-1 false",
+        "exec db echo hello",
+        "exec web-3 true",
+    ];
+    insta::assert_snapshot!(site.transcript(&lines).await);
+}

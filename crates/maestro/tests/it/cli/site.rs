@@ -1,0 +1,139 @@
+//! A small environment on two pretended engines that listen: one of the old release on a socket, one of the new
+//! release on a port.
+
+use super::shell::{Ran, Shell};
+use maestro_core::config::{Limits, load};
+use maestro_core::source::MapSources;
+use maestro_testkit::clock::Clock;
+use maestro_testkit::daemon::{Latency, Setup, Write};
+use maestro_testkit::fake_dockerd::{At, FakeDockerd};
+use maestro_testkit::fleet::usual_behaviour;
+use maestro_testkit::state::{Content, Edition, Registries};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// A shop: a database on one ship, and what needs it on both.
+pub(super) const SHOP: &str = "
+  db:
+    image: shop/db:1
+    instances:
+      db-1: {ship: atlantic, ports: {sql: '5432'}, volumes: {/data: /srv/db}}
+  web:
+    image: shop/web:2.0
+    requires: [db]
+    env: {MODE: production}
+    instances:
+      web-1: {ship: atlantic, ports: {http: '8080:18080'}}
+      web-2: {ship: pacific, ports: {http: '8080:18081'}}
+";
+
+/// Engines, and a directory with the environment file that describes them.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) shell: Shell,
+    pub(super) atlantic: FakeDockerd,
+    pub(super) pacific: FakeDockerd,
+    pub(super) registries: Registries,
+}
+
+impl Site {
+    /// With these services, whose images are in their registries and do what their names say.
+    pub(super) fn new(services: &str) -> Self {
+        Self::with(services, |setup| setup)
+    }
+
+    /// The same with engines whose every call takes a time.
+    pub(super) fn slow(services: &str, latency: &Latency) -> Self {
+        Self::with(services, |setup| setup.latency(latency.clone()))
+    }
+
+    /// The same with engines that are made to order.
+    pub(super) fn with(services: &str, make: impl Fn(Setup) -> Setup) -> Self {
+        let shell = Shell::empty();
+        let (registries, clock) = (Registries::none(), Clock::wall());
+        let serve = |ship: &str, edition, at| {
+            let setup = Setup::new(ship).edition(edition).clock(clock).registries(&registries);
+            FakeDockerd::serve(make(setup), at).unwrap()
+        };
+        let atlantic = serve("atlantic", Edition::V20, At::Unix(shell.file("atlantic.sock")));
+        let pacific = serve("pacific", Edition::V28, At::loopback());
+        let site = Self { shell, atlantic, pacific, registries };
+        site.write(services);
+        site
+    }
+
+    /// Writes the environment file anew. Its images are in their registries then.
+    pub(super) fn write(&self, services: &str) {
+        let text = format!(
+            "__maestro: {{schema: 2}}\nname: shop\nships:\n  atlantic: {{ip: 127.0.0.1, socket_path: {}}}\n  \
+             pacific: {{ip: 127.0.0.1, docker_port: {}}}\nservices:{services}",
+            self.shell.file("atlantic.sock").display(),
+            self.pacific.tcp_address().unwrap().port(),
+        );
+        let loaded = load(&MapSources::of(&*text), &Limits::default());
+        let environment = loaded.environment.unwrap_or_else(|| panic!("{:?}\n{text}", loaded.diagnostics));
+        for instance in environment.instances.values() {
+            let content = Content::of(&instance.image, usual_behaviour(&instance.image));
+            self.registries.push(instance.image.as_str(), &content);
+        }
+        self.shell.write("maestro.yaml", text);
+    }
+
+    pub(super) async fn run(&self, line: &str) -> Ran {
+        self.shell.run(line).await
+    }
+
+    /// What several commands said, one after another, without what differs from run to run.
+    pub(super) async fn transcript(&self, lines: &[&str]) -> String {
+        let mut text = String::new();
+        for line in lines {
+            writeln!(text, "{}", self.redacted(&self.run(line).await)).unwrap();
+        }
+        text
+    }
+
+    /// What a command said, without what differs from run to run.
+    pub(super) fn redacted(&self, ran: &Ran) -> String {
+        let port = self.pacific.tcp_address().unwrap().port();
+        let redactor = self.shell.redactor().port(port, "[PORT]").text(format!(": {port}"), ": [PORT]");
+        without_slowest(&redactor.redact(&ran.all()))
+    }
+
+    /// What was asked of both engines that changes something.
+    pub(super) fn writes(&self) -> Vec<Write> {
+        let mut writes = self.atlantic.writes();
+        writes.extend(self.pacific.writes());
+        writes
+    }
+
+    pub(super) fn clear_writes(&self) {
+        self.atlantic.clear_writes();
+        self.pacific.clear_writes();
+    }
+
+    /// State of a container as Docker calls it; `absent` if there is none.
+    pub(super) fn state(&self, name: &str) -> &'static str {
+        let found = self.atlantic.container(name).or_else(|| self.pacific.container(name));
+        found.map_or("absent", |container| container.state.name())
+    }
+}
+
+/// Which of two ships is the slower one is a matter of microseconds.
+fn without_slowest(text: &str) -> String {
+    let mut parts = text.split("; slowest ship: ");
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        kept += "; slowest ship: [SHIP]";
+        kept += part.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '-');
+    }
+    kept
+}
+
+/// Waits until something is so that no engine tells.
+pub(super) async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while !so() {
+        assert!(tokio::time::Instant::now() < deadline, "{what}: not within 20 s");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
