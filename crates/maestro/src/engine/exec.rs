@@ -4,7 +4,7 @@ use super::classify;
 use super::docker::{DockerEngine, error, is_cut_off};
 use super::frames::Frames;
 use super::version::Negotiated;
-use super::wire::Call;
+use super::wire::{Call, encoded};
 use bollard_stubs::models::{ExecConfig, ExecInspectResponse, IdResponse};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use futures_util::{SinkExt, Stream};
@@ -144,7 +144,7 @@ impl DockerEngine {
             ..ExecConfig::default()
         };
         let call = self.call(version);
-        let path = format!("/containers/{}/exec", target.reference());
+        let path = format!("/containers/{}/exec", encoded(target.reference()));
         let created = self.wire.post(&call, &path, Some(&config)).await?;
         let IdResponse { id } = self.wire.decode(&call, created).await?;
 

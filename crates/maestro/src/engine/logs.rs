@@ -2,6 +2,7 @@
 
 use super::docker::{DockerEngine, error};
 use super::frames::Frames;
+use super::wire::encoded;
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use http::{Method, Request};
 use hyper::body::Bytes;
@@ -43,7 +44,7 @@ impl DockerEngine {
         let terminal = self.inspect(&call, target.reference()).await?.config.tty;
         let mut path = format!(
             "/containers/{}/logs?stdout=1&stderr=1&timestamps=1&follow={}&tail={}",
-            target.reference(),
+            encoded(target.reference()),
             u8::from(options.follow),
             options.tail.map_or_else(|| "all".to_owned(), |lines| lines.to_string()),
         );

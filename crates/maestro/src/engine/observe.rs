@@ -5,7 +5,7 @@
 
 use super::docker::DockerEngine;
 use super::version::Negotiated;
-use super::wire::Call;
+use super::wire::{Call, encoded};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use maestro_core::boundary::Scope;
@@ -155,7 +155,7 @@ impl DockerEngine {
 
     /// A container's details.
     pub(super) async fn inspect(&self, call: &Call, reference: &str) -> Result<Inspected, EngineErrorKind> {
-        self.wire.get(call, &format!("/containers/{reference}/json")).await
+        self.wire.get(call, &format!("/containers/{}/json", encoded(reference))).await
     }
 
     async fn images(

@@ -2,7 +2,7 @@
 
 use super::convert;
 use super::docker::DockerEngine;
-use super::wire::Call;
+use super::wire::{Call, encoded};
 use bollard_stubs::models::ContainerCreateResponse;
 use http::{Method, Request};
 use maestro_core::boundary::{CallOutcome, Deadlines, Progress};
@@ -60,16 +60,19 @@ impl DockerEngine {
             }
             EngineCall::CreateContainer { spec, hash: _ } => self.create(clock, spec).await,
             EngineCall::StartContainer { target } => {
-                done(self.post(clock, format!("/containers/{}/start", target.reference())).await)
+                done(self.post(clock, format!("/containers/{}/start", encoded(target.reference()))).await)
             }
             EngineCall::StopContainer { target, grace } => {
                 let seconds = grace.as_secs() + u64::from(grace.subsec_nanos() > 0);
                 // Engines read it as a number of 32 bits with a sign.
                 let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
-                done(self.post(clock, format!("/containers/{}/stop?t={seconds}", target.reference())).await)
+                done(
+                    self.post(clock, format!("/containers/{}/stop?t={seconds}", encoded(target.reference())))
+                        .await,
+                )
             }
             EngineCall::KillContainer { target } => {
-                match self.post(clock, format!("/containers/{}/kill", target.reference())).await {
+                match self.post(clock, format!("/containers/{}/kill", encoded(target.reference()))).await {
                     // Engines refuse to kill what does not run: with 409, before API 1.25 with 500.
                     Err(
                         EngineErrorKind::Conflict(message) | EngineErrorKind::Api { status: 500, message },
@@ -79,7 +82,7 @@ impl DockerEngine {
             }
             EngineCall::RemoveContainer { target } => {
                 let delete = Request::builder().method(Method::DELETE);
-                let path = format!("/containers/{}?v=true&force=false", target.reference());
+                let path = format!("/containers/{}?v=true&force=false", encoded(target.reference()));
                 match self.wire.send(clock, delete, &path, "").await {
                     Err(EngineErrorKind::NotFound(_)) => Ok(CallOutcome::Already),
                     result => done(result.map(drop)),
@@ -89,7 +92,7 @@ impl DockerEngine {
     }
 
     async fn create(&self, clock: &Call, spec: &ContainerSpec) -> Result<CallOutcome, EngineErrorKind> {
-        let path = format!("/containers/create?name={}", spec.name);
+        let path = format!("/containers/create?name={}", encoded(spec.name.as_str()));
         let created = self.wire.post(clock, &path, Some(&convert::create_body(spec))).await?;
         let created: ContainerCreateResponse = self.wire.decode(clock, created).await?;
         Ok(CallOutcome::Created(ContainerId::new(created.id)))

@@ -2,7 +2,7 @@
 
 use super::credentials::{Found, Who};
 use super::docker::DockerEngine;
-use super::wire::Call;
+use super::wire::{Call, encoded};
 use futures_util::StreamExt;
 use http::{Method, Request};
 use maestro_core::boundary::{CallOutcome, Progress};
@@ -267,20 +267,6 @@ fn pause_in(lower: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// A value of a query.
-fn encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            // Writing to a string cannot fail.
-            _ => _ = write!(out, "%{byte:02X}"),
-        }
-    }
-    out
-}
-
 impl Found {
     fn body(&self) -> String {
         self.json().to_string()
@@ -372,12 +358,5 @@ mod tests {
         ] {
             assert_eq!(of_registry(text, &Who::Nobody), registry(text, status, pause), "{text}");
         }
-    }
-
-    #[test]
-    fn references_are_encoded() {
-        assert_eq!(encoded("reg:5000/a_b/c.d-1"), "reg%3A5000%2Fa_b%2Fc.d-1");
-        assert_eq!(encoded("sha256:ab"), "sha256%3Aab");
-        assert_eq!(encoded("x&y z"), "x%26y%20z");
     }
 }

@@ -15,6 +15,7 @@ use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use maestro_core::engine_error::EngineErrorKind;
 use maestro_core::model::ApiVersion;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -34,6 +35,13 @@ const LARGEST_ANSWER: usize = 1 << 30;
 const LONGEST_LINE: usize = 1 << 20;
 /// Nor the text of a refusal.
 const LARGEST_REFUSAL: usize = 1 << 16;
+/// All that means something in an address, or may come to.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A name or reference as a part of a path or a query.
+pub(super) fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, ESCAPED)
+}
 
 /// The clock of one call. It starts when there is a connection to send the request over: until then the deadlines of
 /// connecting hold, which differ by transport.
@@ -272,6 +280,23 @@ impl Line {
                 Some(error) => classify::body(&self.dialer.address, error),
                 None => classify::odd(&error.to_string()),
             }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::encoded;
+
+    #[test]
+    fn references_are_encoded() {
+        for (text, expected) in [
+            ("reg:5000/a_b/c.d-1", "reg%3A5000%2Fa_b%2Fc.d-1"),
+            ("sha256:ab", "sha256%3Aab"),
+            ("x&y z", "x%26y%20z"),
+            ("ü", "%C3%BC"),
+        ] {
+            assert_eq!(encoded(text).to_string(), expected);
         }
     }
 }

@@ -173,9 +173,7 @@ async fn nothing_to_do_is_no_error() {
 async fn refusals_name_ship_call_and_reason() {
     let server = Server::start(|asked| {
         let (status, message) = match asked.line.rsplit('/').next().unwrap() {
-            "create?name=web-1" => {
-                (409, "Conflict. The container name \\\"/web-1\\\" is already in use")
-            }
+            "create?name=web-1" => (409, "Conflict. The container name \\\"/web-1\\\" is already in use"),
             "start" => (500, "driver failed: port is already allocated"),
             "stop?t=1" => (404, "No such container: web-1"),
             "kill" => (500, "cannot kill: permission denied"),
