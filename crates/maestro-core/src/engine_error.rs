@@ -58,10 +58,10 @@ pub enum EngineErrorKind {
     #[error("{0}")]
     Settings(String),
     /// The versions of both sides do not overlap.
-    #[error("no common API version: the engine speaks {engine_min} to {engine_max}, {wanted}")]
+    #[error("no common API version: the engine speaks {}, {wanted}", range(*engine_min, *engine_max))]
     ApiVersion {
-        /// Oldest that the engine speaks.
-        engine_min: ApiVersion,
+        /// Oldest that the engine speaks, where that is known.
+        engine_min: Option<ApiVersion>,
         /// Newest that the engine speaks.
         engine_max: ApiVersion,
         /// What this side wants, as half a sentence.
@@ -168,4 +168,10 @@ impl EngineErrorKind {
 fn seconds(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     if seconds.fract() == 0.0 { format!("{seconds:.0} s") } else { format!("{seconds:.1} s") }
+}
+fn range(oldest: Option<ApiVersion>, newest: ApiVersion) -> String {
+    match oldest {
+        Some(oldest) => format!("{oldest} to {newest}"),
+        None => format!("{newest} at most"),
+    }
 }

@@ -47,10 +47,8 @@ pub struct EngineVersion {
     pub engine: String,
     /// Newest API that it speaks.
     pub api: ApiVersion,
-    /// Oldest API that it speaks.
-    pub min_api: ApiVersion,
-    /// Platform, such as `linux/amd64`.
-    pub platform: String,
+    /// Oldest API that it speaks, where that mattered.
+    pub min_api: Option<ApiVersion>,
 }
 
 /// One container as its engine describes it.

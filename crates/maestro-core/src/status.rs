@@ -279,8 +279,7 @@ mod tests {
             version: EngineVersion {
                 engine: "28.5".into(),
                 api: ApiVersion::NEWEST,
-                min_api: ApiVersion::OLDEST,
-                platform: "linux/amd64".into(),
+                min_api: Some(ApiVersion::OLDEST),
             },
             containers: [
                 container(

@@ -66,8 +66,7 @@ fn fleet(text: &str) -> FleetSnapshot {
                 version: EngineVersion {
                     engine: "20.10".into(),
                     api: ApiVersion { major: 1, minor: 41 },
-                    min_api: ApiVersion { major: 1, minor: 12 },
-                    platform: "linux/amd64".into(),
+                    min_api: Some(ApiVersion { major: 1, minor: 12 }),
                 },
                 containers: containers
                     .split(',')

@@ -16,8 +16,9 @@ use tokio::sync::mpsc;
 
 pub(crate) async fn version(call: &Call) -> Answer {
     call.query(&[])?;
-    let version = call.daemon.read(Operation::Inspect, "", |m| Ok(m.edition().version())).await?;
-    let (api, min_api) = (version.api.to_string(), version.min_api.to_string());
+    let edition = call.daemon.read(Operation::Inspect, "", |m| Ok(m.edition())).await?;
+    let version = edition.version();
+    let (api, min_api) = (version.api.to_string(), edition.oldest_api().to_string());
     ok(&json!({
         "Platform": {"Name": ""},
         "Components": [{

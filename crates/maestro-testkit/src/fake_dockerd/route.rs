@@ -80,17 +80,18 @@ async fn answer(call: Call) -> Answer {
         Some((version, path)) => (Some(version), path),
         None => (None, &*decoded),
     };
-    let range = call.daemon.look(crate::state::Machine::edition).version();
+    let edition = call.daemon.look(crate::state::Machine::edition);
+    let (oldest, range) = (edition.oldest_api(), edition.version());
     let Some(parsed) = version.map_or(Some(range.api), parse_version) else {
         return Err(Refusal::bad(format!("invalid API version {}", version.unwrap_or_default())).into());
     };
-    if parsed < range.min_api {
+    if parsed < oldest {
         // Both releases answer this one in plain text.
         let text = format!(
             "client version {} is too old. Minimum supported API version is {}, \
              please upgrade your client to a newer version\n",
             version.unwrap_or_default(),
-            range.min_api
+            oldest
         );
         let mut answer = Response::new(whole(text));
         *answer.status_mut() = StatusCode::BAD_REQUEST;

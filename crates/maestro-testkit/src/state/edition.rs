@@ -20,16 +20,24 @@ pub enum Edition {
 impl Edition {
     /// Who the engine says that it is.
     pub fn version(self) -> EngineVersion {
-        let (engine, newest, oldest) = match self {
-            Edition::V20 => ("20.10.24+dfsg1", 41, 12),
-            Edition::V28 => ("28.5.2+dfsg4", 51, 24),
+        let (engine, newest) = match self {
+            Edition::V20 => ("20.10.24+dfsg1", 41),
+            Edition::V28 => ("28.5.2+dfsg4", 51),
         };
         EngineVersion {
             engine: engine.to_owned(),
             api: ApiVersion { major: 1, minor: newest },
-            min_api: ApiVersion { major: 1, minor: oldest },
-            platform: "linux/amd64".to_owned(),
+            min_api: Some(self.oldest_api()),
         }
+    }
+
+    /// The oldest API that it speaks.
+    pub(crate) fn oldest_api(self) -> ApiVersion {
+        let minor = match self {
+            Edition::V20 => 12,
+            Edition::V28 => 24,
+        };
+        ApiVersion { major: 1, minor }
     }
 
     /// The older or the newer wording.

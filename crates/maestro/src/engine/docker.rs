@@ -2,7 +2,7 @@
 
 use super::connect::Dialer;
 use super::lazily::Lazily;
-use super::version::{Negotiated, VersionAnswer, negotiate};
+use super::version::{Negotiated, VersionAnswer, negotiate, settled};
 use super::wire::{Call, Wire};
 use super::{EngineOptions, Shared};
 use futures_util::future::BoxFuture;
@@ -48,6 +48,18 @@ impl DockerEngine {
         self.version
             .get(async || {
                 let call = Call::new(None, self.reading());
+                // With a ceiling a ping does not settle it; who does not answer one may answer the question itself.
+                if self.ship.api_version.is_none() {
+                    match self.wire.ping(&call).await {
+                        Ok(head) => {
+                            if let Some(settled) = settled(&self.ship, &head) {
+                                return Ok(Arc::new(settled));
+                            }
+                        }
+                        Err(error) if error.is_about_ship() => return Err(error),
+                        Err(_) => {}
+                    }
+                }
                 let answer: VersionAnswer = self.wire.get(&call, "/version").await?;
                 negotiate(&self.ship, answer).map(Arc::new)
             })

@@ -1,5 +1,10 @@
 //! Which version of the API both sides speak: asked once, before anything else.
+//!
+//! `GET /_ping` tells the newest that the engine speaks, at once. If Maestro may speak that too, it is the one. Only
+//! where it may not, because the ship has a ceiling or one side is much older, has `GET /version` to say what is the
+//! oldest; engines take milliseconds for its answer, because they ask containerd and runc for theirs.
 
+use http::HeaderMap;
 use maestro_core::engine_error::EngineErrorKind;
 use maestro_core::fleet::EngineVersion;
 use maestro_core::model::{ApiVersion, Ship};
@@ -26,10 +31,19 @@ pub(super) struct VersionAnswer {
     api_version: String,
     #[serde(rename = "MinAPIVersion")]
     min_api_version: Option<String>,
-    #[serde(default)]
-    os: String,
-    #[serde(default)]
-    arch: String,
+}
+
+/// What the head of the answer to a ping settles: nothing, unless the engine's newest version can be spoken.
+pub(super) fn settled(ship: &Ship, head: &HeaderMap) -> Option<Negotiated> {
+    let text = |name| head.get(name).and_then(|value| value.to_str().ok());
+    let api = ApiVersion::parse(text("Api-Version")?)?;
+    if ship.api_version.is_some() || !(ApiVersion::OLDEST..=ApiVersion::NEWEST).contains(&api) {
+        return None;
+    }
+    // `Docker/20.10.24 (linux)`
+    let product = text("Server").and_then(|server| server.split_whitespace().next()).unwrap_or("unknown");
+    let engine = product.split_once('/').map_or(product, |(_, version)| version).to_owned();
+    Some(Negotiated { api, engine: EngineVersion { engine, api, min_api: None } })
 }
 
 /// The newest version that this side, the ship's ceiling and the engine all allow.
@@ -60,14 +74,9 @@ pub(super) fn negotiate(ship: &Ship, answer: VersionAnswer) -> Result<Negotiated
         Some(format!("Maestro speaks {} to {}", ApiVersion::OLDEST, ApiVersion::NEWEST))
     };
     if let Some(wanted) = wanted {
-        return Err(EngineErrorKind::ApiVersion { engine_min, engine_max, wanted });
+        return Err(EngineErrorKind::ApiVersion { engine_min: Some(engine_min), engine_max, wanted });
     }
-    let engine = EngineVersion {
-        engine: answer.version,
-        api: engine_max,
-        min_api: engine_min,
-        platform: format!("{}/{}", answer.os, answer.arch),
-    };
+    let engine = EngineVersion { engine: answer.version, api: engine_max, min_api: Some(engine_min) };
     Ok(Negotiated { api, engine })
 }
 
@@ -76,20 +85,22 @@ mod tests {
     use super::*;
     use maestro_core::model::Transport;
 
-    fn negotiated(min: Option<&str>, max: &str, ceiling: Option<&str>) -> String {
-        let ship = Ship {
+    fn ship(ceiling: Option<&str>) -> Ship {
+        Ship {
             name: "a".into(),
             ip: "192.0.2.1".into(),
             transport: Transport::Tcp { host: "192.0.2.1".into(), port: 1 },
             api_version: ceiling.map(|c| ApiVersion::parse(c).unwrap()),
             timeout: None,
-        };
+        }
+    }
+
+    fn negotiated(min: Option<&str>, max: &str, ceiling: Option<&str>) -> String {
+        let ship = ship(ceiling);
         let answer = VersionAnswer {
             version: "x".into(),
             api_version: max.into(),
             min_api_version: min.map(Into::into),
-            os: "linux".into(),
-            arch: "amd64".into(),
         };
         match negotiate(&ship, answer) {
             Ok(n) => n.api.to_string(),
@@ -142,5 +153,23 @@ mod tests {
         ] {
             assert_eq!(negotiated(min, max, ceiling), expected);
         }
+    }
+
+    #[test]
+    fn a_ping_settles_what_both_speak() {
+        let settle = |api: &str, server: &str, ceiling: Option<&str>| {
+            let mut head = HeaderMap::new();
+            head.insert("Api-Version", api.parse().unwrap());
+            head.insert("Server", server.parse().unwrap());
+            let ship = ship(ceiling);
+            settled(&ship, &head).map(|n| format!("{} {}", n.api, n.engine.engine))
+        };
+        assert_eq!(settle("1.41", "Docker/20.10.24+dfsg1 (linux)", None).unwrap(), "1.41 20.10.24+dfsg1");
+        assert_eq!(settle("1.24", "nobody", None).unwrap(), "1.24 nobody");
+        assert_eq!(settle("1.41", "Docker/20.10.24 (linux)", Some("1.60")), None);
+        for odd in ["1.23", "1.52", "new", ""] {
+            assert_eq!(settle(odd, "Docker/1 (linux)", None), None, "{odd}");
+        }
+        assert_eq!(settled(&ship(None), &HeaderMap::new()), None);
     }
 }

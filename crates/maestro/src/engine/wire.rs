@@ -7,7 +7,7 @@ use super::connect::{Connector, Dialer};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, BodyStream, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::client::legacy::Client;
@@ -140,6 +140,16 @@ impl Wire {
         let response =
             self.send(call, Request::builder().method(Method::GET), path_and_query, Bytes::new()).await?;
         self.decode(call, response).await
+    }
+
+    /// The head of the answer to a ping.
+    pub(super) async fn ping(&self, call: &Call) -> Result<HeaderMap, EngineErrorKind> {
+        let response =
+            self.send(call, Request::builder().method(Method::GET), "/_ping", Bytes::new()).await?;
+        let (head, body) = response.into_parts();
+        // Read to its end, so that the connection can be used again.
+        self.within(call, self.line.read(body)).await?;
+        Ok(head.headers)
     }
 
     /// Posts a value, or nothing, and returns the answer's head: whoever expects a body decodes it.

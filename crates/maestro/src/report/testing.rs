@@ -80,8 +80,7 @@ pub(super) fn fleet(text: &str) -> FleetSnapshot {
                 version: EngineVersion {
                     engine: "28.5".into(),
                     api: ApiVersion::NEWEST,
-                    min_api: ApiVersion::OLDEST,
-                    platform: "linux/amd64".into(),
+                    min_api: Some(ApiVersion::OLDEST),
                 },
                 containers: containers
                     .split(',')

@@ -22,6 +22,8 @@ pub(super) struct Asked {
 pub(super) enum Reply {
     /// Answers, and keeps the connection open.
     Json(u16, String),
+    /// Answers a ping like an engine 20.10.
+    Ping,
     /// Writes these bytes and then nothing, with the connection open.
     Stall(String),
     /// Writes these bytes and closes the connection.
@@ -48,9 +50,10 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Answers `GET /version` like an engine 20.10, everything else by script.
+    /// Answers pings and `GET /version` like an engine 20.10, everything else by script.
     pub(super) async fn start(script: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         Self::bare(move |asked| match asked.line.as_str() {
+            "GET /_ping" => Reply::Ping,
             "GET /version" => Reply::Json(200, VERSION.into()),
             _ => script(asked),
         })
@@ -127,6 +130,10 @@ pub(super) async fn serve(
                     if status == 304 { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
                 let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{length}\r\n");
                 _ = stream.write_all((head + &body).as_bytes()).await;
+            }
+            Reply::Ping => {
+                let head = "Api-Version: 1.41\r\nServer: Docker/20.10.24 (linux)\r\nContent-Length: 2";
+                _ = stream.write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\nOK").as_bytes()).await;
             }
             Reply::Stall(text) => {
                 _ = stream.write_all(text.as_bytes()).await;
