@@ -19,6 +19,17 @@ pub async fn observe(
     instances: &[InstanceName],
     needs: Needs,
 ) -> FleetSnapshot {
+    observe_watched(environment, engines, instances, needs, &|_| ()).await
+}
+
+/// The same, telling of each ship when it has answered or is given up.
+pub async fn observe_watched(
+    environment: &Environment,
+    engines: &Engines,
+    instances: &[InstanceName],
+    needs: Needs,
+    answered: &(dyn Fn(&ShipName) + Sync),
+) -> FleetSnapshot {
     let mut scopes: BTreeMap<&ShipName, Scope> = BTreeMap::new();
     for instance in instances.iter().filter_map(|name| environment.instances.get(name)) {
         let scope = scopes.entry(&instance.ship).or_default();
@@ -34,6 +45,7 @@ pub async fn observe(
                 Ok(state) => ShipView::Reachable(Arc::new(state)),
                 Err(error) => ShipView::Unreachable(error),
             };
+            answered(ship);
             (ship.clone(), view)
         })
     });

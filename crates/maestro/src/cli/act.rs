@@ -1,10 +1,11 @@
 //! The straight line of every command that acts: select, observe, plan, execute, report.
 
 use super::arguments::{Selecting, Showing};
+use super::look::look;
 use super::session::Session;
 use super::{Fault, Outcome, interrupts};
 use crate::execute::{Means, execute};
-use crate::observe::{Engines, observe};
+use crate::observe::Engines;
 use crate::probe::SystemProbe;
 use crate::report::{ErrorReport, reporter};
 use futures_util::StreamExt;
@@ -33,27 +34,14 @@ pub(super) async fn act(
     let mut interrupts = interrupts::listen();
     // What has changed can only be told when the images have been pulled: the line is walked twice.
     if let Intent::Restart(Restart { refresh: true, only_if_changed: true, .. }) = intent {
-        let pull = unless_interrupted(line.plan_for(&Intent::Pull, Some(intent)), &mut interrupts).await?;
+        let pull = line.plan_for(&Intent::Pull, Some(intent)).await?;
         if !line.carry_out(pull, showing, &mut interrupts).await.is_success() {
             return Ok(ExitCode::FAILURE);
         }
     }
-    let plan = unless_interrupted(line.plan(&without_refresh(intent)), &mut interrupts).await?;
+    let plan = line.plan(&without_refresh(intent)).await?;
     let summary = line.carry_out(plan, showing, &mut interrupts).await;
     Ok(if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Looks and decides. There is nothing that would have to come to its end: the first Ctrl-C does not wait for a ship
-/// that hangs.
-async fn unless_interrupted(
-    planning: impl Future<Output = Result<Plan, Fault>>,
-    interrupts: &mut mpsc::UnboundedReceiver<()>,
-) -> Result<Plan, Fault> {
-    tokio::select! {
-        biased;
-        Some(()) = interrupts.recv() => Err(Fault::Interrupted),
-        plan = planning => plan,
-    }
 }
 
 /// A restart of what has changed has pulled already.
@@ -93,7 +81,8 @@ impl<'a> Line<'a> {
     async fn plan_for(&self, intent: &Intent, selected_by: Option<&Intent>) -> Result<Plan, Fault> {
         let rules = selected_by.unwrap_or(intent).selection_rules();
         let selection = select(&self.environment, &self.selecting.selector(), rules)?;
-        let fleet = observe(&self.environment, &self.engines, &selection.instances, intent.needs()).await;
+        let needs = intent.needs();
+        let fleet = look(self.session, &self.environment, &self.engines, &selection.instances, needs).await?;
         let limits = self.selecting.limits().unwrap_or_default();
         let plan = plan(&self.environment, &fleet, intent, &selection, limits);
         match lint(&plan, &fleet).into_iter().next() {
@@ -116,7 +105,10 @@ impl<'a> Line<'a> {
         };
         let summary = execute(plan.clone(), &means, &mut watching, interrupts).await;
         for step in watching.failed {
-            self.show_output(&plan, step).await;
+            tokio::select! {
+                () = self.show_output(&plan, step) => {}
+                Some(()) = interrupts.recv() => break,
+            }
         }
         summary
     }

@@ -67,7 +67,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
                 Some(event) => event,
                 None => break,
             },
-            _ = interrupts.recv() => break,
+            Some(()) = interrupts.recv() => break,
         };
         if names.as_ref().is_none_or(|names| is_about(&event, names)) {
             writer.event(&ship, &event);

@@ -1,8 +1,9 @@
 //! `maestro exec`: a program in a container, as if it ran here.
 
+use super::interrupts::unless_interrupted;
+use super::look::look;
 use super::session::Session;
 use super::{Fault, Outcome};
-use crate::observe::observe;
 use crate::terminal::{RawTerminal, size};
 use futures_util::{SinkExt, StreamExt};
 use maestro_core::boundary::{AttachOptions, Engine, ExecInput, LogStream, Needs};
@@ -49,7 +50,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     };
     let engines = session.engines(&environment);
     let names = [instance.name.clone()];
-    let fleet = observe(&environment, &engines, &names, Needs::default()).await;
+    let fleet = look(session, &environment, &engines, &names, Needs::default()).await?;
     let found = match fleet.ship(&instance.ship) {
         Some(ShipView::Reachable(state)) => state.containers.get(instance.name.as_str()),
         Some(ShipView::Unreachable(error)) => return Err(error.clone().into()),
@@ -74,7 +75,13 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         workdir: args.workdir,
         env: args.env,
     };
-    let session = engine.attach(&target, &options).await?;
+    unless_interrupted("while the program ran; it may go on there", attached(engine, &target, &options)).await
+}
+
+/// Lets the program run with this process's streams. Returns its exit code.
+async fn attached(engine: &Arc<dyn Engine>, target: &Target, options: &AttachOptions) -> Outcome {
+    let terminal = options.tty.is_some();
+    let session = engine.attach(target, options).await?;
     let raw = if terminal { Some(RawTerminal::enter()?) } else { None };
     let id = session.id;
     let typing = tokio::spawn(type_into(session.input));
@@ -84,11 +91,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let (mut out, mut err) = (tokio::io::stdout(), tokio::io::stderr());
     while let Some(piece) = output.next().await {
         let written = match piece {
-            Ok(piece) if piece.stream == LogStream::Stderr => err.write_all(&piece.bytes).await,
-            Ok(piece) => match out.write_all(&piece.bytes).await {
-                Ok(()) => out.flush().await,
-                Err(error) => Err(error),
-            },
+            Ok(piece) if piece.stream == LogStream::Stderr => write(&mut err, &piece.bytes).await,
+            Ok(piece) => write(&mut out, &piece.bytes).await,
             Err(error) => {
                 failed = Some(error);
                 break;
@@ -108,6 +112,11 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     }
     let code = engine.exit_code(&id).await?;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
+}
+
+async fn write(to: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) -> std::io::Result<()> {
+    to.write_all(bytes).await?;
+    to.flush().await
 }
 
 /// Passes standard input on until it ends.

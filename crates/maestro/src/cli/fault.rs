@@ -28,9 +28,9 @@ pub enum Fault {
     /// An option has a value that means nothing.
     #[error("{0}")]
     Usage(String),
-    /// Ctrl-C before anything was begun.
-    #[error("interrupted while the ships were looked at: no container was touched")]
-    Interrupted,
+    /// The user wanted no more of it.
+    #[error("interrupted {0}")]
+    Interrupted(&'static str),
     /// An engine said no, or nothing.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -61,7 +61,7 @@ impl Fault {
                 ErrorReport::of(self).hint(format!("`maestro {verb} --all` means everything"))
             }
             Fault::Usage(_)
-            | Fault::Interrupted
+            | Fault::Interrupted(_)
             | Fault::UnsoundPlan(_)
             | Fault::Terminal(_)
             | Fault::Output(_) => ErrorReport::of(self),

@@ -1,10 +1,13 @@
 //! `maestro logs`: the output of many containers as one.
 
+use super::interrupts::unless_interrupted;
+use super::look::look;
 use super::session::Session;
 use super::{Fault, Outcome, interrupts};
-use crate::observe::{Engines, observe};
+use crate::observe::Engines;
 use crate::report::ErrorReport;
 use crate::report::logs::{Form, LogWriter};
+use futures_util::future::join_all;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use maestro_core::boundary::{Engine, LogLine, LogOptions, Needs, Scope};
@@ -63,7 +66,6 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let rules = SelectionRules { direction: Direction::Requires, includes_omitted: true };
     let names = select(&environment, &selector, rules)?.instances;
     let engines = session.engines(&environment);
-    let fleet = observe(&environment, &engines, &names, Needs::default()).await;
     let sources = sources(&environment, &engines, &names);
     let mut writer = LogWriter::new(session.printer.clone(), args.output, &names);
     let mut code = ExitCode::SUCCESS;
@@ -78,7 +80,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
                     Some((name, line)) => writer.line(&name, &line),
                     None => break,
                 },
-                _ = interrupts.recv() => break,
+                Some(()) = interrupts.recv() => break,
             }
             if session.printer.is_closed() {
                 break;
@@ -89,10 +91,11 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
             tail: args.lines.and_then(|lines| u64::try_from(lines).ok()),
             ..LogOptions::default()
         };
+        let fleet = look(session, &environment, &engines, &names, Needs::default()).await?;
         let mut heads = Vec::new();
         for source in &sources {
             match seen(&fleet, source) {
-                Seen::Container(target) => heads.push(Head::new(source, target, &options).await),
+                Seen::Container(target) => heads.push(Head::new(source, target, &options)),
                 Seen::Absent => {
                     session.printer.talk(&format!("{} (on {}) is not running!", source.name, source.ship));
                 }
@@ -102,7 +105,10 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
                 }
             }
         }
-        if !merge(session, heads, &mut writer).await {
+        let whole = unless_interrupted("while reading", async {
+            Ok(merge(session, join_all(heads).await, &mut writer).await)
+        });
+        if !whole.await? {
             code = ExitCode::FAILURE;
         }
     }

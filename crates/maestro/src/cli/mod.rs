@@ -14,6 +14,7 @@ mod fault;
 mod interrupts;
 mod kill;
 mod logs;
+mod look;
 mod parse;
 mod plan;
 mod pull;

@@ -2,8 +2,9 @@
 
 use super::Outcome;
 use super::arguments::{Printing, Selecting};
+use super::interrupts::unless_interrupted;
+use super::look::look;
 use super::session::Session;
-use crate::observe::observe;
 use crate::report::status::{Look, print};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -48,10 +49,14 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     selection.instances.sort();
     let engines = session.engines(&environment);
     let needs = Needs { details: true, images: false };
-    let fleet = observe(&environment, &engines, &selection.instances, needs).await;
+    let fleet = look(session, &environment, &engines, &selection.instances, needs).await?;
     let mut rows = rows(&environment, &fleet, &selection.instances, Timestamp::now());
     if args.full {
-        join_all(rows.iter_mut().map(ask_ports)).await;
+        unless_interrupted("while trying the ports", async {
+            join_all(rows.iter_mut().map(ask_ports)).await;
+            Ok(())
+        })
+        .await?;
     }
     print(&session.printer, &rows, args.printing.output, Look { hosts: args.show_hosts, full: args.full });
     Ok(ExitCode::SUCCESS)

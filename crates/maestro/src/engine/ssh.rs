@@ -21,7 +21,6 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tempfile::TempDir;
 use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
@@ -111,10 +110,12 @@ impl Ssh {
             .prefix("maestro-ssh-")
             .tempdir()
             .map_err(|error| self.failed(format!("no directory for its sockets: {error}")))?;
-        self.launch(&directory).await?;
-
-        let (socket, log) = (directory.path().join("engine"), directory.path().join("log"));
+        let place = directory.path().to_owned();
+        // Dropping it ends the master, also one that went to the background just when nobody waited for it any more.
         let session = Session::new_native_mux(directory);
+        self.launch(&place).await?;
+
+        let (socket, log) = (place.join("engine"), place.join("log"));
         let remote = match &self.remote {
             SshRemote::Socket(path) => Socket::from(Path::new(&**path)),
             SshRemote::Port(port) => Socket::new("127.0.0.1", *port),
@@ -130,11 +131,11 @@ impl Ssh {
     }
 
     /// Starts `ssh` and waits until it is logged in, when it goes to the background.
-    async fn launch(&self, directory: &TempDir) -> Result<(), EngineErrorKind> {
-        let log = directory.path().join("log");
+    async fn launch(&self, directory: &Path) -> Result<(), EngineErrorKind> {
+        let log = directory.join("log");
         let mut ssh = Command::new("ssh");
         ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-        ssh.args(self.arguments(directory.path(), &log));
+        ssh.args(self.arguments(directory, &log));
         let mut child = ssh.spawn().map_err(|error| {
             self.failed(match error.kind() {
                 std::io::ErrorKind::NotFound => "there is no program `ssh` on this machine".to_owned(),

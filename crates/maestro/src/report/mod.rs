@@ -11,6 +11,7 @@ pub mod events;
 mod json;
 mod live;
 pub mod logs;
+mod looking;
 pub mod paint;
 mod plain;
 pub mod printer;
@@ -28,6 +29,7 @@ mod text;
 pub mod wire;
 
 pub use errors::ErrorReport;
+pub use looking::Looking;
 pub use printer::{Capabilities, Captured, ColorChoice, Printer, Stream, Surroundings};
 pub use rows::{Row, RowState, Rows};
 pub use text::{clean, crop, width};

@@ -53,6 +53,8 @@ pub struct Capabilities {
     pub err_color: bool,
     /// Whether lines of standard output may be redrawn.
     pub animate: bool,
+    /// Whether a line of standard error may be taken back.
+    pub animate_err: bool,
     /// Whether characters outside ASCII are understood.
     pub unicode: bool,
     /// Columns that tables are laid out for.
@@ -92,6 +94,7 @@ impl Capabilities {
             out_color: color(given.out_is_tty),
             err_color: color(given.err_is_tty),
             animate: given.out_is_tty && !dumb,
+            animate_err: given.err_is_tty && !dumb,
             unicode: locale.is_none_or(|l| {
                 let l = l.to_ascii_lowercase();
                 // The C locale without a charset says nothing about the terminal, which today speaks UTF-8.
@@ -125,6 +128,7 @@ impl Capabilities {
             out_color: false,
             err_color: false,
             animate: false,
+            animate_err: false,
             unicode: true,
             columns,
             fixed_columns: true,
@@ -157,7 +161,23 @@ struct Streams {
     out: Sink,
     err: Sink,
     screen: Screen,
+    /// Whether a note stands on the last line of standard error.
+    noted: bool,
 }
+
+impl Streams {
+    /// Takes the note away.
+    fn forget_note(&mut self) {
+        if std::mem::take(&mut self.noted) {
+            self.err.write(BARE_LINE);
+        }
+    }
+}
+
+/// Back to the beginning of a line with nothing on it.
+const BARE_LINE: &str = "\r\x1b[K";
+/// Columns of a standard error that is a terminal while standard output is none: nobody asks it.
+const USUAL_COLUMNS: usize = 80;
 
 struct Sink {
     to: Box<dyn Write + Send>,
@@ -202,7 +222,8 @@ impl Printer {
         err: impl Write + Send + 'static,
         size: impl Fn() -> Option<(usize, usize)> + Send + Sync + 'static,
     ) -> Self {
-        let streams = Streams { out: Sink::new(out), err: Sink::new(err), screen: Screen::default() };
+        let streams =
+            Streams { out: Sink::new(out), err: Sink::new(err), screen: Screen::default(), noted: false };
         Self { shared: Arc::new(Shared { capabilities, size: Box::new(size), streams: Mutex::new(streams) }) }
     }
 
@@ -233,6 +254,7 @@ impl Printer {
     /// Writes text to a stream as it is, at once. A live table makes room for it and comes back with its next frame.
     pub fn print(&self, stream: Stream, text: &str) {
         let mut streams = self.streams();
+        streams.forget_note();
         let erased = streams.screen.erase();
         streams.out.write(&erased);
         match stream {
@@ -249,6 +271,28 @@ impl Printer {
     /// Says something: one or more lines on standard error.
     pub fn talk(&self, text: &str) {
         self.print(Stream::Err, &format!("{text}\n"));
+    }
+
+    /// Notes something on the last line of a standard error that is a terminal, in the place of the last note and
+    /// until something else is printed; nothing elsewhere. It must be narrower than [`Printer::note_columns`].
+    pub(super) fn note(&self, text: &str) {
+        if !self.shared.capabilities.animate_err {
+            return;
+        }
+        let mut streams = self.streams();
+        if text.is_empty() {
+            streams.forget_note();
+        } else {
+            streams.err.write(&format!("\r{text}\x1b[K"));
+            streams.noted = true;
+        }
+    }
+
+    /// Columns for a note: no terminal must break the line.
+    pub(super) fn note_columns(&self) -> usize {
+        let columns = self.size().0;
+        let columns = if self.shared.capabilities.out_is_tty { columns } else { columns.min(USUAL_COLUMNS) };
+        columns.saturating_sub(1).max(1)
     }
 
     /// Whether nobody reads standard output any more: a reason to stop what goes on for ever.
@@ -275,6 +319,7 @@ impl Printer {
     /// Draws lines where the last ones were drawn; see [`Screen::draw`].
     pub(super) fn draw(&self, lines: Vec<String>, columns: usize) {
         let mut streams = self.streams();
+        streams.forget_note();
         let frame = streams.screen.draw(lines, columns);
         streams.out.write(&frame);
     }
