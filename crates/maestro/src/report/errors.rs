@@ -127,6 +127,15 @@ fn push_lines(text: &mut String, part: &str, indent: &str) {
     }
 }
 
+impl ErrorReport {
+    /// What an engine said, for a text that says elsewhere which ship it is.
+    pub(super) fn on_a_ship(error: &EngineError) -> Self {
+        let mut report = Self::from(error);
+        report.what = format!("{}: {}", error.operation, error.kind);
+        report
+    }
+}
+
 impl From<&EngineError> for ErrorReport {
     fn from(error: &EngineError) -> Self {
         let mut report = Self::of(error);

@@ -119,7 +119,7 @@ mod tests {
         for name in &names[..900] {
             looking.answered(&name.as_str().into());
         }
-        assert_eq!(captured.stderr(), "\rlooking at 1000 ships for 1s; no answer…\x1b[K");
+        assert_eq!(captured.stderr(), "\rlooking at 1000 ships for 1s; no answe…\x1b[K");
         assert_eq!(
             looking.text(SECOND),
             "looking at 1000 ships for 1s; no answer yet from ship-0900, ship-0901, ship-0902 and 97 more"

@@ -8,6 +8,7 @@ pub mod deptree;
 pub mod diagnostics;
 pub mod errors;
 pub mod events;
+mod grid;
 mod json;
 mod live;
 pub mod logs;
@@ -19,6 +20,7 @@ mod problems;
 mod quiet;
 mod rows;
 mod screen;
+mod signs;
 pub mod status;
 mod table;
 #[cfg(test)]

@@ -16,18 +16,16 @@ const MOST: usize = 25;
 /// What went wrong, one report per cause, in the order of the plan; and how many instances failed for reasons that
 /// are not told for brevity.
 pub(super) fn problems(rows: &Rows) -> (Vec<ErrorReport>, usize) {
-    let mut groups: Vec<(ErrorReport, Vec<&str>)> = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     let mut untold = 0;
     for row in rows.rows() {
         let Some(trouble) = &row.trouble else { continue };
-        let on_ship = format!("ship {}", row.ship);
         let mut report = match trouble {
-            Trouble::Step(Failure::Engine(error)) | Trouble::Ship(error) => ErrorReport::from(error),
-            Trouble::Step(failure) => ErrorReport::from(failure).about(&on_ship),
+            Trouble::Step(Failure::Engine(error)) | Trouble::Ship(error) => ErrorReport::on_a_ship(error),
+            Trouble::Step(failure) => ErrorReport::from(failure),
             Trouble::Foreign(whose) => {
                 ErrorReport::new(format!("a container of that name exists and is not ours: {whose}"))
-                    .about(&on_ship)
                     .hint("rename the instance, or remove that container")
             }
         };
@@ -36,15 +34,33 @@ pub(super) fn problems(rows: &Rows) -> (Vec<ErrorReport>, usize) {
         }
         let key = format!("{:?} {}", report.level, report.what);
         let at = *known.entry(key).or_insert(groups.len());
-        if let Some((_, names)) = groups.get_mut(at) {
-            names.push(row.instance.as_str());
+        let (instance, ship) = (row.instance.as_str(), row.ship.as_str());
+        if let Some(group) = groups.get_mut(at) {
+            group.instances.push(instance);
+            if !group.ships.contains(&ship) {
+                group.ships.push(ship);
+            }
         } else if groups.len() < MOST {
-            groups.push((report, vec![row.instance.as_str()]));
+            groups.push(Group { report, instances: vec![instance], ships: vec![ship] });
         } else {
             untold += 1;
         }
     }
-    (groups.into_iter().map(|(report, names)| report.about(&list(&names))).collect(), untold)
+    (groups.into_iter().map(Group::report).collect(), untold)
+}
+
+/// Instances that have the same trouble, wherever they are: a tag that nobody has pushed is missing on every ship.
+struct Group<'a> {
+    report: ErrorReport,
+    instances: Vec<&'a str>,
+    ships: Vec<&'a str>,
+}
+
+impl Group<'_> {
+    fn report(self) -> ErrorReport {
+        let ships = if self.ships.len() > 1 { "ships" } else { "ship" };
+        self.report.about(&format!("{ships} {}", list(&self.ships))).about(&list(&self.instances))
+    }
 }
 
 fn list(names: &[&str]) -> String {

@@ -1,13 +1,16 @@
 //! `status`, shown: maestro-ng's table, its full form, or data.
 
+use super::grid::{Grid, Widest};
 use super::paint::{Paint, Tone};
 use super::printer::{Printer, Stream};
 use super::rows::health;
+use super::signs::Signs;
 use super::table::{Columns, push_cell, push_result};
 use super::text::{clean, right};
 use super::{ErrorReport, wire};
-use maestro_core::engine_error::EngineError;
+use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::fleet::ContainerState;
+use maestro_core::image::ImageRef;
 use maestro_core::names::ShipName;
 use maestro_core::status::{Found, PortStatus, Sighting, StatusRow};
 use std::collections::BTreeMap;
@@ -42,7 +45,13 @@ pub struct Look {
 pub fn print(printer: &Printer, rows: &[StatusRow], output: Output, look: Look) {
     match output {
         Output::Table => {
-            printer.data(&table(rows, look, printer.capabilities().columns, printer.paint(Stream::Out)));
+            let (capabilities, paint) = (printer.capabilities(), printer.paint(Stream::Out));
+            let columns = capabilities.columns;
+            printer.data(&if capabilities.out_is_tty {
+                fitted_table(rows, look, columns, Signs { paint, unicode: capabilities.unicode })
+            } else {
+                table(rows, look, columns, paint)
+            });
         }
         Output::Json | Output::Jsonl | Output::Yaml => {
             let entries: Vec<_> = rows.iter().map(wire::StatusEntry::from).collect();
@@ -66,15 +75,46 @@ fn ships_down(rows: &[StatusRow]) -> BTreeMap<&ShipName, &EngineError> {
     down.collect()
 }
 
-/// The table as text.
+/// The table on a terminal: as wide as its contents need, so that a narrow one shows more of it.
+fn fitted_table(rows: &[StatusRow], look: Look, columns: usize, signs: Signs) -> String {
+    let cells: Vec<String> = rows.iter().map(|row| cell(&row.found, &row.image)).collect();
+    let mut widest = Widest::default();
+    for (row, cell) in rows.iter().zip(&cells) {
+        widest.add(row.instance.as_str(), row.service.as_str(), ship(row, look), cell);
+    }
+    let grid = Grid::new(widest, columns, signs);
+    let mut text = grid.header() + "\n";
+    for (at, (row, cell)) in rows.iter().zip(&cells).enumerate() {
+        let names = [row.instance.as_str(), row.service.as_str(), ship(row, look), cell];
+        text.push_str(&grid.row(at + 1, names, false).open());
+        push_status(&mut text, &row.found, signs.paint);
+        text.push('\n');
+        if look.full {
+            push_details(&mut text, row, signs.paint);
+        }
+    }
+    text
+}
+
+fn ship(row: &StatusRow, look: Look) -> &str {
+    if look.hosts { &row.address } else { row.ship.as_str() }
+}
+
+/// maestro-ng's table as text, for pipes.
 pub(super) fn table(rows: &[StatusRow], look: Look, columns: usize, paint: Paint) -> String {
     let columns = Columns::of(columns);
     let mut text = columns.header();
     text.push('\n');
     for (at, row) in rows.iter().enumerate() {
-        let ship = if look.hosts { &*row.address } else { row.ship.as_str() };
-        text.push_str(&columns.prefix(at + 1, row.instance.as_str(), row.service.as_str(), ship, paint));
-        push_state(&mut text, row, paint);
+        let (instance, service) = (row.instance.as_str(), row.service.as_str());
+        text.push_str(&columns.prefix(at + 1, instance, service, ship(row, look), paint));
+        let tone = match &row.found {
+            Found::Container(seen) if seen.state.is_running() => Tone::Good,
+            Found::Container(_) | Found::Absent | Found::HostDown(_) | Found::Unknown => Tone::Plain,
+        };
+        push_cell(&mut text, tone, &cell(&row.found, &row.image), paint);
+        text.push(' ');
+        push_status(&mut text, &row.found, paint);
         text.push('\n');
         if look.full {
             push_details(&mut text, row, paint);
@@ -83,37 +123,49 @@ pub(super) fn table(rows: &[StatusRow], look: Look, columns: usize, paint: Paint
     text
 }
 
-fn push_state(line: &mut String, row: &StatusRow, paint: Paint) {
-    match &row.found {
+/// The CONTAINER column: tag and id.
+fn cell(found: &Found, image: &ImageRef) -> String {
+    match found {
+        Found::Container(seen) => format!("{}:{}", seen.image.tag(), seen.id.short()),
+        Found::Absent => format!("{}:-", image.tag()),
+        Found::HostDown(_) | Found::Unknown => "-".to_owned(),
+    }
+}
+
+fn push_status(line: &mut String, found: &Found, paint: Paint) {
+    match found {
         Found::Container(seen) => {
-            let cell = format!("{}:{}", seen.image.tag(), seen.id.short());
             let since = seen.since.as_ref().map_or_else(String::new, |since| format!(" for {since}"));
-            let (cell_tone, tone, word) = if seen.state.is_running() {
-                (Tone::Good, Tone::Good, "running")
-            } else {
-                (Tone::Plain, Tone::Bad, "down")
-            };
-            push_cell(line, cell_tone, &cell, paint);
-            line.push(' ');
+            let (tone, word) =
+                if seen.state.is_running() { (Tone::Good, "running") } else { (Tone::Bad, "down") };
             paint.push(line, tone, &format!("{word}{since}"));
             for remark in remarks(seen) {
                 paint.push(line, Tone::Warn, &format!(" ({remark})"));
             }
         }
-        Found::Absent => {
-            push_cell(line, Tone::Plain, &format!("{}:-", row.image.tag()), paint);
-            line.push(' ');
-            paint.push(line, Tone::Bad, "down");
-        }
-        Found::HostDown(_) => {
-            push_cell(line, Tone::Plain, "-", paint);
+        Found::Absent => paint.push(line, Tone::Bad, "down"),
+        Found::HostDown(error) => {
             push_result(line, Tone::Bad, "host down", paint);
+            if let Some(remark) = remark_on_ship(&error.kind) {
+                paint.push(line, Tone::Warn, &format!("({remark})"));
+            }
         }
-        Found::Unknown => {
-            push_cell(line, Tone::Plain, "-", paint);
-            push_result(line, Tone::Warn, "unknown", paint);
-        }
+        Found::Unknown => push_result(line, Tone::Warn, "unknown", paint),
     }
+}
+
+/// Where `host down` is not the whole truth.
+fn remark_on_ship(kind: &EngineErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        EngineErrorKind::Unresponsive { .. } => "no answer",
+        EngineErrorKind::Tls { .. } => "TLS failed",
+        EngineErrorKind::Ssh { .. } => "ssh failed",
+        EngineErrorKind::Settings(_) => "not tried",
+        EngineErrorKind::ApiVersion { .. } => "no common API version",
+        EngineErrorKind::Lost(_) => "connection lost",
+        EngineErrorKind::Unreachable { .. } => return None,
+        _ => "error",
+    })
 }
 
 /// What maestro-ng does not say, behind what it says, so that old scripts still find their words.
@@ -285,6 +337,49 @@ mod tests {
         WARNING: ship indian: listing containers: host down: tcp://192.0.2.13:2375: connection refused
           hint: is the host up, is the engine running, and does it listen on that address?
         ");
+    }
+
+    #[test]
+    fn a_narrow_terminal_shows_as_much() {
+        let terminal = |columns| {
+            let capabilities = Capabilities { out_is_tty: true, ..Capabilities::plain(columns) };
+            let (printer, captured) = Printer::captured(capabilities);
+            print(&printer, &world(), Output::Table, Look::default());
+            captured.stdout()
+        };
+        insta::assert_snapshot!(framed(&terminal(80)), @"
+        |  #  INSTANCE SERVICE SHIP     CONTAINER   STATUS|
+        |  1. web-1    web     atlantic 2.0:0123456 running for 1h0m|
+        |  2. web-2    web     pacific  2.0:0123456 running for 1h0m (unhealthy) (restarted 3 times)|
+        |  3. web-3    web     pacific  2.0:0123456 down for 3m7s (exit 137)|
+        |  4. web-4    web     pacific  2.1:-       down|
+        |  5. 東京-5   web     indian   -           host down |
+        |  6. web-6    web     pacific  2.0:0123456 running for 1h0m (not ours)|
+        ");
+        insta::assert_snapshot!(framed(&terminal(40)), @"
+        |  #  INSTANCE STATUS|
+        |  1. web-1    running for 1h0m|
+        |  2. web-2    running for 1h0m (unhealthy) (restarted 3 times)|
+        |  3. web-3    down for 3m7s (exit 137)|
+        |  4. web-4    down|
+        |  5. 東京-5   host down |
+        |  6. web-6    running for 1h0m (not ours)|
+        ");
+        assert_eq!(terminal(80), terminal(200), "no wider than it has to be");
+    }
+
+    #[test]
+    fn a_ship_that_hangs_is_not_called_down_only() {
+        let address = String::from("tcp://192.0.2.13:2375");
+        let after = std::time::Duration::from_secs(5);
+        let hung = Found::HostDown(EngineError {
+            ship: "indian".into(),
+            operation: "listing containers".into(),
+            kind: EngineErrorKind::Unresponsive { address, after },
+            ambiguous: false,
+        });
+        let text = table(&[row("web-5", "indian", hung)], Look::default(), 120, Paint::new(false));
+        assert!(text.ends_with(" host down (no answer)\n"), "{text}");
     }
 
     #[test]

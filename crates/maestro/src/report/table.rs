@@ -76,7 +76,6 @@ pub(super) fn push_cell(line: &mut String, tone: Tone, text: &str, paint: Paint)
 
 /// Appends a result in the STATUS column's width.
 pub(super) fn push_result(line: &mut String, tone: Tone, text: &str, paint: Paint) {
-    line.push(' ');
     paint.push(line, tone, &pad(text, STATUS));
 }
 

@@ -2,6 +2,8 @@
 
 use super::testing::*;
 use super::*;
+use maestro_core::engine_error::{EngineError, EngineErrorKind};
+use maestro_core::event::Failure;
 use maestro_core::plan::Intent;
 use std::fmt::Write as _;
 
@@ -15,6 +17,26 @@ fn plain(printer: Printer, clock: Clock) -> Box<dyn Reporter> {
 
 fn quiet(printer: Printer, clock: Clock) -> Box<dyn Reporter> {
     Box::new(quiet::Quiet::new(printer, clock))
+}
+
+#[test]
+fn a_cause_that_is_the_same_everywhere_is_told_once() {
+    let missing = |step: &str| {
+        if !step.contains("pull") {
+            return Play::Ok;
+        }
+        let ship = ["atlantic", "pacific", "東京"].into_iter().find(|ship| step.contains(ship)).unwrap();
+        Play::Fail(Failure::Engine(EngineError {
+            kind: EngineErrorKind::NotFound("manifest unknown".into()),
+            ..refused(ship, "pulling reg:5000/shop/web:2.1")
+        }))
+    };
+    let world = "atlantic: | reg:5000/shop/db:1.4\npacific:\n東京:";
+    let captured = report(&plan(&environment(SHOP), world, &START), 120, quiet, missing);
+    insta::assert_snapshot!(captured.stderr(), @"
+    ERROR: web-1, web-2, web-3, web-4: ships atlantic, pacific, 東京: pulling reg:5000/shop/web:2.1: manifest unknown
+    1 started, 4 failed in 9.0s; slowest ship: 東京 (8.0s)
+    ");
 }
 
 #[test]

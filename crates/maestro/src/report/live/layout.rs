@@ -1,124 +1,32 @@
 //! Where everything of the live table goes, for a terminal of any size.
 
-use super::look::Look;
+use crate::report::grid::{Grid, Line, Widest};
 use crate::report::paint::Tone;
 use crate::report::problems::took_text;
 use crate::report::rows::{Pull, Row, RowState, Rows, Trouble};
-use crate::report::text::{clean, crop, fit, right, width};
+use crate::report::signs::Signs;
+use crate::report::text::{clean, right, width};
+use maestro_core::event::Failure;
 use maestro_core::plan::Unit;
 use maestro_core::status::span;
 use std::time::Duration;
 
-/// Widths of the columns. They are maestro-ng's columns in its order, as wide as their contents need; one that is 0 is
-/// left out where the terminal is narrow.
+/// The table of a run, and what goes on below it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
-    look: Look,
-    /// Cells of a line; one less than the terminal has, so that no terminal breaks it.
-    line: usize,
-    instance: usize,
-    service: usize,
-    ship: usize,
-    container: usize,
-}
-
-/// What the STATUS column should have, and what it must have.
-const GOOD_STATUS: usize = 34;
-const LEAST_STATUS: usize = 16;
-
-/// A line, built piece by piece and never wider than it may be.
-struct Line {
-    text: String,
-    left: usize,
-    look: Look,
-}
-
-impl Line {
-    fn new(layout: &Layout) -> Self {
-        Self { text: String::new(), left: layout.line, look: layout.look }
-    }
-
-    fn push(&mut self, tone: Tone, text: &str) {
-        let text = crop(text, self.left, self.look.ellipsis());
-        self.left -= width(&text);
-        self.look.paint.push(&mut self.text, tone, &text);
-    }
-
-    /// A column and the blank behind it; nothing if it has no cells.
-    fn column(&mut self, tone: Tone, text: &str, cells: usize) {
-        if cells > 0 {
-            let text = crop(text, cells, self.look.ellipsis());
-            self.push(tone, &fit(&text, cells));
-            self.push(Tone::Plain, " ");
-        }
-    }
-
-    /// Something that has its own colours and is so many cells wide; nothing if there is no room.
-    fn push_painted(&mut self, painted: &str, cells: usize) {
-        if cells <= self.left {
-            self.text.push_str(painted);
-            self.left -= cells;
-        }
-    }
-
-    fn finish(self) -> String {
-        self.text.trim_end().to_owned()
-    }
+    grid: Grid,
 }
 
 impl Layout {
-    pub(super) fn of(rows: &Rows, columns: usize, look: Look) -> Self {
-        let widest = |title: &str, most: usize, text: &dyn Fn(&Row) -> usize| {
-            rows.rows().iter().map(text).max().unwrap_or(0).max(title.len()).min(most)
-        };
+    pub(super) fn of(rows: &Rows, columns: usize, signs: Signs) -> Self {
+        let mut widest = Widest::default();
+        for row in rows.rows() {
+            widest.add(row.instance.as_str(), row.service.as_str(), row.ship.as_str(), &row.container());
+        }
         // Where a new container has another tag: `tag:` and seven digits.
-        let made =
-            rows.plan().items.iter().map(|item| width(item.image.tag()) + 8).max().unwrap_or(0).min(25);
-        let mut layout = Self {
-            look,
-            line: columns.saturating_sub(1).max(1),
-            instance: widest("INSTANCE", 40, &|row| width(row.instance.as_str())),
-            service: widest("SERVICE", 20, &|row| width(row.service.as_str())),
-            ship: widest("SHIP", 40, &|row| width(row.ship.as_str())),
-            container: widest("CONTAINER", 25, &|row| width(&row.container())).max(made),
-        };
-        layout.shrink();
-        layout
-    }
-
-    /// Makes room for the status: first names are cut, then whole columns go.
-    fn shrink(&mut self) {
-        let cut = |cells: &mut usize, least: usize, missing: usize| {
-            *cells = (*cells).min((*cells).saturating_sub(missing).max(least.min(*cells)));
-        };
-        for (which, least) in [(2, 8), (1, 8), (0, 16), (3, 14)] {
-            let missing = GOOD_STATUS.saturating_sub(self.status());
-            let column = match which {
-                0 => &mut self.instance,
-                1 => &mut self.service,
-                2 => &mut self.ship,
-                _ => &mut self.container,
-            };
-            cut(column, least, missing);
-        }
-        for which in [1, 2, 3] {
-            if self.status() < GOOD_STATUS - 8 {
-                match which {
-                    1 => self.service = 0,
-                    2 => self.ship = 0,
-                    _ => self.container = 0,
-                }
-            }
-        }
-        let missing = LEAST_STATUS.saturating_sub(self.status());
-        cut(&mut self.instance, 8, missing);
-    }
-
-    /// Cells that are left for the status.
-    fn status(&self) -> usize {
-        let columns = [self.instance, self.service, self.ship, self.container];
-        let used: usize = columns.iter().map(|cells| if *cells > 0 { cells + 1 } else { 0 }).sum();
-        self.line.saturating_sub(used + 5)
+        let made = rows.plan().items.iter().map(|item| width(item.image.tag()) + 8).max().unwrap_or(0);
+        widest.container = widest.container.max(made);
+        Self { grid: Grid::new(widest, columns, signs) }
     }
 
     /// Everything, while the run goes on.
@@ -132,7 +40,7 @@ impl Layout {
         if rows.rows().len() + 1 < room {
             foot.insert(0, String::new());
         }
-        let mut lines = vec![self.header()];
+        let mut lines = vec![self.grid.header()];
         if rows.rows().len() <= room {
             lines.extend(rows.rows().iter().map(|row| self.row(row, at)));
         } else {
@@ -149,37 +57,17 @@ impl Layout {
     /// The table in its last form.
     pub(super) fn table(&self, rows: &Rows) -> Vec<String> {
         let at = rows.ended().unwrap_or_default();
-        std::iter::once(self.header()).chain(rows.rows().iter().map(|row| self.row(row, at))).collect()
-    }
-
-    fn header(&self) -> String {
-        let mut line = Line::new(self);
-        line.push(Tone::Dim, "  #  ");
-        line.column(Tone::Dim, "INSTANCE", self.instance);
-        line.column(Tone::Dim, "SERVICE", self.service);
-        line.column(Tone::Dim, "SHIP", self.ship);
-        line.column(Tone::Dim, "CONTAINER", self.container);
-        line.push(Tone::Dim, "STATUS");
-        line.finish()
+        std::iter::once(self.grid.header()).chain(rows.rows().iter().map(|row| self.row(row, at))).collect()
     }
 
     fn row(&self, row: &Row, at: Duration) -> String {
-        let mut line = Line::new(self);
-        let quiet = row.state == RowState::Waiting;
-        line.push(Tone::Dim, &format!("{:>3}. ", row.number));
-        line.column(
-            if quiet { Tone::Plain } else { Tone::Strong },
-            &clean(row.instance.as_str()),
-            self.instance,
-        );
-        line.column(Tone::Plain, &clean(row.service.as_str()), self.service);
-        line.column(Tone::Plain, &clean(row.ship.as_str()), self.ship);
-        let cell = match &row.cell {
-            Some(cell) if row.state.is_final() => cell.text.clone(),
+        let container = match &row.cell {
+            Some(cell) if row.state.is_final() && !cell.text.is_empty() => cell.text.clone(),
             Some(_) | None => row.container(),
         };
-        line.column(if quiet { Tone::Dim } else { Tone::Plain }, &clean(&cell), self.container);
-        let (tone, sign) = self.look.sign(row, at);
+        let texts = [row.instance.as_str(), row.service.as_str(), row.ship.as_str(), &container];
+        let mut line = self.grid.row(row.number, texts, row.state == RowState::Waiting);
+        let (tone, sign) = self.grid.signs.sign(row, at);
         line.push(tone, sign);
         line.push(Tone::Plain, " ");
         Self::push_status(&mut line, row, tone, at);
@@ -203,15 +91,20 @@ impl Layout {
             let why = match &row.trouble {
                 // A tolerated failure brings its reason with it.
                 Some(Trouble::Step(_)) if row.state == RowState::Tolerated => None,
+                // Ship and step are told already.
+                Some(Trouble::Step(Failure::Engine(error))) => Some(error.kind.to_string()),
                 Some(Trouble::Step(failure)) => Some(failure.to_string()),
-                Some(Trouble::Ship(error)) => Some(error.kind.to_string()),
+                Some(Trouble::Ship(error)) => {
+                    let why = error.kind.to_string();
+                    // The status says so already.
+                    Some(why.strip_prefix("host down: ").map(str::to_owned).unwrap_or(why))
+                }
                 Some(Trouble::Foreign(whose)) => Some(whose.clone()),
-                None => None,
+                None => row.because_of.as_ref().map(|what| format!("because of {what}")),
             };
             if let Some(why) = why {
                 line.push(Tone::Plain, "  ");
-                // The status says so already.
-                line.push(Tone::Dim, &clean(why.strip_prefix("host down: ").unwrap_or(&why)));
+                line.push(Tone::Dim, &clean(&why));
             }
             return;
         }
@@ -248,15 +141,15 @@ impl Layout {
         let shown = if pulls.len() > most { most.saturating_sub(1) } else { pulls.len() };
         let labels: Vec<_> = pulls.iter().take(shown).map(|(unit, _)| label(unit)).collect();
         let widest = |text: &dyn Fn(&(String, String)) -> usize, part: usize| {
-            labels.iter().map(text).max().unwrap_or(0).min(self.line / part)
+            labels.iter().map(text).max().unwrap_or(0).min(self.grid.line / part)
         };
         let (image, ship) = (widest(&|l| width(&l.0), 3), widest(&|l| width(&l.1), 5));
         let mut lines: Vec<String> = labels
             .iter()
             .zip(&pulls)
             .map(|((image_name, ship_name), (_, pull))| {
-                let mut line = Line::new(self);
-                line.push(Tone::Dim, if self.look.unicode { "   ↓ " } else { "   v " });
+                let mut line = Line::new(&self.grid);
+                line.push(Tone::Dim, if self.grid.signs.unicode { "   ↓ " } else { "   v " });
                 line.column(Tone::Plain, image_name, image);
                 line.column(Tone::Plain, ship_name, ship);
                 self.push_pull(&mut line, pull, at);
@@ -264,10 +157,10 @@ impl Layout {
             })
             .collect();
         if pulls.len() > shown {
-            let mut line = Line::new(self);
+            let mut line = Line::new(&self.grid);
             line.push(
                 Tone::Dim,
-                &format!("     {} {} more pulls", self.look.ellipsis(), pulls.len() - shown),
+                &format!("     {} {} more pulls", self.grid.signs.ellipsis(), pulls.len() - shown),
             );
             lines.push(line.finish());
         }
@@ -291,13 +184,16 @@ impl Layout {
         }
         facts.push_str(&right(&took, 8));
         let cells = line.left.saturating_sub(width(&facts)).min(40);
-        line.push_painted(&self.look.bar(f64::from(progress.percent) / 100.0, cells, Tone::Calm), cells);
+        line.push_painted(
+            &self.grid.signs.bar(f64::from(progress.percent) / 100.0, cells, Tone::Calm),
+            cells,
+        );
         line.push(Tone::Dim, &facts);
     }
 
     /// The line at the bottom: how much of it is done.
     fn progress(&self, rows: &Rows, at: Duration) -> String {
-        let mut line = Line::new(self);
+        let mut line = Line::new(&self.grid);
         let plan = rows.plan();
         let (done, all) = (rows.settled(), rows.rows().len());
         line.push(Tone::Strong, &format!("{} {}", plan.intent.name(), clean(&plan.environment)));
@@ -308,7 +204,7 @@ impl Layout {
             #[expect(clippy::cast_precision_loss, reason = "a part of a bar")]
             let part = if all == 0 { 1.0 } else { done as f64 / all as f64 };
             let tone = if bad > 0 { Tone::Bad } else { Tone::Good };
-            line.push_painted(&self.look.bar(part, cells, tone), cells);
+            line.push_painted(&self.grid.signs.bar(part, cells, tone), cells);
             line.push(Tone::Plain, "  ");
         }
         line.push(Tone::Plain, &format!("{done}/{all}"));
@@ -352,12 +248,12 @@ impl Layout {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-        let mut line = Line::new(self);
+        let mut line = Line::new(&self.grid);
         line.push(
             Tone::Dim,
             &format!(
                 "     {} {} more: {}",
-                self.look.ellipsis(),
+                self.grid.signs.ellipsis(),
                 rows.rows().len() - visible.len(),
                 parts.join(", ")
             ),

@@ -4,15 +4,14 @@
 //! second. Everything about the terminal is [`Screen`](super::screen::Screen)'s.
 
 mod layout;
-mod look;
 #[cfg(test)]
 mod tests;
 
 use super::printer::{Printer, Stream};
 use super::rows::{Row, Rows};
+use super::signs::Signs;
 use super::{Clock, problems};
 use layout::Layout;
-use look::Look;
 use maestro_core::event::{Event, Reporter};
 use std::time::Duration;
 
@@ -37,30 +36,30 @@ impl Live {
         Self { printer, clock, run: None }
     }
 
-    fn look(&self) -> Look {
-        Look { paint: self.printer.paint(Stream::Out), unicode: self.printer.capabilities().unicode }
+    fn signs(&self) -> Signs {
+        Signs { paint: self.printer.paint(Stream::Out), unicode: self.printer.capabilities().unicode }
     }
 
     fn frame(&mut self, at: Duration) {
-        let look = self.look();
+        let signs = self.signs();
         let Some(run) = &mut self.run else { return };
         run.drawn = Some(at);
         let (columns, height) = self.printer.size();
-        let layout = Layout::of(&run.rows, columns, look);
+        let layout = Layout::of(&run.rows, columns, signs);
         self.printer.draw(layout.frame(&run.rows, &run.recent, at, height), columns);
     }
 
     /// The whole table, then what went wrong, then one line that sums it up.
     fn finish(&mut self) {
-        let look = self.look();
+        let signs = self.signs();
         let Some(run) = self.run.take() else { return };
         let (columns, _) = self.printer.size();
-        let layout = Layout::of(&run.rows, columns, look);
+        let layout = Layout::of(&run.rows, columns, signs);
         self.printer.draw(layout.table(&run.rows), columns);
         self.printer.keep();
         problems::tell(&run.rows, &self.printer);
         let (tone, text) = problems::summary(&run.rows);
-        self.printer.data(&(look.paint.tone(tone, &text) + "\n"));
+        self.printer.data(&(signs.paint.tone(tone, &text) + "\n"));
     }
 }
 

@@ -203,12 +203,12 @@ fn where_there_is_no_room_the_table_shows_what_matters() {
     };
     let late = |_: &Event, at: Duration| at.as_secs() > 40;
     let (halfway, mut terminal) = run(terminal, &hands, &plan, script, late);
-    insta::assert_snapshot!(framed(&halfway), @r"
+    insta::assert_snapshot!(framed(&halfway), @"
     |  #  INSTANCE SERVICE SHIP CONTAINER      STATUS|
-    | 36. w-13     web     a    latest:-       ✗ failed!  6.0s  ship a: creating: h…|
-    | 37. w-130    web     a    latest:-       ✗ failed!  7.0s  ship a: creating: h…|
-    | 38. w-131    web     a    latest:-       ✗ failed!  8.0s  ship a: creating: h…|
-    | 39. w-132    web     a    latest:-       ✗ failed!  9.0s  ship a: creating: h…|
+    | 36. w-13     web     a    latest:-       ✗ failed!  6.0s  host down: tcp://19…|
+    | 37. w-130    web     a    latest:-       ✗ failed!  7.0s  host down: tcp://19…|
+    | 38. w-131    web     a    latest:-       ✗ failed!  8.0s  host down: tcp://19…|
+    | 39. w-132    web     a    latest:-       ✗ failed!  9.0s  host down: tcp://19…|
     | 40. w-133    web     a    latest:-       ⠋ creating container from x  9s|
     | 41. w-134    web     a    latest:-       ⠋ creating container from x  9s|
     | 42. w-135    web     a    latest:-       ⠋ creating container from x  9s|

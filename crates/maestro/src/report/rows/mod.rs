@@ -272,12 +272,13 @@ impl Rows {
             // The failure that is tolerated is the row's own, and has been told.
             Skipped::Tolerated(_) => return Vec::new(),
         };
+        let plan = self.plan.clone();
         let members = self.members.get(id.index()).cloned().unwrap_or_default();
         let own: &[u32] = cause.and_then(|c| self.members.get(c.index())).map_or(&[], Vec::as_slice);
         // A row's own failure explains itself when it arrives.
         let members: Vec<u32> = members.into_iter().filter(|row| !own.contains(row)).collect();
         self.change_rows(&members, is_open, |row| match cause {
-            Some(_) => row.abort(at),
+            Some(cause) => row.abort(plan.unit_of(cause), at),
             None => row.interrupt(at),
         })
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use maestro_core::engine_error::EngineError;
 use maestro_core::event::Failure;
 use maestro_core::names::{ContainerId, InstanceName, ServiceName, ShipName};
-use maestro_core::plan::{Action, Blocked, EngineCall, Fate, Intent, Item, Plan, Settled, StepId};
+use maestro_core::plan::{Action, Blocked, EngineCall, Fate, Intent, Item, Plan, Settled, StepId, Unit};
 use maestro_core::status::elapsed;
 use std::time::Duration;
 
@@ -102,6 +102,8 @@ pub struct Row {
     pub ended: Option<Duration>,
     /// What went wrong, even if the end was good.
     pub trouble: Option<Trouble>,
+    /// What else it was that went wrong, if nothing was done for that reason.
+    pub because_of: Option<String>,
     tag: String,
     id: Option<ContainerId>,
     running: Vec<StepId>,
@@ -129,6 +131,7 @@ impl Row {
             began: None,
             ended: None,
             trouble: None,
+            because_of: None,
             tag: seen.map_or(&item.image, |s| &s.image).tag().to_owned(),
             id: seen.map(|s| s.id.clone()),
             running: Vec::new(),
@@ -205,7 +208,10 @@ impl Row {
                 self.results.push(Piece::new(Tone::Bad, "failed!"));
                 self.trouble = Some(Trouble::Foreign(whose.clone()));
             }
-            Blocked::Dependency(_) => self.results.push(Piece::new(Tone::Bad, "aborted!")),
+            Blocked::Dependency(other) => {
+                self.results.push(Piece::new(Tone::Bad, "aborted!"));
+                self.because_of = Some(other.to_string());
+            }
         }
     }
 
@@ -337,7 +343,11 @@ impl Row {
         self.trouble = Some(Trouble::Step(failure.clone()));
     }
 
-    pub(super) fn abort(&mut self, at: Duration) {
+    pub(super) fn abort(&mut self, because_of: Option<&Unit>, at: Duration) {
+        self.because_of = because_of.map(|unit| match unit {
+            Unit::Instance { instance, .. } => instance.to_string(),
+            Unit::Image { .. } | Unit::Login { .. } | Unit::Milestone(_) => unit.to_string(),
+        });
         self.results.push(Piece::new(Tone::Bad, "aborted!"));
         self.end(RowState::Aborted, at);
     }

@@ -1,4 +1,4 @@
-//! The signs that the live table is drawn with, and what they become where only ASCII is understood.
+//! The signs that tables on a terminal are drawn with, and what they become where only ASCII is understood.
 
 use crate::report::paint::{Paint, Tone};
 use crate::report::rows::{Row, RowState};
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 /// Colours and signs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look {
+pub(super) struct Signs {
     pub(super) paint: Paint,
     pub(super) unicode: bool,
 }
 
-impl Look {
+impl Signs {
     /// What a row begins its status with.
     pub(super) fn sign(self, row: &Row, at: Duration) -> (Tone, &'static str) {
         let pick = |unicode, ascii| if self.unicode { unicode } else { ascii };
