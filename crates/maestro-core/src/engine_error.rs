@@ -67,7 +67,7 @@ pub enum EngineErrorKind {
         /// What this side wants, as half a sentence.
         wanted: String,
     },
-    /// There is no such container or image.
+    /// There is no such container on the ship, or no such image: neither there nor, for a pull, in its registry.
     #[error("{0}")]
     NotFound(String),
     /// Something stands in the way: a name in use, a container in the wrong state.
@@ -76,7 +76,9 @@ pub enum EngineErrorKind {
     /// Credentials are missing or wrong.
     #[error("{0}")]
     Unauthorized(String),
-    /// The registry could not give the image: unknown, denied, unreachable.
+    /// A registry did not let an image through for any other reason: it cannot be reached, has too much to do, breaks
+    /// off, or the ship has no room for it. An unknown image is [`EngineErrorKind::NotFound`], a refusal
+    /// [`EngineErrorKind::Unauthorized`].
     #[error("{message}")]
     Registry {
         /// In the engine's words.
@@ -158,6 +160,10 @@ impl EngineErrorKind {
             }
             EngineErrorKind::Unauthorized(_) => {
                 "check the login below `registries:`, or run `docker login` for that registry on this machine"
+            }
+            // What registries call an image. Of a container nothing more can be said than that it is not there.
+            EngineErrorKind::NotFound(message) if message.contains("manifest") => {
+                "check the image's name and tag, and that it has been pushed to that registry"
             }
             _ => return None,
         };

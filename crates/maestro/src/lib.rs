@@ -2,6 +2,7 @@
 
 pub mod sources;
 pub mod terminal;
+pub mod trust;
 pub mod engine;
 pub mod probe;
 pub mod observe;

@@ -1,6 +1,7 @@
 //! What went wrong, in Maestro's kinds: from errors of hyper, rustls, `ssh` and the operating system, and from
 //! what engines and registries write.
 
+use crate::trust::is_authority;
 use http::StatusCode;
 use hyper_util::client::legacy;
 use maestro_core::engine_error::EngineErrorKind;
@@ -102,6 +103,10 @@ fn tls(address: &str, error: &rustls::Error) -> EngineErrorKind {
         // A bad signature is that of another authority with the same name.
         Tls::InvalidCertificate(Certificate::UnknownIssuer | Certificate::BadSignature) => {
             "the engine's certificate was not issued by an authority that the ship trusts".to_owned()
+        }
+        Tls::InvalidCertificate(Certificate::Other(other)) if is_authority(other) => {
+            "the engine's certificate is an authority's own; such a one is accepted if it is in `tls_ca_cert`"
+                .to_owned()
         }
         _ => error.to_string(),
     };

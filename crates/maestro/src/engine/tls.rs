@@ -1,6 +1,7 @@
 //! TLS towards one engine: whose certificate is accepted, and which one is shown.
 
 use super::lazily::Lazily;
+use crate::trust::CaFile;
 use maestro_core::engine_error::EngineErrorKind;
 use maestro_core::model::{Identity, Trust};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -86,7 +87,12 @@ fn client(
         Trust::System => {
             builder.with_root_certificates(system.unwrap_or_else(|| RootCertStore::empty().into()))
         }
-        Trust::File(path) => builder.with_root_certificates(authorities(path)?),
+        Trust::File(path) => {
+            let trust = CaFile::new(certificates(path, "tls_ca_cert")?, provider).map_err(|error| {
+                settings(format!("{path} (tls_ca_cert) holds no usable certificate of an authority: {error}"))
+            })?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(trust))
+        }
     };
     match identity {
         None => Ok(builder.with_no_client_auth()),
@@ -105,16 +111,6 @@ fn client(
             })
         }
     }
-}
-
-fn authorities(path: &str) -> Result<RootCertStore, EngineErrorKind> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(path, "tls_ca_cert")? {
-        roots.add(certificate).map_err(|error| {
-            settings(format!("{path} (tls_ca_cert) holds no usable certificate of an authority: {error}"))
-        })?;
-    }
-    Ok(roots)
 }
 
 fn certificates(path: &str, key: &str) -> Result<Vec<CertificateDer<'static>>, EngineErrorKind> {

@@ -1,15 +1,13 @@
 //! The HTTP clients of `http` checks: whom they trust, and whether they go through a proxy.
 
+use crate::trust::CaFile;
 use maestro_core::model::HttpCheck;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::ClientConfig;
 use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Once};
@@ -102,72 +100,13 @@ fn with_ca_file(kind: Kind, file: &str) -> Result<Client, String> {
     if certificates.is_empty() {
         return Err(unusable(&"it holds no certificate in PEM form"));
     }
-    let mut roots = RootCertStore::empty();
-    for certificate in &certificates {
-        roots.add(certificate.clone()).map_err(|error| unusable(&error))?;
-    }
     let provider = Arc::new(ring::default_provider());
-    let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .build()
-        .map_err(|error| unusable(&error))?;
+    let trust = CaFile::new(certificates, provider.clone()).map_err(|error| unusable(&error))?;
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(&error))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(CaFile { chains, certificates }))
+        .with_custom_certificate_verifier(Arc::new(trust))
         .with_no_client_auth();
     finish(builder(kind).tls_backend_preconfigured(tls))
-}
-
-/// Trust in what one file holds, as OpenSSL means it: the authorities, and also a server that shows one of these very
-/// certificates. What `openssl req -x509` makes is such a certificate; rustls by itself never takes a CA for a server.
-#[derive(Debug)]
-struct CaFile {
-    chains: Arc<WebPkiServerVerifier>,
-    certificates: Vec<CertificateDer<'static>>,
-}
-
-impl ServerCertVerifier for CaFile {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        match self.chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            // Dates have been checked before this error; others than this one, such as a date, have names of their own.
-            Err(Error::InvalidCertificate(CertificateError::Other(other)))
-                if other.to_string() == "CaUsedAsEndEntity"
-                    && self.certificates.iter().any(|c| c == end_entity) =>
-            {
-                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-                Ok(ServerCertVerified::assertion())
-            }
-            result => result,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
-    }
 }

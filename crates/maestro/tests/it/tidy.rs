@@ -9,11 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `maestro` may use of its own crate. A new module gets a line here, and with it a layer.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     ("sources", &[]),
     ("terminal", &[]),
-    ("engine", &[]),
-    ("probe", &[]),
+    ("trust", &[]),
+    ("engine", &["trust"]),
+    ("probe", &["trust"]),
     ("observe", &[]),
     ("execute", &["observe"]),
     ("report", &["terminal"]),

@@ -121,6 +121,39 @@ async fn only_whom_the_ship_trusts() {
     assert!(name.contains("not valid for"), "{name}");
 }
 
+/// What `openssl req -x509` makes, and Docker's own client accepts: one certificate is authority and engine.
+#[tokio::test]
+async fn an_engine_may_show_the_very_certificate_in_the_file() {
+    let own = |pki: &Pki, name: &str, year: i32| {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let file = |end: &str| pki.directory.path().join(format!("{name}.{end}"));
+        std::fs::write(file("pem"), issuer.pem()).unwrap();
+        std::fs::write(file("key"), issuer.key().serialize_pem()).unwrap();
+    };
+    let pki = Pki::new();
+    own(&pki, "server", 4000);
+    let port = pki.serve(false).await;
+    let trust = |name: &str| Trust::File(pki.path(name));
+    assert_eq!(connect("localhost", port, trust("server.pem"), None).await, "connected");
+    let name = connect("127.0.0.1", port, trust("server.pem"), None).await;
+    assert!(name.contains("not valid for"), "{name}");
+    // The same name and the same life, but not the same certificate.
+    own(&pki, "twin", 4000);
+    let twin = connect("localhost", port, trust("twin.pem"), None).await;
+    assert!(
+        twin.contains("is an authority's own; such a one is accepted if it is in `tls_ca_cert`"),
+        "{twin}"
+    );
+    // Being the one in the file does not make it last for ever.
+    own(&pki, "server", 2000);
+    let port = pki.serve(false).await;
+    let old = connect("localhost", port, trust("server.pem"), None).await;
+    assert!(old.contains("expired"), "{old}");
+}
+
 #[tokio::test]
 async fn only_whom_the_engine_trusts() {
     let pki = Pki::new();
