@@ -10,7 +10,7 @@
 
 use super::paint::{Paint, Tone};
 use super::printer::{Printer, Stream};
-use super::text::clean;
+use super::text::{broken, clean, width};
 use maestro_core::engine_error::EngineError;
 use maestro_core::event::Failure;
 use std::error::Error;
@@ -89,21 +89,21 @@ impl ErrorReport {
         self
     }
 
-    /// As text, without a line end behind it.
-    pub fn render(&self, paint: Paint) -> String {
+    /// As text, without a line end behind it; broken between words where a terminal has only so many columns.
+    pub fn render(&self, paint: Paint, columns: Option<usize>) -> String {
         let (word, tone) = match self.level {
             Level::Error => ("ERROR", Tone::Bad),
             Level::Warning => ("WARNING", Tone::Warn),
         };
         let mut text = String::new();
         paint.push(&mut text, tone, word);
-        push_lines(&mut text, &self.what, "  ");
+        push_lines(&mut text, &self.what, width(word), "  ", columns);
         let parts = [("cause", &self.causes), ("note", &self.notes), ("hint", &self.hints)];
         for (label, parts) in parts {
             for part in parts {
                 text.push_str("\n  ");
                 paint.push(&mut text, Tone::Calm, label);
-                push_lines(&mut text, part, "    ");
+                push_lines(&mut text, part, 2 + width(label), "    ", columns);
             }
         }
         text
@@ -111,19 +111,32 @@ impl ErrorReport {
 
     /// Says it on standard error.
     pub fn print(&self, printer: &Printer) {
-        printer.talk(&self.render(printer.paint(Stream::Err)));
+        // In a pipe a line stays whole, for `grep`.
+        let columns = printer.capabilities().err_is_tty.then(|| printer.note_columns());
+        printer.talk(&self.render(printer.paint(Stream::Err), columns));
     }
 }
 
-/// Appends `: ` and the lines of a text, all but the first indented, none of them able to steer the terminal.
-fn push_lines(text: &mut String, part: &str, indent: &str) {
+/// Appends `: ` and the lines of a text, all but the first indented, none of them able to steer the terminal. The first
+/// line has `used` cells already.
+fn push_lines(text: &mut String, part: &str, used: usize, indent: &str, columns: Option<usize>) {
     text.push_str(": ");
-    let mut lines = part.trim_end().lines();
-    text.push_str(&clean(lines.next().unwrap_or_default()));
-    for line in lines {
-        text.push('\n');
-        text.push_str(indent);
-        text.push_str(&clean(line));
+    let mut used = used + 2;
+    for (at, line) in part.trim_end().lines().enumerate() {
+        if at > 0 {
+            text.push('\n');
+            text.push_str(indent);
+            used = width(indent);
+        }
+        let line = clean(line);
+        let cells = columns.unwrap_or(usize::MAX);
+        for (at, piece) in broken(&line, cells.saturating_sub(used), cells.saturating_sub(width(indent))) {
+            if at > 0 {
+                text.push('\n');
+                text.push_str(indent);
+            }
+            text.push_str(piece);
+        }
     }
 }
 
@@ -175,7 +188,7 @@ mod tests {
     struct Transparent(#[from] Outer);
 
     fn plain(report: &ErrorReport) -> String {
-        report.render(Paint::new(false))
+        report.render(Paint::new(false), None)
     }
 
     #[test]
@@ -206,12 +219,32 @@ mod tests {
     }
 
     #[test]
+    fn terminals_break_lines_between_words() {
+        let report = ErrorReport::new("ship atlantic: looking at its containers: no answer within 5 s")
+            .note("two lines\nof somebody else's output, the second of which is long")
+            .hint("look at the engine's log on that host; `timeout:` of the ship sets how long to wait");
+        insta::assert_snapshot!(report.render(Paint::new(false), Some(40)), @"
+        ERROR: ship atlantic: looking at its
+          containers: no answer within 5 s
+          note: two lines
+            of somebody else's output, the
+            second of which is long
+          hint: look at the engine's log on that
+            host; `timeout:` of the ship sets
+            how long to wait
+        ");
+        let (printer, captured) = Printer::captured(crate::report::Capabilities::plain(40));
+        report.print(&printer);
+        assert_eq!(captured.stderr(), plain(&report) + "\n", "a pipe gets whole lines");
+    }
+
+    #[test]
     fn only_terminals_get_colour() {
         let report = ErrorReport::new("x").hint("y");
         assert_eq!(
-            report.render(Paint::new(true)),
+            report.render(Paint::new(true), None),
             "\x1b[1m\x1b[31mERROR\x1b[0m: x\n  \x1b[36mhint\x1b[0m: y"
         );
-        assert_eq!(report.warning().render(Paint::new(false)), "WARNING: x\n  hint: y");
+        assert_eq!(report.warning().render(Paint::new(false), None), "WARNING: x\n  hint: y");
     }
 }

@@ -52,6 +52,26 @@ pub fn crop(text: &str, cells: usize, ellipsis: &str) -> String {
     format!("{}{}", take(text, room).trim_end(), take(ellipsis, cells))
 }
 
+/// A text in pieces that take at most so many cells, the first one and the others, broken at blanks. A word that is
+/// longer stays whole: what is to be copied should be one piece.
+pub(super) fn broken(text: &str, first: usize, others: usize) -> impl Iterator<Item = (usize, &str)> {
+    let mut rest = Some(text);
+    (0..).map_while(move |at| {
+        let text = rest?;
+        let room = if at == 0 { first } else { others };
+        let fits = take(text, room);
+        // A blank just behind what fits is a good place, too.
+        let end = match text[fits.len()..].chars().next() {
+            None => text.len(),
+            Some(' ') => fits.len(),
+            Some(_) => fits.rfind(' ').or_else(|| text.find(' ')).unwrap_or(text.len()),
+        };
+        let (piece, more) = text.split_at(end);
+        rest = Some(more.trim_start_matches(' ')).filter(|more| !more.is_empty());
+        Some((at, piece.trim_end_matches(' ')))
+    })
+}
+
 /// The text on one line and without control characters: what engines, programs and files say is shown, not obeyed.
 ///
 /// Line ends become blanks. Other controls become the pictures that Unicode has for them, and the invisible marks that
@@ -104,7 +124,34 @@ mod tests {
         assert!(matches!(clean("déjà 東京"), Cow::Borrowed(_)));
     }
 
+    #[test]
+    fn lines_break_at_blanks() {
+        let pieces = |text: &'static str, first, others| -> Vec<&str> {
+            broken(text, first, others).map(|(_, piece)| piece).collect()
+        };
+        assert_eq!(pieces("one two three", 7, 5), ["one two", "three"]);
+        assert_eq!(pieces("one two three", 6, 9), ["one", "two three"]);
+        assert_eq!(pieces("https://192.0.2.1:2376 is down", 5, 7), ["https://192.0.2.1:2376", "is down"]);
+        assert_eq!(pieces("a  b", 1, 1), ["a", "b"]);
+        assert_eq!(pieces("東京 東京", 5, 4), ["東京", "東京"]);
+        assert_eq!(pieces("whole", usize::MAX, 0), ["whole"]);
+        assert_eq!(pieces("", 5, 5), [""]);
+        assert_eq!(pieces(" x", 0, 0), ["", "x"]);
+    }
+
     proptest! {
+        #[test]
+        fn broken_text_is_whole(text in "[a-z東 ]{0,60}", first in 0usize..20, others in 0usize..20) {
+            let pieces: Vec<&str> = broken(&text, first, others).map(|(_, piece)| piece).collect();
+            let together = pieces.join(" ");
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            prop_assert_eq!(words(&together), words(&text));
+            let wide = |(at, piece): (usize, &&str)| {
+                piece.contains(' ') && width(piece) > if at == 0 { first } else { others }
+            };
+            prop_assert!(!pieces.iter().enumerate().any(wide));
+        }
+
         #[test]
         fn fitted_text_is_exactly_as_wide_as_asked(text in "\\PC*", cells in 0usize..40) {
             prop_assert_eq!(width(&fit(&text, cells)), cells);
