@@ -34,14 +34,22 @@ pub(super) async fn act(
     let mut interrupts = interrupts::listen();
     // What has changed can only be told when the images have been pulled: the line is walked twice.
     if let Intent::Restart(Restart { refresh: true, only_if_changed: true, .. }) = intent {
-        let pull = line.plan_for(&Intent::Pull, Some(intent)).await?;
+        let pull = line.plan_for(&Intent::Pull, Some(intent)).await.map_err(untouched)?;
         if !line.carry_out(pull, showing, &mut interrupts).await.is_success() {
             return Ok(ExitCode::FAILURE);
         }
     }
-    let plan = line.plan(&without_refresh(intent)).await?;
+    let plan = line.plan(&without_refresh(intent)).await.map_err(untouched)?;
     let summary = line.carry_out(plan, showing, &mut interrupts).await;
     Ok(if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whoever interrupts a command that acts wants to know how far it has come.
+fn untouched(fault: Fault) -> Fault {
+    match fault {
+        Fault::LeftOff => Fault::Interrupted,
+        other => other,
+    }
 }
 
 /// A restart of what has changed has pulled already.

@@ -63,38 +63,22 @@ pub(super) struct Showing {
     /// How to show what happens
     #[arg(long, value_name = "HOW", env = "MAESTRO_PROGRESS", default_value = "auto")]
     progress: Progress,
-    /// Form of the result: a table, one JSON document at the end, or a JSON object per event
+    /// Form of the result: a table, a document at the end, an object per event, or the names of what was done
     #[arg(long, value_name = "FORM", default_value = "table")]
-    output: RunOutput,
-}
-
-/// Form of what an acting command prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-enum RunOutput {
-    /// As `--progress` says
-    #[default]
-    Table,
-    /// One JSON document
-    Json,
-    /// A JSON object per line for every event
-    Jsonl,
+    output: Output,
 }
 
 impl Showing {
     /// The form that was asked for, where a plan is shown instead of a run.
     pub(super) fn form(self) -> Output {
-        match self.output {
-            RunOutput::Table => Output::Table,
-            RunOutput::Json => Output::Json,
-            RunOutput::Jsonl => Output::Jsonl,
-        }
+        self.output
     }
 
     pub(super) fn progress(self) -> Progress {
         match self.output {
-            RunOutput::Table => self.progress,
-            RunOutput::Json => Progress::Document,
-            RunOutput::Jsonl => Progress::Json,
+            Output::Table => self.progress,
+            Output::Jsonl => Progress::Json,
+            Output::Json | Output::Yaml | Output::Name => Progress::Document(self.output),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! `maestro deptree`.
 
+use super::Outcome;
+use super::arguments::Printing;
 use super::session::Session;
-use super::{Fault, Outcome};
-use crate::report::deptree;
+use crate::report::deptree::{Dependencies, print};
 use maestro_core::model::graph::Direction;
 use maestro_core::names::ServiceName;
 use maestro_core::select::{SelectionRules, Selector, select};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 /// Show what services need
@@ -18,6 +19,8 @@ pub(super) struct Args {
     /// Show everything everywhere, also what the same tree has shown already
     #[arg(short, long)]
     recursive: bool,
+    #[command(flatten)]
+    printing: Printing,
 }
 
 pub(super) fn run(session: &Session, args: &Args) -> Outcome {
@@ -45,12 +48,8 @@ pub(super) fn run(session: &Session, args: &Args) -> Outcome {
         }
         roots
     };
-    let children: BTreeMap<ServiceName, BTreeSet<ServiceName>> =
-        environment.services.iter().map(|(name, service)| (name.clone(), service.requires.clone())).collect();
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    deptree::write(&mut text, &children, &roots, args.recursive)
-        .map_err(|error| Fault::Usage(error.to_string()))?;
-    session.printer.data(&text);
+    let services = environment.services.iter();
+    let needs = services.map(|(name, service)| (name.clone(), service.requires.clone())).collect();
+    print(&session.printer, &Dependencies { needs, roots }, args.recursive, args.printing.output);
     Ok(ExitCode::SUCCESS)
 }

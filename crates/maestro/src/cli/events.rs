@@ -17,11 +17,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// Show what happens to containers, as it happens
 ///
-/// All ships at once, those that are down too as soon as they are back. Ends with Ctrl-C.
+/// All ships at once, those that are down too as soon as they are back. Programs that are run in containers, such as
+/// health checks, are left out unless everything is asked for. Ends with Ctrl-C.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Services or instances; all of the environment if none is named
@@ -40,6 +41,10 @@ pub(super) struct Args {
 
 /// How long to wait before a ship is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// How long the past is collected, how long a silence ends it, and how much of it is put in order.
+const PAST: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(500);
+const MOST_PAST: usize = 100_000;
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let since = args.since.as_deref().map(|text| when(text, Timestamp::now())).transpose()?;
@@ -53,14 +58,33 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     };
     let engines = session.engines(&environment);
     let (sender, mut received) = mpsc::channel(256);
-    for ship in ships {
-        if let Some(engine) = engines.get(&ship) {
-            tokio::spawn(listen(ship, engine.clone(), since, session.printer.clone(), sender.clone()));
+    for ship in &ships {
+        if let Some(engine) = engines.get(ship) {
+            tokio::spawn(listen(
+                ship.clone(),
+                engine.clone(),
+                since,
+                session.printer.clone(),
+                sender.clone(),
+            ));
         }
     }
     drop(sender);
     let mut interrupts = interrupts::listen();
-    let mut writer = EventWriter::new(session.printer.clone(), args.output);
+    let known = names
+        .as_ref()
+        .map_or_else(|| environment.instances.keys().collect::<Vec<_>>(), |names| names.iter().collect());
+    let mut writer = EventWriter::new(session.printer.clone(), args.output, &ships, &known);
+    let mut show = |ship: &ShipName, event: &EngineEvent| {
+        if names.as_ref().is_none_or(|names| is_about(event, names)) {
+            writer.event(ship, event);
+        }
+    };
+    if since.is_some() {
+        for (ship, event) in past(&mut received, &mut interrupts).await {
+            show(&ship, &event);
+        }
+    }
     loop {
         let (ship, event) = tokio::select! {
             event = received.recv() => match event {
@@ -69,9 +93,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
             },
             Some(()) = interrupts.recv() => break,
         };
-        if names.as_ref().is_none_or(|names| is_about(&event, names)) {
-            writer.event(&ship, &event);
-        }
+        show(&ship, &event);
         if session.printer.is_closed() {
             break;
         }
@@ -90,7 +112,28 @@ fn wanted(environment: &Environment, args: &Args) -> Result<Option<BTreeSet<Inst
 
 fn is_about(event: &EngineEvent, names: &BTreeSet<InstanceName>) -> bool {
     event.kind == "container"
+        && !event.action.starts_with("exec_")
         && event.attributes.get("name").is_some_and(|name| names.contains(name.as_str()))
+}
+
+/// What has happened already, in the order of its times: every ship tells its past in one go. What comes too late is
+/// shown when it comes.
+async fn past(
+    received: &mut mpsc::Receiver<(ShipName, EngineEvent)>,
+    interrupts: &mut mpsc::UnboundedReceiver<()>,
+) -> Vec<(ShipName, EngineEvent)> {
+    let mut past = Vec::new();
+    let end = Instant::now() + PAST;
+    // An interrupt is left for the caller; there is no hurry.
+    while past.len() < MOST_PAST && interrupts.is_empty() {
+        let pause = (Instant::now() + PAUSE).min(end);
+        match timeout_at(pause, received.recv()).await {
+            Ok(Some(event)) => past.push(event),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    past.sort_by_key(|(_, event)| event.at);
+    past
 }
 
 /// Passes a ship's events on, and finds it again when it was away.
@@ -142,6 +185,37 @@ fn when(text: &str, now: Timestamp) -> Result<Timestamp, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_past_of_several_ships_is_one() {
+        let event = |at: &str| EngineEvent {
+            at: at.parse().unwrap(),
+            kind: "container".into(),
+            action: "start".into(),
+            id: "x".into(),
+            attributes: std::collections::BTreeMap::new(),
+        };
+        let (sender, mut received) = mpsc::channel(8);
+        for (ship, at) in
+            [("a", "2026-01-31T12:00:01Z"), ("a", "2026-01-31T12:00:03Z"), ("b", "2026-01-31T12:00:02Z")]
+        {
+            sender.send((ship.into(), event(at))).await.unwrap();
+        }
+        let (_interrupt, mut interrupts) = mpsc::unbounded_channel();
+        let order: Vec<String> =
+            past(&mut received, &mut interrupts).await.iter().map(|(ship, _)| ship.to_string()).collect();
+        assert_eq!(order, ["a", "b", "a"]);
+        // A ship that never stops talking does not keep the others waiting.
+        let endless = tokio::spawn(async move {
+            while sender.send(("c".into(), event("2026-01-31T12:00:04Z"))).await.is_ok() {
+                sleep(PAUSE / 2).await;
+            }
+        });
+        let began = Instant::now();
+        assert!(!past(&mut received, &mut interrupts).await.is_empty());
+        assert!(began.elapsed() <= PAST, "{:?}", began.elapsed());
+        endless.abort();
+    }
 
     #[test]
     fn times_and_spans() {

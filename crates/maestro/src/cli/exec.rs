@@ -44,6 +44,11 @@ pub(super) struct Args {
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let environment = session.environment()?;
     let Some(instance) = environment.instances.get(args.instance.as_str()) else {
+        if let Some((service, _)) = environment.services.get_key_value(args.instance.as_str()) {
+            let of_it = environment.instances.values().filter(|instance| instance.service == *service);
+            let instances = of_it.map(|instance| instance.name.to_string()).collect();
+            return Err(Fault::Service { service: args.instance, instances });
+        }
         let known = environment.instances.keys().map(InstanceName::as_str);
         let nearest = maestro_core::diagnostic::nearest(&args.instance, known).map(str::to_owned);
         return Err(Fault::NoInstance { thing: args.instance, nearest });
@@ -75,7 +80,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         workdir: args.workdir,
         env: args.env,
     };
-    unless_interrupted("while the program ran; it may go on there", attached(engine, &target, &options)).await
+    unless_interrupted(attached(engine, &target, &options)).await
 }
 
 /// Lets the program run with this process's streams. Returns its exit code.

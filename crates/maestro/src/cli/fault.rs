@@ -1,6 +1,6 @@
 //! What ends a command early, said to the operator.
 
-use crate::report::{ErrorReport, Printer};
+use crate::report::{ErrorReport, Printer, list};
 use maestro_core::check::Finding;
 use maestro_core::engine_error::EngineError;
 use maestro_core::select::UnknownThing;
@@ -22,15 +22,26 @@ pub enum Fault {
         /// The instance whose name is most like it.
         nearest: Option<String>,
     },
+    /// A name is that of a service, where an instance is wanted.
+    #[error("{service} is a service, not an instance")]
+    Service {
+        /// The service.
+        service: String,
+        /// Its instances.
+        instances: Vec<String>,
+    },
     /// `stop` or `kill` without names and without `--all`.
     #[error("nothing to {0} was named, and --all was not given")]
     NothingNamed(&'static str),
     /// An option has a value that means nothing.
     #[error("{0}")]
     Usage(String),
-    /// The user wanted no more of it.
-    #[error("interrupted {0}")]
-    Interrupted(&'static str),
+    /// The user wanted no more of something that only reads; nobody has to be told.
+    #[error("interrupted")]
+    LeftOff,
+    /// The user wanted no more of it before anything was begun.
+    #[error("interrupted while the ships were looked at: no container was touched")]
+    Interrupted,
     /// An engine said no, or nothing.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -48,7 +59,7 @@ pub enum Fault {
 impl Fault {
     pub(super) fn print(&self, printer: &Printer) {
         let report = match self {
-            Fault::Environment => return,
+            Fault::Environment | Fault::LeftOff => return,
             Fault::Engine(error) => ErrorReport::from(error),
             Fault::Unknown(UnknownThing { nearest, .. }) | Fault::NoInstance { nearest, .. } => {
                 let report = ErrorReport::of(self);
@@ -57,11 +68,15 @@ impl Fault {
                     None => report.hint("`maestro status --output name` lists the instances"),
                 }
             }
+            Fault::Service { instances, .. } => match &instances[..] {
+                [] => ErrorReport::of(self).hint("it has no instances"),
+                instances => ErrorReport::of(self).hint(format!("choose one of {}", list(instances))),
+            },
             Fault::NothingNamed(verb) => {
                 ErrorReport::of(self).hint(format!("`maestro {verb} --all` means everything"))
             }
             Fault::Usage(_)
-            | Fault::Interrupted(_)
+            | Fault::Interrupted
             | Fault::UnsoundPlan(_)
             | Fault::Terminal(_)
             | Fault::Output(_) => ErrorReport::of(self),

@@ -46,15 +46,12 @@ fn ignores_hangup(status: &str) -> bool {
 ///
 /// # Errors
 /// Those of the work, and the interrupt.
-pub(super) async fn unless_interrupted<T>(
-    during: &'static str,
-    work: impl Future<Output = Result<T, Fault>>,
-) -> Result<T, Fault> {
+pub(super) async fn unless_interrupted<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     let mut interrupts = listen();
     tokio::select! {
         biased;
         outcome = work => outcome,
-        Some(()) = interrupts.recv() => Err(Fault::Interrupted(during)),
+        Some(()) = interrupts.recv() => Err(Fault::LeftOff),
     }
 }
 
@@ -71,7 +68,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_is_done_counts() {
-        let outcome = unless_interrupted("while testing", async { Ok(1) }).await;
+        let outcome = unless_interrupted(async { Ok(1) }).await;
         assert_eq!(outcome.unwrap(), 1);
     }
 }

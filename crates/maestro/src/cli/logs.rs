@@ -105,9 +105,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
                 }
             }
         }
-        let whole = unless_interrupted("while reading", async {
-            Ok(merge(session, join_all(heads).await, &mut writer).await)
-        });
+        let whole =
+            unless_interrupted(async { Ok(merge(session, join_all(heads).await, &mut writer).await) });
         if !whole.await? {
             code = ExitCode::FAILURE;
         }

@@ -29,7 +29,7 @@ pub(super) async fn look(
     let ships = instances.iter().filter_map(|name| environment.instances.get(name)).map(|i| i.ship.clone());
     let looking = Mutex::new(Looking::new(session.printer.clone(), ships));
     let looking = || looking.lock().unwrap_or_else(PoisonError::into_inner);
-    unless_interrupted("while looking at the ships", async {
+    unless_interrupted(async {
         let answered = |ship: &_| looking().answered(ship);
         let mut observing = pin!(observe_watched(environment, engines, instances, needs, &answered));
         let began = Instant::now();

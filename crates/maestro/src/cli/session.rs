@@ -5,10 +5,12 @@ use crate::engine::{self, EngineOptions};
 use crate::observe::Engines;
 use crate::report::{Capabilities, Printer, diagnostics};
 use crate::sources::FileSources;
+use maestro_core::config::node::Node;
 use maestro_core::config::{Limits, Loaded, load};
 use maestro_core::model::Environment;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Warnings that a command other than `validate` shows before it does its work.
 const MOST_WARNINGS: usize = 5;
@@ -39,6 +41,11 @@ impl Session {
 
     /// Reads the environment and says what is wrong with it. Opens no connection.
     pub(super) fn environment(&self) -> Result<Environment, Fault> {
+        Ok(self.environment_and_text()?.0)
+    }
+
+    /// The same, with the tree of the text that it was made from: standard input can be read once only.
+    pub(super) fn environment_and_text(&self) -> Result<(Environment, Option<Arc<Node>>), Fault> {
         let loaded = self.read();
         let mut shown = loaded.diagnostics;
         let left_out = if shown.has_errors() { 0 } else { shown.truncate(MOST_WARNINGS) };
@@ -46,7 +53,7 @@ impl Session {
         if left_out > 0 {
             self.printer.talk(&format!("{left_out} more warnings; `maestro validate` shows them"));
         }
-        loaded.environment.ok_or(Fault::Environment)
+        Ok((loaded.environment.ok_or(Fault::Environment)?, loaded.tree))
     }
 
     /// The engines of an environment's ships. Opens no connection either.

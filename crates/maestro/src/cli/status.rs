@@ -52,7 +52,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let fleet = look(session, &environment, &engines, &selection.instances, needs).await?;
     let mut rows = rows(&environment, &fleet, &selection.instances, Timestamp::now());
     if args.full {
-        unless_interrupted("while trying the ports", async {
+        unless_interrupted(async {
             join_all(rows.iter_mut().map(ask_ports)).await;
             Ok(())
         })

@@ -1,6 +1,7 @@
 //! `maestro validate`.
 
 use super::session::Session;
+use crate::report::status::Output;
 use crate::report::{diagnostics, wire};
 use std::process::ExitCode;
 
@@ -10,27 +11,16 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Form of the output
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    output: Form,
-}
-
-/// Form of what `validate` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Form {
-    /// Snippets of the file with what is wrong
-    Text,
-    /// One JSON document
-    Json,
+    ///
+    /// `name` is the codes of what is wrong; in `jsonl` each fault is a line.
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    output: Output,
 }
 
 pub(super) fn run(session: &Session, args: &Args) -> ExitCode {
     let loaded = session.read();
     match args.output {
-        Form::Json => {
-            let faults = wire::Diagnostics::new(&loaded.diagnostics, &loaded.sources);
-            session.printer.data(&wire::document(&faults));
-        }
-        Form::Text => {
+        Output::Table => {
             diagnostics::print(&session.printer, &loaded.diagnostics, &loaded.sources);
             if let Some(environment) = &loaded.environment {
                 session.printer.data(&format!(
@@ -41,6 +31,10 @@ pub(super) fn run(session: &Session, args: &Args) -> ExitCode {
                     environment.instances.len()
                 ));
             }
+        }
+        output => {
+            let faults = wire::Diagnostics::new(&loaded.diagnostics, &loaded.sources);
+            session.printer.data(&faults.text(output));
         }
     }
     if loaded.environment.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,9 +1,66 @@
-//! The tree of what services need, as text (specification, section 1.9).
+//! What services need: as a tree of text (specification, section 1.9), or as data.
 
+use super::printer::Printer;
+use super::status::Output;
 use super::text::clean;
+use super::wire;
 use maestro_core::names::ServiceName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+
+/// Services and what they need.
+#[derive(Debug, Clone, Default)]
+pub struct Dependencies {
+    /// What each service needs directly.
+    pub needs: BTreeMap<ServiceName, BTreeSet<ServiceName>>,
+    /// The services that were asked about.
+    pub roots: BTreeSet<ServiceName>,
+}
+
+impl Dependencies {
+    /// The roots and everything that they need, each once, what is needed first; a circle is entered somewhere.
+    pub fn in_order(&self) -> Vec<&ServiceName> {
+        let mut order = Vec::new();
+        let mut reached: BTreeSet<&ServiceName> = BTreeSet::new();
+        let needs = |name| self.needs.get(name).into_iter().flatten();
+        // A stack of our own: a chain of thousands of services is legal.
+        let mut path = Vec::new();
+        for root in &self.roots {
+            if reached.insert(root) {
+                path.push((root, needs(root)));
+            }
+            while let Some((name, rest)) = path.last_mut() {
+                match rest.find(|needed| reached.insert(needed)) {
+                    Some(needed) => path.push((needed, needs(needed))),
+                    None => {
+                        order.push(*name);
+                        path.pop();
+                    }
+                }
+            }
+        }
+        order
+    }
+}
+
+/// Prints what services need in the form asked for.
+pub fn print(printer: &Printer, dependencies: &Dependencies, recursive: bool, output: Output) {
+    let text = match output {
+        Output::Table => {
+            let mut text = String::new();
+            // Writing to a String does not fail.
+            _ = write(&mut text, &dependencies.needs, &dependencies.roots, recursive);
+            text
+        }
+        Output::Name => {
+            dependencies.in_order().iter().fold(String::new(), |text, name| text + name.as_str() + "\n")
+        }
+        Output::Json | Output::Jsonl | Output::Yaml => {
+            wire::list(output, &wire::ServiceNeeds::all(dependencies))
+        }
+    };
+    printer.data(&text);
+}
 
 /// Writes one tree per root, sorted, an empty line between them.
 ///
@@ -122,6 +179,39 @@ mod tests {
     }
 
     #[test]
+    fn data_says_what_is_needed_first() {
+        let name = |name: &&str| ServiceName::from(*name);
+        let dependencies = Dependencies {
+            needs: SHOP
+                .iter()
+                .chain([&("db", &[][..]), &("batch", &["db"]), &("a", &["b"]), &("b", &["a"])])
+                .map(|(service, needs)| (name(service), needs.iter().map(name).collect()))
+                .collect(),
+            roots: ["web", "cache", "a"].iter().map(name).collect(),
+        };
+        let shown = |output| {
+            let (printer, captured) = Printer::captured(crate::report::Capabilities::plain(80));
+            print(&printer, &dependencies, false, output);
+            captured.stdout()
+        };
+        assert_eq!(shown(Output::Name), "b\na\ndb\ncache\napi\nweb\n");
+        insta::assert_snapshot!(shown(Output::Jsonl), @r#"
+        {"service":"b","asked":false,"needs":["a"]}
+        {"service":"a","asked":true,"needs":["b"]}
+        {"service":"db","asked":false,"needs":[]}
+        {"service":"cache","asked":true,"needs":["db"]}
+        {"service":"api","asked":false,"needs":["cache","db"]}
+        {"service":"web","asked":true,"needs":["api","cache"]}
+        "#);
+        let lines: Vec<serde_json::Value> =
+            shown(Output::Jsonl).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let document: serde_json::Value = serde_json::from_str(&shown(Output::Json)).unwrap();
+        assert_eq!(document, serde_json::Value::Array(lines));
+        assert!(shown(Output::Yaml).starts_with("- service: b\n  asked: false\n  needs:\n  - a\n"));
+        assert!(shown(Output::Table).starts_with("a\n \\- b\n\ncache\n \\- db\n\nweb\n"));
+    }
+
+    #[test]
     fn a_long_chain_needs_no_stack() {
         let children = (0..20_000)
             .map(|n| (format!("s{n}").as_str().into(), [format!("s{}", n + 1).as_str().into()].into()))
@@ -129,6 +219,8 @@ mod tests {
         let mut lines = Lines(0);
         write(&mut lines, &children, &["s0".into()].into(), true).unwrap();
         assert_eq!(lines.0, 20_001);
+        let dependencies = Dependencies { needs: children, roots: ["s0".into()].into() };
+        assert_eq!(dependencies.in_order().len(), 20_001);
     }
 
     struct Lines(usize);

@@ -1,7 +1,8 @@
 //! A run for machines.
 
 use super::printer::Printer;
-use super::rows::Rows;
+use super::rows::{RowState, Rows};
+use super::status::Output;
 use super::{Clock, problems, wire};
 use jiff::Timestamp;
 use maestro_core::event::{Event, Reporter};
@@ -33,12 +34,13 @@ impl Reporter for Lines {
 pub(super) struct Document {
     printer: Printer,
     clock: Clock,
+    output: Output,
     run: Option<(Rows, Timestamp)>,
 }
 
 impl Document {
-    pub(super) fn new(printer: Printer, clock: Clock) -> Self {
-        Self { printer, clock, run: None }
+    pub(super) fn new(printer: Printer, clock: Clock, output: Output) -> Self {
+        Self { printer, clock, output, run: None }
     }
 }
 
@@ -54,7 +56,13 @@ impl Reporter for Document {
         rows.apply(event, at);
         if let Event::RunFinished { .. } = event {
             problems::tell(rows, &self.printer);
-            self.printer.data(&wire::document(&wire::Run::new(rows, *began, at)));
+            self.printer.data(&match self.output {
+                Output::Name => {
+                    let done = rows.rows().iter().filter(|row| row.state == RowState::Done);
+                    done.fold(String::new(), |text, row| text + row.instance.as_str() + "\n")
+                }
+                output => wire::one(output, &wire::Run::new(rows, *began, at)),
+            });
         }
     }
 }

@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 /// Form of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Form {
-    /// As the containers wrote them
+    /// For people to read
     #[default]
+    #[value(alias = "table")]
     Text,
     /// A JSON object per line
     Jsonl,

@@ -33,11 +33,13 @@ pub mod wire;
 pub use errors::ErrorReport;
 pub use looking::Looking;
 pub use printer::{Capabilities, Captured, ColorChoice, Printer, Stream, Surroundings};
+pub use problems::list;
 pub use rows::{Row, RowState, Rows};
 pub use text::{clean, crop, width};
 
 use jiff::Timestamp;
 use maestro_core::event::Reporter;
+use status::Output;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,9 +57,9 @@ pub enum Progress {
     Json,
     /// Only errors and the summary
     Quiet,
-    /// One JSON document when the run is over: `--output json`.
+    /// One document when the run is over: `--output json` and others.
     #[value(skip)]
-    Document,
+    Document(Output),
 }
 
 /// Shows a run in the way asked for.
@@ -68,7 +70,7 @@ pub fn reporter(progress: Progress, printer: Printer) -> Box<dyn Reporter> {
         Progress::Tty => Box::new(live::Live::new(printer, clock)),
         Progress::Auto | Progress::Plain => Box::new(plain::Plain::new(printer, clock)),
         Progress::Json => Box::new(json::Lines::new(printer, clock)),
-        Progress::Document => Box::new(json::Document::new(printer, clock)),
+        Progress::Document(output) => Box::new(json::Document::new(printer, clock, output)),
         Progress::Quiet => Box::new(quiet::Quiet::new(printer, clock)),
     }
 }

@@ -63,12 +63,12 @@ impl Group<'_> {
     }
 }
 
-fn list(names: &[&str]) -> String {
+/// Names, the first few of many.
+pub fn list<T: AsRef<str>>(names: &[T]) -> String {
+    let name = |at: usize| names.get(at).map(AsRef::as_ref).unwrap_or_default();
     match names {
-        [first, second, third, _, _, ..] => {
-            format!("{first}, {second}, {third} and {} more", names.len() - 3)
-        }
-        _ => names.join(", "),
+        [_, _, _, _, _, ..] => format!("{}, {}, {} and {} more", name(0), name(1), name(2), names.len() - 3),
+        _ => names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", "),
     }
 }
 

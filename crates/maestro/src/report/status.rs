@@ -19,8 +19,9 @@ use std::fmt::Write as _;
 /// The form of what a reading command prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Output {
-    /// A table
+    /// For people to read
     #[default]
+    #[value(alias = "text")]
     Table,
     /// One JSON document
     Json,

@@ -283,7 +283,8 @@ fn plans_are_data_too() {
 
 #[test]
 fn a_document_has_it_all() {
-    let make = |printer, clock| -> Box<dyn Reporter> { Box::new(json::Document::new(printer, clock)) };
+    let make =
+        |printer, clock| -> Box<dyn Reporter> { Box::new(json::Document::new(printer, clock, Output::Json)) };
     let plan = plan(&environment(PAIR), "a: | x:1\nb: x-2 running@pair x:1", &START);
     let captured = report(&plan, 120, make, |step| {
         if step.contains("start x-1") {
@@ -365,4 +366,17 @@ fn a_reader_that_went_away_ends_the_output_quietly() {
         assert!(printer.is_closed());
         assert_eq!(printer.outcome().is_err(), fails, "{kind}");
     }
+}
+
+#[test]
+fn the_document_has_other_forms() {
+    let shown = |output| {
+        let make = move |printer, clock| -> Box<dyn Reporter> {
+            Box::new(json::Document::new(printer, clock, output))
+        };
+        report(&plan(&environment(SHOP), EMPTY, &START), 120, make, fail_web_2).stdout()
+    };
+    assert_eq!(shown(Output::Name), "db-1\nweb-1\nweb-3\nweb-4\n", "what was done, and nothing else");
+    let yaml = shown(Output::Yaml);
+    assert!(yaml.starts_with("environment: shop\ncommand: start\n"), "{yaml}");
 }

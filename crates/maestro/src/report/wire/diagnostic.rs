@@ -1,6 +1,7 @@
 //! Faults of an environment file for machines.
 
 use crate::report::diagnostics::Lines;
+use crate::report::status::Output;
 use maestro_core::diagnostic::{self, Severity};
 use maestro_core::source::{Origin, SourceId, SourceMap};
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,15 @@ pub struct Label {
 }
 
 impl Diagnostics {
+    /// In a form that machines read: one document, a line for each fault, or their codes.
+    pub fn text(&self, output: Output) -> String {
+        match output {
+            Output::Jsonl => super::list(output, &self.diagnostics),
+            Output::Name => self.diagnostics.iter().fold(String::new(), |text, d| text + &d.code + "\n"),
+            Output::Table | Output::Json | Output::Yaml => super::one(output, self),
+        }
+    }
+
     /// For texts of this map.
     pub fn new(diagnostics: &diagnostic::Diagnostics, sources: &SourceMap) -> Self {
         let lines = sources.iter().map(|(id, source)| (id, Lines::of(&source.text))).collect();

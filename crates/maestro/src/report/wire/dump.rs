@@ -5,6 +5,15 @@ use maestro_core::names::ConfigHash;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// A file and what it means, in one document.
+#[derive(Debug, Serialize)]
+pub struct Dump {
+    /// The file itself, loaded.
+    pub config: serde_json::Value,
+    /// The instances that were selected.
+    pub instances: Vec<InstanceDump>,
+}
+
 /// One instance with everything that its container would be asked for; the attributes that maestro-ng's `dump` shows,
 /// under its names where they have a meaning here.
 #[derive(Debug, Serialize)]

@@ -4,6 +4,7 @@
 //! or given another meaning, only added. Times of the day are RFC 3339 in UTC, durations are whole milliseconds in fields
 //! whose names end in `_ms`, ids of containers and images are complete. What is unknown is `null`.
 
+mod deptree;
 mod diagnostic;
 mod dump;
 mod error;
@@ -12,8 +13,9 @@ mod plan;
 mod run;
 mod status;
 
+pub use deptree::ServiceNeeds;
 pub use diagnostic::{Diagnostic, Diagnostics, Label};
-pub use dump::InstanceDump;
+pub use dump::{Dump, InstanceDump};
 pub use error::Error;
 pub use lines::{EventEntry, LogEntry};
 pub use plan::{Container, Fate, Item, Plan, Step};
