@@ -1,5 +1,5 @@
-//! The text form of a plan: one line per instance and step. It is what golden tests compare and what people read
-//! under `maestro plan`.
+//! The text form of a plan: one line per instance and step. It is what golden tests compare; its steps are what people
+//! read under `maestro plan --full`.
 
 use super::{Action, Blocked, Condition, DelayReason, EngineCall, Fate, Plan, Settled, StepId, Unit};
 use std::fmt;
@@ -94,15 +94,19 @@ impl fmt::Display for Plan {
                 Fate::Blocked(blocked) => writeln!(f, "blocked: {blocked}")?,
             }
         }
-        for id in self.ids() {
-            let (Some(step), Some(unit)) = (self.step(id), self.unit_of(id)) else { continue };
-            write!(f, "  {:>3}. {unit}: {}", id.0 + 1, step.action)?;
-            if !step.after.is_empty() {
-                let after: Vec<String> = step.after.iter().map(|StepId(i)| (i + 1).to_string()).collect();
-                write!(f, " [after {}]", after.join(" "))?;
-            }
-            writeln!(f)?;
+        self.ids().filter_map(|id| self.step_text(id)).try_for_each(|step| writeln!(f, "  {step}"))
+    }
+}
+
+impl Plan {
+    /// A step on one line: its number, what it is about, what is done, and the numbers of the steps that it comes after.
+    pub fn step_text(&self, id: StepId) -> Option<String> {
+        let (step, unit) = (self.step(id)?, self.unit_of(id)?);
+        let mut text = format!("{:>3}. {unit}: {}", id.0 + 1, step.action);
+        if !step.after.is_empty() {
+            let after: Vec<String> = step.after.iter().map(|StepId(i)| (i + 1).to_string()).collect();
+            text = text + " [after " + &after.join(" ") + "]";
         }
-        Ok(())
+        Some(text)
     }
 }

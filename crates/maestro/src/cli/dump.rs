@@ -42,11 +42,15 @@ pub(super) fn run(session: &Session, args: &Args) -> Outcome {
     match args.output {
         // One at a time: the variables of a thousand instances that know each other are a lot of text.
         Output::Table => {
-            config.iter().for_each(|config| printer.talk(&wire::document(config)));
+            if let Some(config) = &config {
+                printer.talk(&wire::document(config));
+            }
             instances.for_each(|instance| printer.talk(&wire::document(&instance)));
         }
         Output::Jsonl => {
-            config.iter().for_each(|config| printer.data(&wire::line(config)));
+            if let Some(config) = &config {
+                printer.data(&wire::line(config));
+            }
             instances.for_each(|instance| printer.data(&wire::line(&instance)));
         }
         Output::Name => selection.instances.iter().for_each(|name| printer.data(&format!("{name}\n"))),

@@ -4,8 +4,8 @@ use super::act::Line;
 use super::arguments::Printing;
 use super::session::Session;
 use super::{Outcome, clean, kill, pull, restart, start, stop};
+use crate::report::plan::print;
 use crate::report::status::Output;
-use crate::report::wire;
 use clap::Subcommand;
 use maestro_core::plan::Intent;
 use std::process::ExitCode;
@@ -13,6 +13,9 @@ use std::process::ExitCode;
 /// Show what a command would do, and do nothing
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// With every step, and what it waits for
+    #[arg(short = 'F', long)]
+    full: bool,
     #[command(flatten)]
     printing: Printing,
     #[command(subcommand)]
@@ -41,15 +44,6 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let plan = Line::new(session, selecting)?.plan(&intent).await?;
     // `plan --output json start` and `plan start --output json` mean the same.
     let form = if args.printing.output == Output::Table { showing.form() } else { args.printing.output };
-    let text = match form {
-        Output::Table => plan.to_string(),
-        Output::Name => {
-            let acts =
-                plan.items.iter().filter(|item| matches!(item.fate, maestro_core::plan::Fate::Act { .. }));
-            acts.fold(String::new(), |text, item| text + item.instance.as_str() + "\n")
-        }
-        form @ (Output::Json | Output::Jsonl | Output::Yaml) => wire::one(form, &wire::Plan::from(&plan)),
-    };
-    session.printer.data(&text);
+    print(&session.printer, &plan, form, args.full);
     Ok(ExitCode::SUCCESS)
 }

@@ -95,15 +95,15 @@ impl Grid {
         self.line.saturating_sub(used + 5)
     }
 
-    /// The titles.
-    pub(super) fn header(&self) -> String {
+    /// The titles; the last column has one of its own.
+    pub(super) fn header(&self, last: &str) -> String {
         let mut line = Line::new(self);
         line.push(Tone::Dim, "  #  ");
         line.column(Tone::Dim, "INSTANCE", self.instance);
         line.column(Tone::Dim, "SERVICE", self.service);
         line.column(Tone::Dim, "SHIP", self.ship);
         line.column(Tone::Dim, "CONTAINER", self.container);
-        line.push(Tone::Dim, "STATUS");
+        line.push(Tone::Dim, last);
         line.finish()
     }
 

@@ -15,6 +15,7 @@ pub mod logs;
 mod looking;
 pub mod paint;
 mod plain;
+pub mod plan;
 pub mod printer;
 mod problems;
 mod quiet;

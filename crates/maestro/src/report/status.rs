@@ -84,7 +84,7 @@ fn fitted_table(rows: &[StatusRow], look: Look, columns: usize, signs: Signs) ->
         widest.add(row.instance.as_str(), row.service.as_str(), ship(row, look), cell);
     }
     let grid = Grid::new(widest, columns, signs);
-    let mut text = grid.header() + "\n";
+    let mut text = grid.header("STATUS") + "\n";
     for (at, (row, cell)) in rows.iter().zip(&cells).enumerate() {
         let names = [row.instance.as_str(), row.service.as_str(), ship(row, look), cell];
         text.push_str(&grid.row(at + 1, names, false).open());

@@ -40,7 +40,7 @@ impl Layout {
         if rows.rows().len() + 1 < room {
             foot.insert(0, String::new());
         }
-        let mut lines = vec![self.grid.header()];
+        let mut lines = vec![self.grid.header("STATUS")];
         if rows.rows().len() <= room {
             lines.extend(rows.rows().iter().map(|row| self.row(row, at)));
         } else {
@@ -57,7 +57,9 @@ impl Layout {
     /// The table in its last form.
     pub(super) fn table(&self, rows: &Rows) -> Vec<String> {
         let at = rows.ended().unwrap_or_default();
-        std::iter::once(self.grid.header()).chain(rows.rows().iter().map(|row| self.row(row, at))).collect()
+        std::iter::once(self.grid.header("STATUS"))
+            .chain(rows.rows().iter().map(|row| self.row(row, at)))
+            .collect()
     }
 
     fn row(&self, row: &Row, at: Duration) -> String {

@@ -8,7 +8,7 @@ mod texts;
 
 pub(super) use row::{Piece, Trouble};
 pub use row::{Row, RowState};
-pub(super) use texts::health;
+pub(super) use texts::{counts_down, health};
 
 use jiff::Timestamp;
 use maestro_core::boundary::{CallOutcome, Progress};

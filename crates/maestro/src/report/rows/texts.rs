@@ -40,7 +40,7 @@ pub(super) fn half(intent: &Intent, action: &Action) -> Half {
 }
 
 /// Stop and kill number their rows N to 1.
-pub(super) fn counts_down(intent: &Intent) -> bool {
+pub(in crate::report) fn counts_down(intent: &Intent) -> bool {
     matches!(intent, Intent::Stop | Intent::Kill)
 }
 
