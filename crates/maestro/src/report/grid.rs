@@ -142,6 +142,13 @@ impl Line {
         self.signs.paint.push(&mut self.text, tone, &text);
     }
 
+    /// Something that is left out rather than cut.
+    pub(super) fn push_whole(&mut self, tone: Tone, text: &str) {
+        if width(text) <= self.left {
+            self.push(tone, text);
+        }
+    }
+
     /// A column and the blank behind it; nothing if it has no cells.
     pub(super) fn column(&mut self, tone: Tone, text: &str, cells: usize) {
         if cells > 0 {

@@ -5,6 +5,7 @@
 
 mod conformance;
 mod faults;
+mod orphans;
 mod scripts;
 mod site;
 mod streams;

@@ -88,7 +88,7 @@ impl Layout {
                 },
             );
             if let Some((began, ended)) = row.began.zip(row.ended) {
-                line.push(Tone::Dim, &format!("  {}", took_text(ended.saturating_sub(began))));
+                line.push_whole(Tone::Dim, &format!("  {}", took_text(ended.saturating_sub(began))));
             }
             let why = match &row.trouble {
                 // A tolerated failure brings its reason with it.
@@ -125,7 +125,7 @@ impl Layout {
             line.push(Tone::Dim, &format!(" ({detail})"));
         }
         if let Some(began) = row.began {
-            line.push(Tone::Dim, &format!("  {}", span(at.saturating_sub(began).as_secs())));
+            line.push_whole(Tone::Dim, &format!("  {}", span(at.saturating_sub(began).as_secs())));
         }
     }
 
