@@ -13,7 +13,6 @@ pub mod fake_dockerd;
 
 pub mod conformance;
 pub mod fleet;
-pub mod strategies;
 pub mod worlds;
 pub mod redact;
 pub mod fuzzing;

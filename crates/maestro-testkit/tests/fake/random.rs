@@ -1,14 +1,16 @@
 //! Random worlds are worlds.
 
 use maestro_core::check::lint;
+use maestro_core::config::{Limits as TextLimits, load};
 use maestro_core::fleet::{FleetSnapshot, Ownership, ShipView};
 use maestro_core::model::{Check, Environment, SpecWriter};
 use maestro_core::plan::{Intent, Limits, Restart};
 use maestro_core::planner::plan;
 use maestro_core::select::Selection;
+use maestro_core::source::MapSources;
 use maestro_testkit::fleet::SimulatedFleet;
 use maestro_testkit::state::Machine;
-use maestro_testkit::worlds::{NOW, Size, worlds};
+use maestro_testkit::worlds::{NOW, rich_layouts, worlds};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -22,13 +24,24 @@ proptest! {
     #![proptest_config(config(128))]
 
     #[test]
-    fn environments_are_valid((environment, snapshot) in worlds(Size::default())) {
+    fn environments_are_valid((environment, snapshot) in worlds(6, 4)) {
         valid(&environment)?;
         fits(&environment, &snapshot)?;
     }
 
+    /// What a layout writes means something: an unknown key would be a warning.
     #[test]
-    fn every_world_can_be_planned_for((environment, snapshot) in worlds(Size::default())) {
+    fn files_say_nothing_that_is_unknown(layout in rich_layouts(6, 4)) {
+        let yaml = layout.yaml();
+        let loaded = load(&MapSources::of(yaml.as_str()), &TextLimits::default());
+        prop_assert!(loaded.diagnostics.iter().next().is_none(), "{:?}\n{yaml}", loaded.diagnostics);
+        let names: BTreeSet<String> = layout.instances().into_iter().map(|placed| placed.name).collect();
+        let loaded = loaded.environment.unwrap();
+        prop_assert_eq!(names, loaded.instances.keys().map(ToString::to_string).collect::<BTreeSet<_>>());
+    }
+
+    #[test]
+    fn every_world_can_be_planned_for((environment, snapshot) in worlds(6, 4)) {
         let selection = Selection { instances: environment.instances.keys().cloned().collect(), ordered: true };
         let intents = [
             Intent::Start { refresh: false, reuse: false },
@@ -47,10 +60,10 @@ proptest! {
 
     /// Every engine takes what the environment asks for, unless it is told to fail.
     #[test]
-    fn simulated_engines_take_every_container((environment, _) in worlds(Size::default())) {
+    fn simulated_engines_take_every_container((environment, _) in worlds(6, 4)) {
         let fleet = SimulatedFleet::of(&environment).with_images().build();
         let mut writer = SpecWriter::new(&environment);
-        // In an order in which what is needed comes first: services are numbered that way.
+        // Instances are numbered so that those whose volumes others use come first.
         for instance in environment.instances.values() {
             let (spec, _) = writer.spec(instance);
             let engine = &fleet.engines[&instance.ship];
@@ -132,7 +145,7 @@ fn everything_comes_up() {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut count = |what: &str| *seen.entry(what.to_owned()).or_default() += 1;
     for _ in 0..200 {
-        let (environment, snapshot) = worlds(Size::default()).new_tree(&mut runner).unwrap().current();
+        let (environment, snapshot) = worlds(6, 4).new_tree(&mut runner).unwrap().current();
         for instance in environment.instances.values() {
             match snapshot.container(&instance.ship, &instance.name) {
                 None => count("absent"),

@@ -6,7 +6,7 @@ use maestro_core::names::InstanceName;
 use maestro_core::plan::{Fate, Intent, Limits, Restart};
 use maestro_core::select::{Selector, select};
 use maestro_testkit::faults::Faults;
-use maestro_testkit::strategies::{Layout, Prior, PriorImage, layouts, prior_images, priors};
+use maestro_testkit::worlds::{Layout, Prior, PriorImage, layouts, prior_images, priors};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::collections::BTreeSet;

@@ -300,8 +300,8 @@ fn restart_halts_and_finishes_the_pulls_that_have_begun() {
         0.000 a: pull reg:5000/web:2 (manifest for reg:5000/web:2 not found: manifest unknown: manifest unknown)
         0.000 a: pull reg:5000/db:1
         0.000 b: pull reg:5000/web:2 (manifest for reg:5000/web:2 not found: manifest unknown: manifest unknown)
-        ERROR: web-1: ship a: pulling reg:5000/web:2: manifest for reg:5000/web:2 not found: manifest unknown: manifest unknown
-        ERROR: web-2, web-3: ship b: pulling reg:5000/web:2: manifest for reg:5000/web:2 not found: manifest unknown: manifest unknown
+        ERROR: web-1, web-2, web-3: ships a, b: pulling reg:5000/web:2: manifest for reg:5000/web:2 not found: manifest unknown: manifest unknown
+          hint: check the image's name and tag, and that it has been pushed to that registry
         3 failed, 1 aborted
         ");
         assert_eq!((ran.summary.failed, ran.summary.aborted), (3, 1));

@@ -21,7 +21,7 @@ use maestro_testkit::clock::Clock;
 use maestro_testkit::daemon::Setup;
 use maestro_testkit::fake_engine::FakeEngine;
 use maestro_testkit::state::{Behaviour, Content, CreateConfig, Registries};
-use maestro_testkit::strategies::{Layout, PASSWORD, Prior, PriorImage, REGISTRY, USER};
+use maestro_testkit::worlds::{Layout, PASSWORD, Prior, PriorImage, REGISTRY, USER};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
