@@ -22,6 +22,8 @@ use tokio::sync::mpsc;
 
 /// Lines of a container's output that are shown when it did not start.
 const LAST_LINES: u64 = 20;
+/// Containers of which they are shown.
+const MOST_OUTPUTS: usize = 5;
 
 /// Does what an intent says to the selected instances.
 pub(super) async fn act(
@@ -112,11 +114,17 @@ impl<'a> Line<'a> {
             failed: Vec::new(),
         };
         let summary = execute(plan.clone(), &means, &mut watching, interrupts).await;
-        for step in watching.failed {
+        let left_out = watching.failed.len().saturating_sub(MOST_OUTPUTS);
+        for step in watching.failed.into_iter().take(MOST_OUTPUTS) {
             tokio::select! {
                 () = self.show_output(&plan, step) => {}
                 Some(()) = interrupts.recv() => break,
             }
+        }
+        if left_out > 0 {
+            self.session
+                .printer
+                .talk(&format!("{left_out} more did not start; `maestro logs` shows what they wrote"));
         }
         summary
     }

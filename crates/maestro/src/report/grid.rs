@@ -142,6 +142,10 @@ impl Line {
         self.signs.paint.push(&mut self.text, tone, &text);
     }
 
+    pub(super) fn ellipsis(&self) -> &'static str {
+        self.signs.ellipsis()
+    }
+
     /// Something that is left out rather than cut.
     pub(super) fn push_whole(&mut self, tone: Tone, text: &str) {
         if width(text) <= self.left {

@@ -5,7 +5,7 @@ use crate::report::paint::Tone;
 use crate::report::problems::took_text;
 use crate::report::rows::{Pull, Row, RowState, Rows, Trouble};
 use crate::report::signs::Signs;
-use crate::report::text::{clean, right, width};
+use crate::report::text::{clean, crop, right, width};
 use maestro_core::event::Failure;
 use maestro_core::plan::Unit;
 use maestro_core::status::span;
@@ -121,12 +121,14 @@ impl Layout {
                 _ => line.push(tone, text),
             }
         }
+        let took = row.began.map(|began| format!("  {}", span(at.saturating_sub(began).as_secs())));
+        let took = took.unwrap_or_default();
         if let Some(detail) = &row.detail {
-            line.push(Tone::Dim, &format!(" ({detail})"));
+            // How long it takes says more than the end of what it is.
+            let room = line.left.saturating_sub(width(&took));
+            line.push(Tone::Dim, &crop(&format!(" ({detail})"), room, line.ellipsis()));
         }
-        if let Some(began) = row.began {
-            line.push_whole(Tone::Dim, &format!("  {}", span(at.saturating_sub(began).as_secs())));
-        }
+        line.push_whole(Tone::Dim, &took);
     }
 
     /// A bar for each image that is being pulled, once per ship; at most so many lines.

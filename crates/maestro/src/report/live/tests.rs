@@ -170,6 +170,29 @@ fn sixty_columns_are_enough() {
 }
 
 #[test]
+fn how_long_a_check_takes_is_not_cut_off() {
+    let hands = Hands::default();
+    let mut terminal = Terminal::new(66, 20, hands.clock(), |_| {});
+    let plan = plan(&environment(SHOP), EMPTY, &START);
+    let check = plan.ids().find(|id| plan.step_text(*id).is_some_and(|text| text.contains("running check")));
+    let mut halfway = String::new();
+    play(
+        &plan,
+        &hands,
+        |_| Play::Ok,
+        |event| {
+            terminal.event(event);
+            if matches!(event, Event::StepStarted { step } if Some(*step) == check) {
+                hands.advance(Duration::from_secs(61));
+                terminal.event(&Event::Tick);
+                halfway = terminal.shown();
+            }
+        },
+    );
+    insta::assert_snapshot!(framed(halfway.lines().nth(2).unwrap()), @"|  2. web-1    atlantic 2.1:xxxxxx2 ⠋ waiting for service…  1m13s|");
+}
+
+#[test]
 fn no_size_breaks_it() {
     let plan = plan(&environment(SHOP), BARE, &START);
     for columns in [1, 2, 10, 30, 50, 200] {
