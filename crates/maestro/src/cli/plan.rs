@@ -14,7 +14,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// With every step, and what it waits for
-    #[arg(short = 'F', long)]
+    #[arg(short = 'F', long, global = true)]
     full: bool,
     #[command(flatten)]
     printing: Printing,
