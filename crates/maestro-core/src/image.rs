@@ -107,7 +107,8 @@ impl ImageRef {
         let familiar = familiar(self.repository());
         match self.digest() {
             Some(digest) => digests.into_iter().any(|d| {
-                d.split_once('@').is_some_and(|(repository, have)| have == digest && repository == familiar)
+                // At the last one, as a reference is split: a name that has another one is nonsense, but still itself.
+                d.rsplit_once('@').is_some_and(|(repository, have)| have == digest && repository == familiar)
             }),
             None => tags.into_iter().any(|t| {
                 t.rsplit_once(':')
@@ -163,7 +164,7 @@ mod tests {
     #[test]
     fn finds_itself_among_an_engines_tags() {
         let here = ["bb:latest", "reg:5000/x:1"];
-        let digests = ["q/img@sha256:abcd"];
+        let digests = ["q/img@sha256:abcd", "e.io/@@x"];
         for (text, expected) in [
             ("bb", true),
             ("bb:latest", true),
@@ -173,6 +174,7 @@ mod tests {
             ("reg:5000/x", false),
             ("q/img@sha256:abcd", true),
             ("q/img@sha256:ffff", false),
+            ("e.io/@@x", true),
         ] {
             assert_eq!(ImageRef::parse(text).is_among(here, digests), expected, "{text}");
         }
