@@ -93,6 +93,8 @@ impl ImageRef {
     /// has a dot or a colon or is `localhost`, else Docker Hub.
     pub fn registry_host(&self) -> &str {
         match self.first_component() {
+            // An old name of the same.
+            Some("index.docker.io") => "docker.io",
             Some(first) if first.contains(['.', ':']) || first == "localhost" => first,
             _ => "docker.io",
         }
@@ -185,6 +187,7 @@ mod tests {
         for (text, host) in [
             ("bb", "docker.io"),
             ("foo/bar", "docker.io"),
+            ("index.docker.io/foo/bar:1", "docker.io"),
             ("reg.example.com/x", "reg.example.com"),
             ("localhost/x", "localhost"),
             ("reg:5000/x:1", "reg:5000"),
