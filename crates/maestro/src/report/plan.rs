@@ -70,7 +70,8 @@ fn fate(plan: &Plan, item: &Item) -> (Tone, String) {
         Fate::Act { steps, because } => {
             let what = verbs(plan, steps);
             let text = match because {
-                Reason::Asked => what,
+                // Nobody has to be told what was asked for.
+                Reason::Asked | Reason::Refresh => what,
                 because => format!("{what}: {because}"),
             };
             (Tone::Good, clean(&text).into_owned())

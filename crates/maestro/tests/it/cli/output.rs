@@ -103,7 +103,7 @@ async fn plans_in_every_form() {
     site.write(&SHOP.replace("web:2.0", "web:2.1"));
     let forms = [
         "plan start",
-        "plan restart -c 1",
+        "plan restart -c 1 --full",
         "plan stop --all",
         "plan clean",
         "plan pull",

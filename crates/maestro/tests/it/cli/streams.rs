@@ -95,14 +95,20 @@ async fn documents_are_whole() {
 async fn all_forms_say_the_same() {
     let site = Site::new(SHOP);
     site.run("start db").await.ok();
-    for (line, is_list) in [("status --output FORM", true), ("plan --output FORM restart", false)] {
+    let lines = [
+        ("status --output FORM", true, "instance"),
+        ("plan --output FORM restart", false, "instance"),
+        ("deptree --output FORM", true, "service"),
+        ("dump --output FORM", true, "name"),
+    ];
+    for (line, is_list, name) in lines {
         let form = |form: &str| line.replace("FORM", form);
         let whole = parsed(&site.run(&form("json")).await.ok());
         let lines = parsed_lines(&site.run(&form("jsonl")).await.ok());
         assert_eq!(if is_list { Value::Array(lines) } else { lines[0].clone() }, whole, "{line}");
         assert_eq!(read_yaml(&site.run(&form("yaml")).await.ok()), whole, "{line}");
         let rows = if is_list { &whole } else { &whole["items"] };
-        let instances = rows.as_array().unwrap().iter().filter_map(|row| row["instance"].as_str());
+        let instances = rows.as_array().unwrap().iter().filter_map(|row| row[name].as_str());
         let names = site.run(&form("name")).await.ok().stdout;
         assert_eq!(names.lines().collect::<Vec<_>>(), instances.collect::<Vec<_>>(), "{line}");
     }

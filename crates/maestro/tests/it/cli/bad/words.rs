@@ -67,7 +67,7 @@ async fn bad_flags() {
         "start -r --reuse web",
         "start web -d database",
         "status --output xml",
-        "start --output yaml",
+        "start --output xml",
         "start --progress loud",
         "status -f other.yaml",
         "--color sometimes status",
