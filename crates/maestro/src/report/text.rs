@@ -72,6 +72,16 @@ pub(super) fn broken(text: &str, first: usize, others: usize) -> impl Iterator<I
     })
 }
 
+/// A text on lines of at most so many cells, all but the first indented by two.
+pub(super) fn wrapped(text: &str, cells: usize) -> String {
+    broken(text, cells, cells.saturating_sub(2)).fold(String::new(), |mut lines, (at, piece)| {
+        if at > 0 {
+            lines.push_str("\n  ");
+        }
+        lines + piece
+    })
+}
+
 /// The text on one line and without control characters: what engines, programs and files say is shown, not obeyed.
 ///
 /// Line ends become blanks. Other controls become the pictures that Unicode has for them, and the invisible marks that
@@ -129,6 +139,7 @@ mod tests {
         let pieces = |text: &'static str, first, others| -> Vec<&str> {
             broken(text, first, others).map(|(_, piece)| piece).collect()
         };
+        assert_eq!(wrapped("one two three four", 8), "one two\n  three\n  four");
         assert_eq!(pieces("one two three", 7, 5), ["one two", "three"]);
         assert_eq!(pieces("one two three", 6, 9), ["one", "two three"]);
         assert_eq!(pieces("https://192.0.2.1:2376 is down", 5, 7), ["https://192.0.2.1:2376", "is down"]);

@@ -10,6 +10,7 @@ mod tests;
 use super::printer::{Printer, Stream};
 use super::rows::{Row, Rows};
 use super::signs::Signs;
+use super::text::wrapped;
 use super::{Clock, problems};
 use layout::Layout;
 use maestro_core::event::{Event, Reporter};
@@ -59,6 +60,7 @@ impl Live {
         self.printer.keep();
         problems::tell(&run.rows, &self.printer);
         let (tone, text) = problems::summary(&run.rows);
+        let text = wrapped(&text, columns.saturating_sub(1));
         self.printer.data(&(signs.paint.tone(tone, &text) + "\n"));
     }
 }

@@ -158,14 +158,15 @@ fn sixty_columns_are_enough() {
     |   ↓ shop/web:2.1 atlantic ━━━━━━━━━━━━━━━━━━━  75%      5s|
     |   ↓ shop/web:2.1 pacific  ━━━━━━━━━━━━━━━━━━━   0%      5s|
     ");
-    insta::assert_snapshot!(framed(&terminal.shown()), @r"
+    insta::assert_snapshot!(framed(&terminal.shown()), @"
     |  #  INSTANCE CONTAINER   STATUS|
     |  1. db-1     1.4:xxxxxx1 ✓ started  3.0s|
     |  2. web-1    2.1:xxxxxx2 ✓ started  7.0s|
     |  3. web-2    2.1:xxxxxx3 ✗ container did not start!  8.0s…|
     |  4. web-3    2.0:0dd0000 ✓ up for 1h0m|
     |  5. web-4    -           ✗ host down  tcp://192.0.2.2:237…|
-    |2 started, 1 unchanged, 1 failed, 1 blocked in 22s; slowest ship: pacific (19s)|
+    |2 started, 1 unchanged, 1 failed, 1 blocked in 22s; slowest|
+    |  ship: pacific (19s)|
     ");
 }
 
