@@ -284,14 +284,14 @@ impl Limits {
     /// With so many ships, fewer calls for each: a connection stays open after its call, and on a thousand ships it is
     /// they that fill the memory.
     pub(crate) fn among(self, ships: usize) -> Self {
-        let share = self.calls + self.calls / 2;
-        Self { calls_per_ship: self.calls_per_ship.min((share / ships.max(1)).max(2)), ..self }
+        let share = 2 * self.calls / ships.max(1);
+        Self { calls_per_ship: self.calls_per_ship.min(share.max(2)), ..self }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { units: None, calls: 2048, calls_per_ship: 16, pulls_per_ship: 3 }
+        Self { units: None, calls: 1024, calls_per_ship: 16, pulls_per_ship: 3 }
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 /// How long a started container may take to run: maestro-ng looks eleven times, half a second apart.
 pub(super) const SETTLE: Duration = Duration::from_secs(5);
 
-/// How long a started container has to fail at once before it is looked at.
-const STEADY: Duration = Duration::from_millis(75);
+/// How long a started container has to fail at once before it is looked at; the look takes its time too, to be shared.
+const STEADY: Duration = Duration::from_millis(50);
 
 /// The image has to be there before anything is stopped or removed. Comes first in every chain, so that
 /// nothing in the chain waits for another unit once its first step has begun.

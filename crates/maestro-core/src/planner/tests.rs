@@ -395,6 +395,6 @@ fn selection_follows_the_specification() {
 #[test]
 fn many_ships_share_the_calls() {
     let per_ship = |ships| Limits::default().among(ships).calls_per_ship;
-    assert_eq!([0, 1, 192, 300, 1000, 100_000].map(per_ship), [16, 16, 16, 10, 3, 2]);
+    assert_eq!([0, 1, 128, 300, 1000, 100_000].map(per_ship), [16, 16, 16, 6, 2, 2]);
     assert_eq!(Limits { calls_per_ship: 1, ..Limits::default() }.among(1).calls_per_ship, 1);
 }

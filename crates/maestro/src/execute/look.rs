@@ -9,7 +9,12 @@ use maestro_core::names::{InstanceName, ShipName};
 use maestro_core::plan::Target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::OnceCell;
+use tokio::time::sleep;
+
+/// Containers that were begun together are waited for together: whoever asks within this time shares the look.
+const GATHER: Duration = Duration::from_millis(25);
 
 /// One look at a ship, shared by all who asked before it began.
 #[derive(Default)]
@@ -78,6 +83,7 @@ impl Ship {
         };
         let answer = look.answer.get_or_init(|| async {
             let _busy = self.busy.lock().await;
+            sleep(GATHER).await;
             // Whoever asks from here on has to wait for the next look.
             lock(&self.next).take_if(|next| Arc::ptr_eq(next, &look));
             let details = lock(&look.details).clone();
