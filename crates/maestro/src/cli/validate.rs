@@ -24,11 +24,11 @@ pub(super) fn run(session: &Session, args: &Args) -> ExitCode {
             diagnostics::print(&session.printer, &loaded.diagnostics, &loaded.sources);
             if let Some(environment) = &loaded.environment {
                 session.printer.data(&format!(
-                    "{}: {} ships, {} services, {} instances\n",
+                    "{}: {}, {}, {}\n",
                     environment.display_name(),
-                    environment.ships.len(),
-                    environment.services.len(),
-                    environment.instances.len()
+                    diagnostics::plural(environment.ships.len(), "ship"),
+                    diagnostics::plural(environment.services.len(), "service"),
+                    diagnostics::plural(environment.instances.len(), "instance")
                 ));
             }
         }

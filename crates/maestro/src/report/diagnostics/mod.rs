@@ -67,7 +67,7 @@ pub fn render(diagnostics: &Diagnostics, sources: &SourceMap, columns: usize, pa
     text
 }
 
-fn plural(count: usize, what: &str) -> String {
+pub(crate) fn plural(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
