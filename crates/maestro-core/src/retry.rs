@@ -4,7 +4,7 @@ use crate::boundary::CallOutcome;
 use crate::engine_error::{EngineError, EngineErrorKind};
 use crate::fleet::EngineState;
 use crate::model::{LABEL_CONFIG, Retry};
-use crate::plan::{EngineCall, Target};
+use crate::plan::EngineCall;
 use std::time::Duration;
 
 /// Tries of a call to an engine, where no registry says otherwise.
@@ -70,13 +70,6 @@ fn pause(error: &EngineError, attempt: u32) -> Duration {
 ///
 /// A container counts as made by this call if it bears the fingerprint that the call asked for.
 pub fn settled(call: &EngineCall, state: &EngineState) -> Option<CallOutcome> {
-    let find = |target: &Target| {
-        let found = state.containers.get(target.name().as_str())?;
-        match target {
-            Target::Seen { id, .. } if *id != found.id => None,
-            Target::Seen { .. } | Target::Made(_) => Some(found),
-        }
-    };
     match call {
         EngineCall::Login { .. } | EngineCall::PullImage { .. } => None,
         EngineCall::CreateContainer { spec, hash } => {
@@ -85,12 +78,12 @@ pub fn settled(call: &EngineCall, state: &EngineState) -> Option<CallOutcome> {
             (ours && !found.state.is_running()).then(|| CallOutcome::Created(found.id.clone()))
         }
         EngineCall::StartContainer { target } => {
-            find(target).is_some_and(|c| c.state.is_running()).then_some(CallOutcome::Done)
+            target.among(state).is_some_and(|c| c.state.is_running()).then_some(CallOutcome::Done)
         }
         EngineCall::StopContainer { target, .. } | EngineCall::KillContainer { target } => {
-            find(target).is_none_or(|c| !c.state.is_running()).then_some(CallOutcome::Done)
+            target.among(state).is_none_or(|c| !c.state.is_running()).then_some(CallOutcome::Done)
         }
-        EngineCall::RemoveContainer { target } => find(target).is_none().then_some(CallOutcome::Done),
+        EngineCall::RemoveContainer { target } => target.among(state).is_none().then_some(CallOutcome::Done),
     }
 }
 
@@ -99,6 +92,7 @@ mod tests {
     use super::*;
     use crate::image::ImageRef;
     use crate::names::{ContainerId, InstanceName, ShipName};
+    use crate::plan::Target;
 
     fn pull(attempts: u32, when: &[u16]) -> EngineCall {
         let retry = Retry { attempts, when: when.iter().copied().collect() };

@@ -7,6 +7,9 @@ use crate::source::Sources;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// A century, in seconds: no pause of a deployment is longer, and times that far ahead still fit a clock.
+const CENTURY: f64 = 3.2e9;
+
 /// What every part of the reader needs: where texts come from, and where complaints go.
 pub(super) struct Reader<'a> {
     pub(super) sources: &'a dyn Sources,
@@ -151,8 +154,9 @@ impl Reader<'_> {
             self.wrong_type_or_value(node, what, "a number of seconds");
             return None;
         };
-        if !(0.0..3.2e9).contains(&value) {
-            let message = format!("{what} must be a number of seconds from 0 on, not {value}");
+        if !(0.0..CENTURY).contains(&value) {
+            let message =
+                format!("{what} must be a number of seconds, from 0 to less than a century, not {value}");
             self.report(Diagnostic::error(Code::BadValue, message).at(node.span));
             return None;
         }

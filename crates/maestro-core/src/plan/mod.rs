@@ -6,7 +6,7 @@
 mod render;
 
 use crate::engine_error::EngineError;
-use crate::fleet::{ContainerState, Health};
+use crate::fleet::{ContainerState, EngineState, Health, ObservedContainer};
 use crate::image::ImageRef;
 use crate::model::{Check, ContainerEnv, ContainerSpec, Phase, Retry};
 use crate::names::{
@@ -373,6 +373,15 @@ impl Target {
         match self {
             Target::Seen { id, .. } => id.as_str(),
             Target::Made(name) => name.as_str(),
+        }
+    }
+
+    /// The container that it means, if the engine has it; another one of the same name is not it.
+    pub fn among<'a>(&self, state: &'a EngineState) -> Option<&'a ObservedContainer> {
+        let found = state.containers.get(self.name().as_str())?;
+        match self {
+            Target::Seen { id, .. } if *id != found.id => None,
+            Target::Seen { .. } | Target::Made(_) => Some(found),
         }
     }
 

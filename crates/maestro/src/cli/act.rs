@@ -37,12 +37,12 @@ pub(super) async fn act(
     // What has changed can only be told when the images have been pulled: the line is walked twice.
     if let Intent::Restart(Restart { refresh: true, only_if_changed: true, .. }) = intent {
         let pull = line.plan_for(&Intent::Pull, Some(intent)).await.map_err(untouched)?;
-        if !line.carry_out(pull, showing, &mut interrupts).await.is_success() {
+        if !line.carry_out(pull, showing, Walk::First, &mut interrupts).await.is_success() {
             return Ok(ExitCode::FAILURE);
         }
     }
     let plan = line.plan(&without_refresh(intent)).await.map_err(untouched)?;
-    let summary = line.carry_out(plan, showing, &mut interrupts).await;
+    let summary = line.carry_out(plan, showing, Walk::Last, &mut interrupts).await;
     Ok(if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -62,6 +62,15 @@ fn without_refresh(intent: &Intent) -> Intent {
         }
         other => other.clone(),
     }
+}
+
+/// Which of the runs that make up one command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Walk {
+    /// Another one follows if it succeeds.
+    First,
+    /// The one that the command is about.
+    Last,
 }
 
 /// An environment, its engines, and what was selected.
@@ -105,12 +114,14 @@ impl<'a> Line<'a> {
         &self,
         plan: Plan,
         showing: Showing,
+        walk: Walk,
         interrupts: &mut mpsc::UnboundedReceiver<()>,
     ) -> RunSummary {
         let plan = Arc::new(plan);
         let means = Means { engines: self.engines.clone(), probe: Arc::new(SystemProbe::default()) };
         let mut watching = Watching {
             inner: reporter(showing.progress(), self.session.printer.clone()),
+            untold: walk == Walk::First && showing.is_one_document(),
             failed: Vec::new(),
         };
         let summary = execute(plan.clone(), &means, &mut watching, interrupts).await;
@@ -168,6 +179,8 @@ fn started(action: &Action) -> Option<&Target> {
 /// Passes events on, and remembers which steps failed in a way that the container's output may explain.
 struct Watching {
     inner: Box<dyn Reporter>,
+    /// Whether a success is not the end, and the document is still to come.
+    untold: bool,
     failed: Vec<StepId>,
 }
 
@@ -181,6 +194,9 @@ impl Reporter for Watching {
         } = event
         {
             self.failed.push(*step);
+        }
+        if self.untold && matches!(event, Event::RunFinished { summary } if summary.is_success()) {
+            return;
         }
         self.inner.event(event);
     }

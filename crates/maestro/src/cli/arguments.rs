@@ -74,6 +74,11 @@ impl Showing {
         self.output
     }
 
+    /// Whether one document says everything, at the end.
+    pub(super) fn is_one_document(self) -> bool {
+        matches!(self.progress(), Progress::Document(_))
+    }
+
     pub(super) fn progress(self) -> Progress {
         match self.output {
             Output::Table => self.progress,

@@ -135,6 +135,9 @@ impl Ssh {
         let log = directory.join("log");
         let mut ssh = Command::new("ssh");
         ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        // Ctrl-C is for Maestro, which finishes what is in flight: a proxy of ssh's that is in the terminal's group would
+        // take the connection with it. `ssh -f` leaves the group, its proxies do not.
+        ssh.process_group(0);
         ssh.args(self.arguments(directory, &log));
         let mut child = ssh.spawn().map_err(|error| {
             self.failed(match error.kind() {

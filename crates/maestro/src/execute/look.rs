@@ -59,7 +59,7 @@ impl Looks {
         target: &Target,
     ) -> Result<Option<ObservedContainer>, EngineError> {
         let state = self.ship(name)?.look(Some(target.name())).await?;
-        Ok(find(&state, target).cloned())
+        Ok(target.among(&state).cloned())
     }
 
     fn ship(&self, name: &ShipName) -> Result<&Ship, EngineError> {
@@ -96,13 +96,4 @@ impl Ship {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing that holds one of these locks can panic, and a poisoned one would still hold a usable value.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The container that a target means; another one of the same name is not it.
-pub(super) fn find<'a>(state: &'a EngineState, target: &Target) -> Option<&'a ObservedContainer> {
-    let found = state.containers.get(target.name().as_str())?;
-    match target {
-        Target::Seen { id, .. } if *id != found.id => None,
-        Target::Seen { .. } | Target::Made(_) => Some(found),
-    }
 }

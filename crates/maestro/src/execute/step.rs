@@ -1,7 +1,7 @@
 //! One step: a call with its retries, a wait, a check under guard, a pause.
 
 use super::Means;
-use super::look::{Looks, find};
+use super::look::Looks;
 use maestro_core::boundary::{CallOutcome, CheckFailure, Engine, Progress};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::event::{Failure, News, StepOutcome};
@@ -131,7 +131,7 @@ async fn reach(
     let deadline = Instant::now() + within;
     loop {
         match looks.at(ship).await {
-            Ok(state) if holds(condition, find(&state, target)) => return Ok(CallOutcome::Done),
+            Ok(state) if holds(condition, target.among(&state)) => return Ok(CallOutcome::Done),
             Ok(_) => {}
             Err(error) if error.kind.is_transient() && Instant::now() < deadline => {}
             Err(error) => return Err(error.into()),
@@ -155,7 +155,7 @@ async fn keep(looks: &Looks, ship: &ShipName, target: &Target, condition: Condit
         sleep(SECOND).await;
         for again in [true, false] {
             match looks.at(ship).await {
-                Ok(state) if holds(condition, find(&state, target)) => break,
+                Ok(state) if holds(condition, target.among(&state)) => break,
                 Ok(_) if again => sleep(LOOK_AGAIN).await,
                 Ok(_) => {
                     let found = looks.detail(ship, target).await.ok().flatten();

@@ -1,11 +1,12 @@
 //! Ctrl-C: the first lets what is under way come to its end, the second does not wait for it.
 
-use super::shell::Ran;
+use super::shell::{Ran, Shell};
 use super::site::{SHOP, Site, until};
 use maestro_core::boundary::LogStream;
 use maestro_testkit::daemon::Latency;
 use maestro_testkit::faults::{Fault, Faults, On, Operation, When};
 use maestro_testkit::state::{Behaviour, Content, OnTerm};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 /// Long enough for a Ctrl-C in the middle of it, short enough to wait for.
@@ -164,4 +165,25 @@ async fn sigterm_is_heard_too() {
     start.send(rustix::process::Signal::TERM);
     start.end().await.exits(1).says("1 started, 2 left by the interrupt");
     assert_eq!(states(&site), ["running", "absent", "absent"]);
+}
+
+/// The terminal sends Ctrl-C to a whole group of processes: a proxy of ssh's in Maestro's would end, and with it what is
+/// in flight.
+#[tokio::test]
+async fn ssh_is_out_of_reach_of_the_terminals_ctrl_c() {
+    let shell = Shell::empty();
+    shell.write(
+        "ssh",
+        "#!/bin/sh\nread -r pid name state parent group rest < /proc/$$/stat\necho $$ $group > group\nexit 255\n",
+    );
+    std::fs::set_permissions(shell.file("ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    shell.write(
+        "maestro.yaml",
+        "__maestro: {schema: 2}\nname: far\nships: {box: {ip: 127.0.0.1, ssh_tunnel: {user: nobody, key: id}}}\n\
+         services: {web: {image: web:1, instances: {web-1: {ship: box}}}}\n",
+    );
+    shell.run("status").await;
+    let seen = std::fs::read_to_string(shell.file("group")).unwrap();
+    let (process, group) = seen.trim().split_once(' ').unwrap();
+    assert_eq!(process, group, "ssh leads a group of its own");
 }

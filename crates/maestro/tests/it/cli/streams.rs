@@ -91,6 +91,16 @@ async fn documents_are_whole() {
     }
 }
 
+/// It pulls before it can tell what has changed: two runs, and still one document.
+#[tokio::test]
+async fn a_refreshing_restart_is_one_document() {
+    let site = Site::new(SHOP);
+    let line = "restart --refresh-images --only-if-changed --output json";
+    assert_eq!(parsed(&site.run(line).await.ok())["command"], "restart");
+    site.pacific.set_faults(Faults::missing_image());
+    assert_eq!(parsed(&site.run(line).await.exits(1))["command"], "pull");
+}
+
 #[tokio::test]
 async fn all_forms_say_the_same() {
     let site = Site::new(SHOP);
