@@ -19,7 +19,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Run a program in an instance's container
 ///
-/// The exit code is the program's. With a terminal on both ends it gets one, too.
+/// The exit code is the program's. With a terminal on both ends it gets one, too. It reads standard input only if that
+/// is a terminal, or with -i: a loop or a script that Maestro is called in keeps its own.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The instance
@@ -36,6 +37,9 @@ pub(super) struct Args {
     /// With this variable besides the container's
     #[arg(short, long, value_name = "NAME=VALUE")]
     env: Vec<String>,
+    /// Pass standard input on, even if it is no terminal
+    #[arg(short, long)]
+    interactive: bool,
     /// Without a terminal, even if this one is
     #[arg(short = 'T', long)]
     no_tty: bool,
@@ -71,11 +75,12 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         .into());
     };
     let target = Target::Seen { id: container.id.clone(), name: instance.name.clone() };
-    let terminal = !args.no_tty && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let types = std::io::stdin().is_terminal();
+    let terminal = !args.no_tty && types && std::io::stdout().is_terminal();
     let options = AttachOptions {
         command: args.command,
         tty: terminal.then(size),
-        stdin: true,
+        stdin: args.interactive || types,
         user: args.user,
         workdir: args.workdir,
         env: args.env,
@@ -89,7 +94,8 @@ async fn attached(engine: &Arc<dyn Engine>, target: &Target, options: &AttachOpt
     let session = engine.attach(target, options).await?;
     let raw = if terminal { Some(RawTerminal::enter()?) } else { None };
     let id = session.id;
-    let typing = tokio::spawn(type_into(session.input));
+    // Not even a byte is read of what the program is not given: it belongs to whoever called us.
+    let typing = options.stdin.then(|| tokio::spawn(type_into(session.input)));
     let resizing = raw.is_some().then(|| tokio::spawn(resize(engine.clone(), id.clone())));
     let mut output = session.output;
     let mut failed = None;
@@ -107,9 +113,8 @@ async fn attached(engine: &Arc<dyn Engine>, target: &Target, options: &AttachOpt
             break;
         }
     }
-    typing.abort();
-    if let Some(resizing) = resizing {
-        resizing.abort();
+    for task in [typing, resizing].into_iter().flatten() {
+        task.abort();
     }
     drop(raw);
     if let Some(error) = failed {

@@ -10,6 +10,8 @@ use maestro_testkit::faults::Faults;
 use maestro_testkit::state::{Behaviour, Content};
 use serde_json::Value;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
 use std::process::Stdio;
 
 const ESCAPE: char = '\x1b';
@@ -229,4 +231,27 @@ async fn output_that_cannot_be_written_is_a_failure() {
         assert!(said.contains("No space left on device"), "{line}: {said}");
     }
     assert_eq!(site.state("web-2"), "running");
+}
+
+/// `while read line; do maestro exec db-1 …; done < lines` sees every line: a program is given input on request only.
+#[tokio::test]
+async fn a_program_takes_no_input_that_it_is_not_given() {
+    let site = Site::new(SHOP);
+    site.run("start db").await.ok();
+    site.shell.write("lines", "one\ntwo\n");
+    for (line, given, left) in [
+        ("exec db-1 cat", "", "one\ntwo\n"),
+        ("exec -T db-1 cat", "", "one\ntwo\n"),
+        ("exec -i db-1 cat", "one\ntwo\n", ""),
+        ("exec --interactive db-1 cat", "one\ntwo\n", ""),
+    ] {
+        let mut lines = File::open(site.shell.file("lines")).unwrap();
+        // Copies of a file's descriptor share its position, as with the processes of a shell.
+        let child = site.shell.command(line).stdin(lines.try_clone().unwrap()).stdout(Stdio::piped()).spawn();
+        let output = child.unwrap().wait_with_output().await.unwrap();
+        assert_eq!((output.status.code(), output.stdout), (Some(0), given.into()), "{line}");
+        let mut rest = String::new();
+        lines.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, left, "{line}");
+    }
 }
