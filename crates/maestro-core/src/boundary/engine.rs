@@ -52,8 +52,8 @@ pub trait Engine: Send + Sync {
         options: &'a LogOptions,
     ) -> BoxStream<'a, Result<LogLine, EngineError>>;
 
-    /// What happens on the engine from now on, or from an earlier time.
-    fn events(&self, since: Option<Timestamp>) -> BoxStream<'_, Result<EngineEvent, EngineError>>;
+    /// What happens on the engine from now on, or from an earlier time. Resolves once the engine listens.
+    fn events(&self, since: Option<Timestamp>) -> BoxFuture<'_, Result<EngineEvents<'_>, EngineError>>;
 }
 
 /// What a command has to know of its instances besides what a list of containers says.
@@ -180,6 +180,9 @@ pub struct LogLine {
     /// The line; invalid UTF-8 is replaced.
     pub text: String,
 }
+
+/// What happens on an engine, as it happens. Ends when the engine does.
+pub type EngineEvents<'a> = BoxStream<'a, Result<EngineEvent, EngineError>>;
 
 /// Something that happened on an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]

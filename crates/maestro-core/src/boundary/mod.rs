@@ -4,7 +4,7 @@ mod engine;
 mod probe;
 
 pub use engine::{
-    AttachOptions, CallOutcome, Deadlines, Engine, EngineEvent, ExecInput, ExecOutput, ExecSession, LogLine,
-    LogOptions, LogStream, Needs, Progress, Scope,
+    AttachOptions, CallOutcome, Deadlines, Engine, EngineEvent, EngineEvents, ExecInput, ExecOutput,
+    ExecSession, LogLine, LogOptions, LogStream, Needs, Progress, Scope,
 };
 pub use probe::{CheckFailure, Probe};

@@ -1,7 +1,7 @@
 //! What comes piece by piece: output and events.
 
 use crate::conformance::{Context, STATE_DEADLINE, Sample, expect, expect_eq, expect_kind, say};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryFutureExt};
 use maestro_core::boundary::{EngineEvent, LogLine, LogOptions, LogStream};
 use maestro_core::fleet::ContainerState;
 use maestro_core::plan::Target;
@@ -96,7 +96,7 @@ async fn watch<T>(
     let engine = cx.engine.clone();
     let sink = events.clone();
     let mut collecting = tokio::spawn(async move {
-        let mut stream = engine.events(None);
+        let mut stream = engine.events(None).try_flatten_stream();
         while let Some(event) = stream.next().await {
             match event {
                 Ok(event) => sink.lock().unwrap_or_else(PoisonError::into_inner).push(event),
@@ -157,7 +157,7 @@ pub(crate) async fn tells_what_has_happened(cx: &Context<'_>) -> Result<(), Stri
     let (target, events) = watch(cx, happen, started).await?;
     let of_it = |e: &&EngineEvent| e.id == target.reference() && e.action == "create";
     let created = events.iter().find(of_it).ok_or("no create")?;
-    let mut again = cx.engine.events(Some(created.at));
+    let mut again = cx.engine.events(Some(created.at)).await.map_err(say)?;
     let find = async {
         while let Some(event) = again.next().await {
             if event.map_err(say)? == *created {

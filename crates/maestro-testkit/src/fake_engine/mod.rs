@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use maestro_core::boundary::{
-    AttachOptions, CallOutcome, Deadlines, Engine, EngineEvent, ExecSession, LogLine, LogOptions, Progress,
+    AttachOptions, CallOutcome, Deadlines, Engine, EngineEvents, ExecSession, LogLine, LogOptions, Progress,
     Scope,
 };
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
@@ -296,8 +296,8 @@ impl Engine for FakeEngine {
         stream::logs(self, target, options)
     }
 
-    fn events(&self, since: Option<Timestamp>) -> BoxStream<'_, Result<EngineEvent, EngineError>> {
-        stream::events(self, since)
+    fn events(&self, since: Option<Timestamp>) -> BoxFuture<'_, Result<EngineEvents<'_>, EngineError>> {
+        Box::pin(stream::events(self, since))
     }
 }
 

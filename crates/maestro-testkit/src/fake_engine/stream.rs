@@ -6,7 +6,7 @@ use crate::faults::Operation;
 use futures_util::sink;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
-use maestro_core::boundary::{EngineEvent, ExecOutput, ExecSession, LogLine, LogOptions};
+use maestro_core::boundary::{EngineEvents, ExecOutput, ExecSession, LogLine, LogOptions};
 use maestro_core::engine_error::EngineError;
 use maestro_core::plan::Target;
 use std::collections::VecDeque;
@@ -129,46 +129,29 @@ pub(crate) fn logs<'a>(
     .boxed()
 }
 
-enum Watching {
-    Ask(Option<Timestamp>),
-    From(u64),
-    Over,
-}
-
 /// What happens on an engine.
-pub(crate) fn events(
+pub(crate) async fn events(
     engine: &FakeEngine,
     since: Option<Timestamp>,
-) -> BoxStream<'_, Result<EngineEvent, EngineError>> {
+) -> Result<EngineEvents<'_>, EngineError> {
     let question = || engine.reading("following events", Operation::Events);
-    stream::unfold(Watching::Ask(since), move |mut watching| async move {
-        loop {
-            match watching {
-                Watching::Ask(since) => {
-                    let begin = engine.daemon.read(Operation::Events, "", |machine| {
-                        let events = machine.events();
-                        Ok(since.map_or(events.next(), |since| events.since(since)))
-                    });
-                    match question().within(begin).await {
-                        Ok(number) => watching = Watching::From(number),
-                        Err(error) => return Some((Err(error), Watching::Over)),
-                    }
-                }
-                Watching::From(number) => {
-                    let next = engine.daemon.until(|machine| {
-                        if engine.daemon.is_down() {
-                            return Some(Err(Trouble::Lost));
-                        }
-                        machine.events().get(number).map(|(number, event)| Ok((number, event.clone())))
-                    });
-                    return match next.await {
-                        Ok((number, event)) => Some((Ok(event), Watching::From(number + 1))),
-                        Err(trouble) => Some((Err(question().error(trouble)), Watching::Over)),
-                    };
-                }
-                Watching::Over => return None,
+    let begin = engine.daemon.read(Operation::Events, "", |machine| {
+        let events = machine.events();
+        Ok(since.map_or(events.next(), |since| events.since(since)))
+    });
+    let first = question().within(begin).await?;
+    let events = stream::unfold(Some(first), move |number| async move {
+        let number = number?;
+        let next = engine.daemon.until(|machine| {
+            if engine.daemon.is_down() {
+                return Some(Err(Trouble::Lost));
             }
+            machine.events().get(number).map(|(number, event)| Ok((number, event.clone())))
+        });
+        match next.await {
+            Ok((number, event)) => Some((Ok(event), Some(number + 1))),
+            Err(trouble) => Some((Err(question().error(trouble)), None)),
         }
-    })
-    .boxed()
+    });
+    Ok(events.boxed())
 }

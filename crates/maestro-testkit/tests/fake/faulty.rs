@@ -102,7 +102,7 @@ async fn streams_end_with_their_engine() {
     perform(&engine, start("web-1")).await.unwrap();
     let (target, options) = (named("web-1"), LogOptions { follow: true, ..LogOptions::default() });
     let mut logs = engine.logs(&target, &options);
-    let mut events = engine.events(None);
+    let mut events = engine.events(None).await.unwrap();
     let (line, event, stopped) = tokio::join!(
         logs.next(),
         events.next(),

@@ -6,13 +6,14 @@ use crate::report::events::EventWriter;
 use crate::report::logs::Form;
 use crate::report::{ErrorReport, Printer};
 use futures_util::StreamExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use maestro_core::boundary::{Engine, EngineEvent};
+use maestro_core::engine_error::EngineError;
 use maestro_core::model::Environment;
 use maestro_core::model::graph::Direction;
 use maestro_core::names::{InstanceName, ShipName};
 use maestro_core::select::{SelectionRules, Selector, select};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,13 +42,17 @@ pub(super) struct Args {
 
 /// How long to wait before a ship is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// How much further back a ship is asked that was away: its clock may be a little behind ours, and events may overtake
+/// each other.
+const MARGIN: SignedDuration = SignedDuration::from_secs(1);
 /// How long the past is collected, how long a silence ends it, and how much of it is put in order.
 const PAST: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(500);
 const MOST_PAST: usize = 100_000;
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    let since = args.since.as_deref().map(|text| when(text, Timestamp::now())).transpose()?;
+    let began = Timestamp::now();
+    let since = args.since.as_deref().map(|text| when(text, began)).transpose()?;
     let environment = session.environment()?;
     let names = wanted(&environment, &args)?;
     let ships: BTreeSet<ShipName> = match &names {
@@ -63,7 +68,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
             tokio::spawn(listen(
                 ship.clone(),
                 engine.clone(),
-                since,
+                Place::new(since, began),
                 session.printer.clone(),
                 sender.clone(),
             ));
@@ -140,33 +145,86 @@ async fn past(
 async fn listen(
     ship: ShipName,
     engine: Arc<dyn Engine>,
-    mut since: Option<Timestamp>,
+    mut place: Place,
     printer: Printer,
     sender: mpsc::Sender<(ShipName, EngineEvent)>,
 ) {
     let mut away = false;
+    let complain = |away: &mut bool, error: &EngineError| {
+        if !std::mem::replace(away, true) {
+            ErrorReport::from(error).warning().print(&printer);
+        }
+    };
     loop {
-        let mut events = engine.events(since);
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => {
-                    away = false;
-                    since = event.at.checked_add(jiff::SignedDuration::from_nanos(1)).ok();
-                    if sender.send((ship.clone(), event)).await.is_err() {
-                        return;
+        match engine.events(place.since()).await {
+            Ok(mut events) => {
+                away = false;
+                while let Some(event) = events.next().await {
+                    match event {
+                        Ok(event) if place.is_new(&event) => {
+                            if sender.send((ship.clone(), event)).await.is_err() {
+                                return;
+                            }
+                        }
+                        Ok(_) => {}
+                        Err(error) => {
+                            complain(&mut away, &error);
+                            break;
+                        }
                     }
-                }
-                Err(error) => {
-                    if !away {
-                        away = true;
-                        ErrorReport::from(&error).warning().print(&printer);
-                    }
-                    break;
                 }
             }
+            Err(error) => complain(&mut away, &error),
         }
         sleep(TRY_AGAIN).await;
     }
+}
+
+/// How far a ship's events have been shown.
+struct Place {
+    /// Since when the past is wanted, too.
+    asked: Option<Timestamp>,
+    /// When listening began, by our clock: until the first event there is no other.
+    began: Timestamp,
+    tried: bool,
+    /// When the first event happened that was shown, and the last one so far, by the ship's clock.
+    seen: Option<(Timestamp, Timestamp)>,
+    /// What was shown and may be told again.
+    shown: VecDeque<EngineEvent>,
+}
+
+impl Place {
+    /// At the beginning.
+    fn new(asked: Option<Timestamp>, began: Timestamp) -> Self {
+        Self { asked, began, tried: false, seen: None, shown: VecDeque::new() }
+    }
+
+    /// Since when to ask this time. Asking without a time loses what happens before the engine listens; so that is for
+    /// the first time only.
+    fn since(&mut self) -> Option<Timestamp> {
+        let again = std::mem::replace(&mut self.tried, true);
+        match self.seen {
+            Some((first, last)) => Some(earlier(last).max(first)),
+            None => self.asked.or_else(|| again.then(|| earlier(self.began))),
+        }
+    }
+
+    /// Whether this event has not been shown yet. It counts as shown from now on.
+    fn is_new(&mut self, event: &EngineEvent) -> bool {
+        if self.shown.contains(event) {
+            return false;
+        }
+        let (first, last) =
+            self.seen.map_or((event.at, event.at), |(first, last)| (first, last.max(event.at)));
+        self.seen = Some((first, last));
+        self.shown.push_back(event.clone());
+        self.shown.retain(|shown| shown.at >= earlier(last));
+        true
+    }
+}
+
+fn earlier(at: Timestamp) -> Timestamp {
+    at.saturating_sub(MARGIN).unwrap_or(Timestamp::MIN)
 }
 
 /// A time, or how long ago.
@@ -174,7 +232,7 @@ fn when(text: &str, now: Timestamp) -> Result<Timestamp, Fault> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
-    let span = text.parse::<jiff::SignedDuration>().ok();
+    let span = text.parse::<SignedDuration>().ok();
     span.and_then(|span| now.checked_sub(span.abs()).ok()).ok_or_else(|| {
         Fault::Usage(format!(
             "`{text}` is neither a time such as 2026-01-31T12:00:00Z nor a span such as 10m"
@@ -185,6 +243,12 @@ fn when(text: &str, now: Timestamp) -> Result<Timestamp, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Capabilities;
+    use maestro_testkit::daemon::Setup;
+    use maestro_testkit::fake_engine::FakeEngine;
+    use maestro_testkit::faults::{Faults, Operation};
+    use maestro_testkit::state::{Behaviour, Content, CreateConfig};
+    use tokio::time::timeout;
 
     #[tokio::test(start_paused = true)]
     async fn the_past_of_several_ships_is_one() {
@@ -215,6 +279,91 @@ mod tests {
         assert!(!past(&mut received, &mut interrupts).await.is_empty());
         assert!(began.elapsed() <= PAST, "{:?}", began.elapsed());
         endless.abort();
+    }
+
+    /// What happens while a ship is away is shown when it is back, also if nothing was shown before, and once.
+    #[tokio::test(start_paused = true)]
+    async fn what_happens_in_a_pause_is_not_lost() {
+        let content = Content::new("db", Behaviour::forever());
+        let engine: FakeEngine = Setup::new("a").image("db:1", &content).into();
+        let create = |name: &str| {
+            let config = CreateConfig { image: "db:1".into(), ..CreateConfig::default() };
+            engine.meddle(|machine, now| machine.create(name, config, now)).unwrap();
+        };
+        create("long-ago");
+        sleep(Duration::from_mins(1)).await;
+        let (printer, captured) = Printer::captured(Capabilities::plain(200));
+        let (sender, mut received) = mpsc::channel(8);
+        let place = Place::new(None, engine.now());
+        let listening = tokio::spawn(listen("a".into(), engine.boxed(), place, printer, sender));
+        let opened = |times| {
+            let engine = engine.clone();
+            let so = async move {
+                while engine.calls().get(&Operation::Events).is_none_or(|count| *count < times) {
+                    sleep(Duration::from_millis(10)).await;
+                }
+            };
+            timeout(Duration::from_mins(1), so)
+        };
+        opened(1).await.unwrap();
+        for (name, times) in [("first", 1), ("second", 2), ("third", 3)] {
+            sleep(Duration::from_mins(1)).await;
+            engine.set_faults(Faults::unreachable());
+            sleep(TRY_AGAIN * 3).await;
+            assert_eq!(captured.stderr().matches("WARNING").count(), times, "{}", captured.stderr());
+            create(name);
+            engine.set_faults(Faults::none());
+            let (_, event) = timeout(TRY_AGAIN * 2, received.recv()).await.unwrap().unwrap();
+            assert_eq!(event.attributes["name"], name);
+        }
+        listening.abort();
+    }
+
+    /// The warning is about the ship's being away and not about its silence.
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_ship_is_missed_again() {
+        let engine = FakeEngine::new("a");
+        let (printer, captured) = Printer::captured(Capabilities::plain(200));
+        let (sender, _received) = mpsc::channel(8);
+        let place = Place::new(None, engine.now());
+        let listening = tokio::spawn(listen("a".into(), engine.boxed(), place, printer, sender));
+        for times in 1..=3 {
+            sleep(TRY_AGAIN * 3).await;
+            engine.set_faults(Faults::unreachable());
+            sleep(TRY_AGAIN * 3).await;
+            assert_eq!(captured.stderr().matches("WARNING").count(), times, "{}", captured.stderr());
+            engine.set_faults(Faults::none());
+        }
+        listening.abort();
+    }
+
+    #[test]
+    fn a_place_asks_for_a_little_too_much_and_shows_nothing_twice() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let event = |time: &str, id: &str| EngineEvent {
+            at: at(time),
+            kind: "container".into(),
+            action: "start".into(),
+            id: id.into(),
+            attributes: std::collections::BTreeMap::new(),
+        };
+        let began = at("2026-01-31T12:00:00Z");
+        let mut place = Place::new(None, began);
+        assert_eq!([place.since(), place.since()], [None, Some(at("2026-01-31T11:59:59Z"))]);
+        // Nothing from before the first that was shown, whatever the ship's clock says.
+        assert!(place.is_new(&event("2026-01-31T11:00:00Z", "a")));
+        assert_eq!(place.since(), Some(at("2026-01-31T11:00:00Z")));
+        assert!(place.is_new(&event("2026-01-31T11:00:05Z", "b")));
+        // One that was overtaken.
+        assert!(place.is_new(&event("2026-01-31T11:00:04.9Z", "c")));
+        assert_eq!(place.since(), Some(at("2026-01-31T11:00:04Z")));
+        assert!(!place.is_new(&event("2026-01-31T11:00:04.9Z", "c")));
+        assert!(!place.is_new(&event("2026-01-31T11:00:05Z", "b")));
+        assert!(place.is_new(&event("2026-01-31T11:00:05Z", "d")));
+        assert_eq!(place.shown.len(), 3);
+        let asked = at("2026-01-31T10:00:00Z");
+        let mut place = Place::new(Some(asked), began);
+        assert_eq!([place.since(), place.since()], [Some(asked); 2]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use maestro_core::boundary::{
-    AttachOptions, CallOutcome, Deadlines, Engine, EngineEvent, ExecSession, LogLine, LogOptions, Progress,
+    AttachOptions, CallOutcome, Deadlines, Engine, EngineEvents, ExecSession, LogLine, LogOptions, Progress,
     Scope,
 };
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
@@ -171,7 +171,7 @@ impl Engine for DockerEngine {
         self.output_of(target, options)
     }
 
-    fn events(&self, since: Option<Timestamp>) -> BoxStream<'_, Result<EngineEvent, EngineError>> {
-        self.happenings(since)
+    fn events(&self, since: Option<Timestamp>) -> BoxFuture<'_, Result<EngineEvents<'_>, EngineError>> {
+        Box::pin(self.happenings(since))
     }
 }

@@ -5,7 +5,7 @@ use super::logs::seconds;
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use http::{Method, Request};
 use jiff::Timestamp;
-use maestro_core::boundary::EngineEvent;
+use maestro_core::boundary::{EngineEvent, EngineEvents};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -36,17 +36,11 @@ struct Actor {
 }
 
 impl DockerEngine {
-    pub(super) fn happenings(
-        &self,
-        since: Option<Timestamp>,
-    ) -> BoxStream<'_, Result<EngineEvent, EngineError>> {
-        let opened = async move {
-            match self.open_events(since).await {
-                Ok(events) => Ok(events.map_err(|kind| error(&self.ship.name, OPERATION, kind, false))),
-                Err(kind) => Err(self.failed(OPERATION, kind, false)),
-            }
-        };
-        futures_util::stream::once(opened).try_flatten().boxed()
+    pub(super) async fn happenings(&self, since: Option<Timestamp>) -> Result<EngineEvents<'_>, EngineError> {
+        match self.open_events(since).await {
+            Ok(events) => Ok(events.map_err(|kind| error(&self.ship.name, OPERATION, kind, false)).boxed()),
+            Err(kind) => Err(self.failed(OPERATION, kind, false)),
+        }
     }
 
     async fn open_events(

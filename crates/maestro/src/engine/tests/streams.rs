@@ -243,8 +243,8 @@ async fn events_of_any_kind_are_passed_on() {
     })
     .await;
     let engine = server.engine();
-    let events: Vec<_> =
-        engine.events(Some("2026-11-20T10:00:00Z".parse().unwrap())).take(2).try_collect().await.unwrap();
+    let events = engine.events(Some("2026-11-20T10:00:00Z".parse().unwrap())).await.unwrap();
+    let events: Vec<_> = events.take(2).try_collect().await.unwrap();
     assert_eq!(server.last().line, "GET /v1.41/events?since=1795168800.000000000");
     assert_eq!(events[0].at.to_string(), "2026-11-20T10:00:00.000000007Z");
     assert_eq!((events[0].action.as_str(), events[0].attributes["exitCode"].as_str()), ("die", "1"));

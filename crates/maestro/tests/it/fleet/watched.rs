@@ -6,7 +6,7 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use maestro::report::{Capabilities, Captured, Printer, Progress as Showing, Rows, reporter};
 use maestro_core::boundary::{
-    AttachOptions, CallOutcome, Engine, EngineEvent, ExecSession, LogLine, LogOptions, Progress, Scope,
+    AttachOptions, CallOutcome, Engine, EngineEvents, ExecSession, LogLine, LogOptions, Progress, Scope,
 };
 use maestro_core::engine_error::EngineError;
 use maestro_core::event::{Event, Reporter};
@@ -144,7 +144,7 @@ impl Engine for Watched {
         self.inner.logs(target, options)
     }
 
-    fn events(&self, since: Option<Timestamp>) -> BoxStream<'_, Result<EngineEvent, EngineError>> {
+    fn events(&self, since: Option<Timestamp>) -> BoxFuture<'_, Result<EngineEvents<'_>, EngineError>> {
         self.inner.events(since)
     }
 }
