@@ -6,6 +6,7 @@ use super::python;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Login, Registry, Retry};
 use crate::names::{RegistryName, Secret};
+use crate::source::Origin;
 use indexmap::IndexMap;
 
 pub(super) fn read(reader: &mut Reader<'_>, root: &Mapping) -> IndexMap<RegistryName, Registry> {
@@ -27,7 +28,20 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Mapping) -> IndexMap<Registry
             reader.missing(node, &what, "registry");
             continue;
         };
+        let place = url.span;
         let Some(url) = reader.required_text(url, &format!("`registry` of {what}")) else { continue };
+        if url.contains('@') {
+            // Addresses are printed; only `password:` is kept from sight.
+            let message = format!("`registry` of {what} has a login in its address, before the `@`");
+            let mut error = Diagnostic::error(Code::BadValue, message)
+                .help("write the address without it, and the login as `username:` and `password:`");
+            // What a template put in is not in the author's file, and must not be quoted.
+            if reader.map.get(place.source).is_some_and(|text| text.origin == Origin::File) {
+                error = error.at(place);
+            }
+            reader.report(error);
+            continue;
+        }
         let mut text = |key: &str| {
             let node = map.get(key).filter(|n| truthy(n))?;
             reader.text(node, &format!("`{key}` of {what}"))
@@ -79,4 +93,44 @@ fn retry(reader: &mut Reader<'_>, map: &Mapping, what: &str) -> Retry {
         }
     }
     retry
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Limits, load};
+    use crate::source::MapSources;
+
+    const FILE: &str = "\
+name: t
+ships: {a: {ip: 192.0.2.1}}
+services: {s: {image: bb, instances: {s-1: {ship: a}}}}
+registries:
+  main:
+";
+
+    #[test]
+    fn logins_in_addresses_are_refused_and_not_repeated() {
+        for (line, labels) in [
+            ("registry: 'http://ci:hunter2@host:1'", 1),
+            ("registry: 'http://ci:hunt/er2@host:1/v1/'", 1),
+            ("registry: 'ci:hunter2@host:1'", 1),
+            ("registry: 'http://ci:{{ env.PASSWORD }}@host:1'", 0),
+        ] {
+            let sources = MapSources::of(format!("{FILE}    {line}\n"));
+            let loaded = load(&sources.with_variable("PASSWORD", "hunter2"), &Limits::default());
+            assert!(loaded.environment.is_none(), "{line}");
+            let found: Vec<_> = loaded.diagnostics.iter().collect();
+            let [only] = found[..] else { panic!("{found:?}") };
+            assert!(!format!("{only:?}").contains("er2"), "{only:?}");
+            assert_eq!(only.labels.len(), labels, "{only:?}");
+            assert!(only.help[0].contains("`username:` and `password:`"), "{only:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_without_logins_are_taken() {
+        let sources = MapSources::of(format!("{FILE}    registry: 'http://host:1'\n"));
+        let environment = load(&sources, &Limits::default()).environment.unwrap();
+        assert_eq!(&*environment.registries["main"].url, "http://host:1");
+    }
 }

@@ -54,15 +54,39 @@ pub(super) struct Found {
     email: Option<Arc<str>>,
 }
 
+/// What a pull shows the registry.
+#[derive(Debug)]
+pub(super) enum ForPull {
+    Login(Found),
+    Nothing,
+    /// Nothing, because looking a login up failed; why, in case that the registry wants one.
+    Failed(String),
+}
+
+impl ForPull {
+    pub(super) fn login(&self) -> Option<&Found> {
+        match self {
+            ForPull::Login(found) => Some(found),
+            ForPull::Nothing | ForPull::Failed(_) => None,
+        }
+    }
+}
+
 /// Who asked, for messages about being refused.
 pub(super) enum Who<'a> {
     Nobody,
+    /// Nobody, because looking a login up failed.
+    Failed(&'a str),
     Login(&'a str),
 }
 
 impl<'a> Who<'a> {
-    pub(super) fn of(found: Option<&'a Found>) -> Self {
-        found.map_or(Who::Nobody, |found| Who::Login(&found.username))
+    pub(super) fn of(shown: &'a ForPull) -> Self {
+        match shown {
+            ForPull::Login(found) => Who::Login(&found.username),
+            ForPull::Nothing => Who::Nobody,
+            ForPull::Failed(why) => Who::Failed(why),
+        }
     }
 }
 
@@ -70,6 +94,7 @@ impl fmt::Display for Who<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Who::Nobody => f.write_str("asked without a login"),
+            Who::Failed(why) => write!(f, "asked without a login: {why}"),
             Who::Login(user) => write!(f, "asked as {user}"),
         }
     }
@@ -112,25 +137,31 @@ impl Credentials {
         stored.map(|stored| found(stored, Some(auth), auth.url.to_string())).transpose()
     }
 
-    /// For a pull; nothing if it is to be anonymous. What the environment file says of the registry holds for every
-    /// image that belongs to it, whatever name the image gives the registry.
+    /// For a pull. What the environment file says of the registry holds for every image that belongs to it, whatever
+    /// name the image gives the registry.
+    ///
+    /// Where the environment file names no user, a credential file or helper that fails is no reason not to try: most
+    /// images are public, and `docker pull` goes on without a login, too.
     pub(super) async fn of_pull(
         &self,
         image: &ImageRef,
         auth: Option<&RegistryAuth>,
-    ) -> Result<Option<Found>, EngineErrorKind> {
+    ) -> Result<ForPull, EngineErrorKind> {
         if let Some(found) = auth.and_then(given) {
-            return Ok(Some(found));
+            return Ok(ForPull::Login(found));
         }
         // The entry's own address first: an image that belongs to it by an alias looks like one of Docker Hub.
         let mut keys: Vec<&str> = auth.iter().map(|auth| key(host_of(&auth.url))).collect();
         keys.extend(Some(key(image.registry_host())).filter(|host| !keys.contains(host)));
         for key in keys {
-            if let Some(stored) = self.stored(key).await? {
-                return found(stored, auth, key.to_owned()).map(Some);
+            match self.stored(key).await {
+                Ok(Some(stored)) => return found(stored, auth, key.to_owned()).map(ForPull::Login),
+                Ok(None) => {}
+                Err(kind) if auth.is_none() => return Ok(ForPull::Failed(kind.to_string())),
+                Err(kind) => return Err(kind),
             }
         }
-        Ok(None)
+        Ok(ForPull::Nothing)
     }
 
     async fn stored(&self, key: &str) -> Result<Option<Stored>, EngineErrorKind> {
@@ -291,8 +322,9 @@ mod tests {
 
     async fn pull(credentials: &Credentials, image: &str, auth: Option<&RegistryAuth>) -> String {
         match credentials.of_pull(&ImageRef::parse(image), auth).await {
-            Ok(Some(found)) => found.json().to_string(),
-            Ok(None) => "anonymous".to_owned(),
+            Ok(ForPull::Login(found)) => found.json().to_string(),
+            Ok(ForPull::Nothing) => "anonymous".to_owned(),
+            Ok(ForPull::Failed(why)) => format!("anonymous: {why}"),
             Err(kind) => kind.to_string(),
         }
     }
@@ -313,7 +345,13 @@ mod tests {
         assert_eq!(pull(&known, "other.example.com/x", None).await, "anonymous");
         assert_eq!(pull(&known, "reg.example.com/x", None).await, "anonymous", "another port");
         let helper = pull(&known, "cloud.example.com/x", None).await;
-        assert!(helper.contains("credential helper") && helper.contains("cannot be run"), "{helper}");
+        assert!(helper.starts_with("anonymous: the credential helper"), "{helper}");
+        assert!(helper.contains("cannot be run"), "{helper}");
+        // Whoever names a user means that one.
+        let named = auth("https://cloud.example.com", "ci", None);
+        let helper = pull(&known, "cloud.example.com/x", Some(&named)).await;
+        assert!(helper.starts_with("the credential helper"), "{helper}");
+        assert!(known.of_login(&named).await.is_err());
     }
 
     #[tokio::test]
@@ -350,6 +388,7 @@ mod tests {
             text.contains(&directory.path().display().to_string()) && text.contains("unusable"),
             "{text}"
         );
+        assert!(text.starts_with("anonymous: "), "{text}");
         let missing = Credentials::new(Some("/nonexistent".into()));
         assert_eq!(pull(&missing, "bb", None).await, "anonymous");
     }

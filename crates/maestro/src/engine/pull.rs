@@ -59,9 +59,9 @@ impl DockerEngine {
     ) -> Result<CallOutcome, EngineErrorKind> {
         let wire = &self.wire;
         let credentials = self.shared.credentials.of_pull(image, auth).await?;
-        let who = Who::of(credentials.as_ref());
+        let who = Who::of(&credentials);
         let mut post = Request::builder().method(Method::POST);
-        if let Some(found) = &credentials {
+        if let Some(found) = credentials.login() {
             post = post.header("X-Registry-Auth", found.header());
         }
         let path = format!(

@@ -1,14 +1,14 @@
 //! Answers that come in pieces: pulls, output, events, attached programs.
 
 use super::calls::{perform, target};
-use super::script::{Asked, OK, Reply, Server, TIMEOUT, chunked};
-use crate::engine::DockerEngine;
+use super::script::{Asked, OK, Reply, Server, TIMEOUT, chunked, options, ship};
+use crate::engine::{DockerEngine, EngineOptions};
 use base64::Engine as _;
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
 use maestro_core::boundary::{AttachOptions, CallOutcome, Engine, LogLine, LogOptions, LogStream, Progress};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::image::ImageRef;
-use maestro_core::model::Retry;
+use maestro_core::model::{Retry, Transport};
 use maestro_core::names::Secret;
 use maestro_core::plan::{EngineCall, RegistryAuth};
 use std::sync::Mutex;
@@ -98,6 +98,28 @@ async fn a_pull_may_be_refused() {
     let missing =
         pulled(|| Reply::Json(404, r#"{"message":"manifest for x:2 not found: manifest unknown"}"#.into()));
     assert!(matches!(missing.await.unwrap_err().kind, EngineErrorKind::NotFound(_)));
+}
+
+#[tokio::test]
+async fn a_login_that_cannot_be_looked_up_is_told_only_where_one_is_wanted() {
+    let directory = tempfile::tempdir().unwrap();
+    let helper = r#"{"credsStore": "maestro-test-which-does-not-exist"}"#;
+    std::fs::write(directory.path().join("config.json"), helper).unwrap();
+    let options = || EngineOptions { docker_config: Some(directory.path().to_owned()), ..options() };
+    let engine = |server: &Server| {
+        let transport = Transport::Tcp { host: "127.0.0.1".into(), port: server.port };
+        DockerEngine::new(ship(transport, None), options())
+    };
+    let public = Server::start(|_| Reply::Stall(chunked(&LAYERS) + END)).await;
+    assert_eq!(perform(&engine(&public), &pull(None)).await, Ok(CallOutcome::Pulled { changed: true }));
+    assert!(!public.last().headers.contains_key("x-registry-auth"));
+    let private =
+        Server::start(|_| Reply::Json(500, r#"{"message":"unauthorized: authentication required"}"#.into()));
+    let error = perform(&engine(&private.await), &pull(None)).await.unwrap_err().to_string();
+    assert!(
+        error.contains("authentication required (asked without a login: the credential helper"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
