@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// One Docker Engine. Connects when it is first used; every method has its deadlines inside.
 pub trait Engine: Send + Sync {
-    /// What is there now: all containers, and for those in the scope their details.
+    /// What is there now: the containers and images in the scope, and the details of some.
     fn observe<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<EngineState, EngineError>>;
 
     /// Makes one call that changes the ship, once; retries belong to the caller.
@@ -65,9 +65,11 @@ pub struct Needs {
     pub images: bool,
 }
 
-/// What an observation has to include besides the list of containers.
+/// What an observation has to include.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
+    /// Containers that are asked about; none for all that the engine has.
+    pub only: Option<BTreeSet<InstanceName>>,
     /// Containers whose details (times, health, exit code) are wanted, where they exist.
     pub details: BTreeSet<InstanceName>,
     /// Whether the images are wanted.

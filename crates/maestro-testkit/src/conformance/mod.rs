@@ -97,6 +97,7 @@ pub const CASES: &[Case] = cases![
     observe::says_who_it_is,
     observe::shows_created_containers_with_their_labels,
     observe::shows_details_only_where_they_are_wanted,
+    observe::shows_those_that_are_asked_about,
     observe::shows_images_when_asked,
     observe::shows_containers_of_others,
     observe::passes_over_containers_that_are_not_there,
@@ -226,7 +227,7 @@ impl Context<'_> {
 
     /// A container with its details.
     pub(crate) async fn look(&self, target: &Target) -> Result<Option<ObservedContainer>, String> {
-        let scope = Scope { details: [target.name().clone()].into(), images: false };
+        let scope = Scope { details: [target.name().clone()].into(), ..Scope::default() };
         Ok(self.observe(&scope).await?.containers.remove(target.name().as_str()))
     }
 

@@ -45,7 +45,7 @@ pub(crate) async fn shows_created_containers_with_their_labels(cx: &Context<'_>)
 
 pub(crate) async fn shows_details_only_where_they_are_wanted(cx: &Context<'_>) -> Result<(), String> {
     let (wanted, other) = (cx.launch(Sample::Forever).await?, cx.launch(Sample::Forever).await?);
-    let scope = Scope { details: [wanted.name().clone()].into(), images: false };
+    let scope = Scope { details: [wanted.name().clone()].into(), ..Scope::default() };
     let state = cx.observe(&scope).await?;
     let get = |target: &Target| state.containers.get(target.name().as_str()).ok_or("it is not in the list");
     let (wanted, other) = (get(&wanted)?, get(&other)?);
@@ -58,6 +58,24 @@ pub(crate) async fn shows_details_only_where_they_are_wanted(cx: &Context<'_>) -
     expect_eq("state of the other", other.state, ContainerState::Running)?;
     let details = (other.started_at, other.finished_at, other.health, other.exit_code, other.restarts);
     expect_eq("details of the other", details, (None, None, None, None, None))
+}
+
+pub(crate) async fn shows_those_that_are_asked_about(cx: &Context<'_>) -> Result<(), String> {
+    let (one, two, other) = (
+        cx.create(Sample::Forever).await?,
+        cx.create(Sample::Forever).await?,
+        cx.create(Sample::Forever).await?,
+    );
+    let missing = cx.name();
+    let only = [one.name().clone(), two.name().clone(), missing.clone()].into();
+    let details = [two.name().clone()].into();
+    let state = cx.observe(&Scope { only: Some(only), details, images: false }).await?;
+    let shows = |target: &Target| target.among(&state).is_some();
+    expect("all that are asked about are there", shows(&one) && shows(&two))?;
+    expect("nobody asked about the other", !shows(&other))?;
+    expect("nobody invents a container", !state.containers.contains_key(missing.as_str()))?;
+    let health = |target: &Target| target.among(&state).and_then(|c| c.health);
+    expect_eq("details where they are wanted", (health(&one), health(&two)), (None, Some(Health::None)))
 }
 
 pub(crate) async fn shows_images_when_asked(cx: &Context<'_>) -> Result<(), String> {
@@ -82,12 +100,12 @@ pub(crate) async fn shows_containers_of_others(cx: &Context<'_>) -> Result<(), S
 
 pub(crate) async fn passes_over_containers_that_are_not_there(cx: &Context<'_>) -> Result<(), String> {
     let missing = cx.name();
-    let scope = Scope { details: [missing.clone()].into(), images: false };
+    let scope = Scope { details: [missing.clone()].into(), ..Scope::default() };
     let state = cx.observe(&scope).await?;
     expect("nobody invents a container", !state.containers.contains_key(missing.as_str()))?;
     // Containers come and go while somebody looks: each look succeeds, and shows what is there or is not.
     let target = cx.create(Sample::Forever).await?;
-    let scope = Scope { details: [target.name().clone()].into(), images: false };
+    let scope = Scope { details: [target.name().clone()].into(), ..Scope::default() };
     let looks = async {
         for _ in 0..20 {
             cx.observe(&scope).await?;

@@ -24,7 +24,7 @@ pub(crate) async fn list(call: &Call) -> Answer {
                 .containers()
                 .into_iter()
                 .filter(|c| all || c.is_running())
-                .filter(|c| filters.allow("name", |name| c.name.contains(name.trim_matches(['^', '$', '/']))))
+                .filter(|c| filters.allow_name(&c.name))
                 .filter(|c| filters.allow("id", |id| c.id.as_str().starts_with(id)))
                 .filter(|c| filters.allow("status", |status| c.state.name() == status))
                 .filter(|c| {

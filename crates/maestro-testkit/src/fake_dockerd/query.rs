@@ -100,6 +100,15 @@ impl Filters {
         }
     }
 
+    /// Whether a container of this name, without its slash, is wanted: a regular expression finds something in it.
+    pub(crate) fn allow_name(&self, name: &str) -> bool {
+        self.allow("name", |pattern| match exact(pattern) {
+            Some(exact) => exact == name,
+            None => regex::Regex::new(pattern)
+                .is_ok_and(|pattern| pattern.is_match(name) || pattern.is_match(&format!("/{name}"))),
+        })
+    }
+
     /// Whether something has all of the wanted labels, each `key` or `key=value`.
     pub(crate) fn allow_labels<'a>(&self, get: impl Fn(&str) -> Option<&'a str>) -> bool {
         let wanted = self.0.iter().filter(|(n, _)| n == "label").flat_map(|(_, values)| values);
@@ -107,6 +116,14 @@ impl Filters {
             .map(|label| label.split_once('=').map_or((label.as_str(), None), |(k, v)| (k, Some(v))))
             .all(|(key, value)| get(key).is_some_and(|have| value.is_none_or(|value| value == have)))
     }
+}
+
+/// The only name that a pattern matches, if it is one of those with nothing but a name: to build an automaton for each
+/// request would take longer than all the rest of it.
+fn exact(pattern: &str) -> Option<String> {
+    let name = pattern.strip_prefix("^/?")?.strip_suffix('$')?;
+    let literal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    name.replace("\\.", "").chars().all(literal).then(|| name.replace("\\.", "."))
 }
 
 #[cfg(test)]
@@ -126,6 +143,27 @@ mod tests {
         let filters = query.filters(&["name"]).unwrap();
         assert!(filters.allow("name", |n| n == "web") && !filters.allow("name", |n| n == "db"));
         assert!(filters.allow("status", |_| false));
+    }
+
+    #[test]
+    fn names_are_patterns() {
+        let allowed = |pattern: &str| {
+            let text = serde_json::json!({ "name": [pattern] }).to_string();
+            let query: String =
+                form_urlencoded::Serializer::new(String::new()).append_pair("filters", &text).finish();
+            let filters = Query::parse(Some(&query), &["filters"]).unwrap().filters(&["name"]).unwrap();
+            ["web-1", "web-10", "web.1", "db"]
+                .into_iter()
+                .filter(|name| filters.allow_name(name))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(allowed("web-1"), ["web-1", "web-10"]);
+        assert_eq!(allowed("^/?web-1$"), ["web-1"]);
+        assert_eq!(allowed("^web.1$"), ["web-1", "web.1"]);
+        assert_eq!(allowed("^/?web.1$"), ["web-1", "web.1"]);
+        assert_eq!(allowed(r"^/?web\.1$"), ["web.1"]);
+        assert_eq!(allowed("^/web"), ["web-1", "web-10", "web.1"]);
+        assert_eq!(allowed("("), Vec::<&str>::new());
     }
 
     #[test]

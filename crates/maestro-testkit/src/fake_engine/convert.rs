@@ -80,6 +80,7 @@ pub(crate) fn engine_state(machine: &Machine, scope: &Scope) -> EngineState {
         version: machine.edition().version(),
         containers: containers
             .iter()
+            .filter(|c| scope.only.as_ref().is_none_or(|only| only.contains(&*c.name)))
             .map(|c| {
                 let wanted = scope.details.contains(&*c.name);
                 (c.name.clone(), observed(machine, c, wanted))

@@ -12,15 +12,18 @@ use maestro_core::boundary::Scope;
 use maestro_core::engine_error::EngineErrorKind;
 use maestro_core::fleet::{ContainerState, EngineState, Health, ObservedContainer, ObservedImage};
 use maestro_core::image::ImageRef;
-use maestro_core::names::{ContainerId, ImageId};
+use maestro_core::names::{ContainerId, ImageId, InstanceName};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::SemaphorePermit;
 
 /// How many containers of one engine are inspected at a time at most. Engines answer an inspection in a fraction of a
 /// millisecond; it is the way there and back that adds up.
 const INSPECTIONS: usize = 8;
+
+/// How many names a list is asked for at most. Proxies refuse long addresses, and a list of all is not much longer then.
+const FILTERED: usize = 16;
 
 /// A container in `GET /containers/json`.
 #[derive(Deserialize)]
@@ -99,12 +102,15 @@ impl DockerEngine {
     /// What is there now.
     pub(super) async fn look(&self, scope: &Scope) -> Result<EngineState, EngineErrorKind> {
         let (version, call) = self.read_call().await?;
-        let listed: Vec<Listed> = self.wire.get(&call, "/containers/json?all=1").await?;
+        let listed: Vec<Listed> = self.wire.get(&call, &list_path(scope.only.as_ref())).await?;
 
         let mut containers = BTreeMap::new();
         let mut wanted = Vec::new();
         for container in listed {
             let Some(name) = own_name(container.names.as_deref().unwrap_or_default()) else { continue };
+            if scope.only.as_ref().is_some_and(|only| !only.contains(name)) {
+                continue;
+            }
             let name: Arc<str> = name.into();
             if scope.details.contains(&*name) {
                 wanted.push((name, container));
@@ -182,6 +188,16 @@ impl DockerEngine {
     }
 }
 
+/// Where the list of all containers is, or of those with these names. An engine takes each name for a regular
+/// expression (<https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Container/operation/ContainerList>).
+fn list_path(only: Option<&BTreeSet<InstanceName>>) -> String {
+    let all = "/containers/json?all=1";
+    let Some(names) = only.filter(|names| names.len() <= FILTERED) else { return all.to_owned() };
+    let names: Vec<_> =
+        names.iter().map(|name| format!("^/?{}$", name.as_str().replace('.', "\\."))).collect();
+    format!("{all}&filters={}", encoded(&serde_json::json!({ "name": names }).to_string()))
+}
+
 /// Links give a container further names, `/consumer/alias`; its own has no second slash.
 fn own_name(names: &[String]) -> Option<&str> {
     names.iter().map(|name| name.strip_prefix('/').unwrap_or(name)).find(|name| !name.contains('/'))
@@ -257,6 +273,20 @@ mod tests {
         assert_eq!(names(&["/db-1"]), Some("db-1".into()));
         assert_eq!(names(&["/web-1/db"]), None);
         assert_eq!(names(&[]), None);
+    }
+
+    #[test]
+    fn a_list_of_some_asks_for_no_other_name() {
+        let names = |names: &[&str]| Some(names.iter().copied().map(InstanceName::from).collect());
+        let path = |only: Option<BTreeSet<_>>| list_path(only.as_ref());
+        assert_eq!(path(None), "/containers/json?all=1");
+        assert_eq!(
+            path(names(&["db", "web.1-2"])),
+            format!("/containers/json?all=1&filters={}", encoded(r#"{"name":["^/?db$","^/?web\\.1-2$"]}"#))
+        );
+        let many: Vec<_> = (0..=FILTERED).map(|n| format!("web-{n}")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        assert_eq!(path(names(&many)), "/containers/json?all=1");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::fleet::{EngineState, ObservedContainer};
 use maestro_core::names::{InstanceName, ShipName};
 use maestro_core::plan::Target;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -19,8 +19,8 @@ const GATHER: Duration = Duration::from_millis(25);
 /// One look at a ship, shared by all who asked before it began.
 #[derive(Default)]
 struct Look {
-    /// Containers whose details somebody asked for.
-    details: Mutex<BTreeSet<InstanceName>>,
+    /// The containers that somebody asked about, and whether for their details.
+    asked: Mutex<BTreeMap<InstanceName, bool>>,
     answer: OnceCell<Result<Arc<EngineState>, EngineError>>,
 }
 
@@ -47,9 +47,9 @@ impl Looks {
         Self { ships: engines.iter().map(|(name, engine)| (name.clone(), ship(engine))).collect() }
     }
 
-    /// The containers of a ship, as they are at some time after this call.
-    pub(super) async fn at(&self, name: &ShipName) -> Result<Arc<EngineState>, EngineError> {
-        self.ship(name)?.look(None).await
+    /// What there is of one container at some time after this call, as far as a list tells.
+    pub(super) async fn at(&self, name: &ShipName, target: &Target) -> Result<Arc<EngineState>, EngineError> {
+        self.ship(name)?.look(target.name(), false).await
     }
 
     /// One container with its details, as it is at some time after this call; none if it is gone.
@@ -58,7 +58,7 @@ impl Looks {
         name: &ShipName,
         target: &Target,
     ) -> Result<Option<ObservedContainer>, EngineError> {
-        let state = self.ship(name)?.look(Some(target.name())).await?;
+        let state = self.ship(name)?.look(target.name(), true).await?;
         Ok(target.among(&state).cloned())
     }
 
@@ -74,11 +74,11 @@ impl Looks {
 
 impl Ship {
     /// Joins the look that has not begun, and begins it as soon as the one before is over.
-    async fn look(&self, detail: Option<&InstanceName>) -> Result<Arc<EngineState>, EngineError> {
+    async fn look(&self, name: &InstanceName, detail: bool) -> Result<Arc<EngineState>, EngineError> {
         let look = {
             let mut next = lock(&self.next);
             let look = next.get_or_insert_default();
-            lock(&look.details).extend(detail.cloned());
+            *lock(&look.asked).entry(name.clone()).or_default() |= detail;
             look.clone()
         };
         let answer = look.answer.get_or_init(|| async {
@@ -86,8 +86,10 @@ impl Ship {
             sleep(GATHER).await;
             // Whoever asks from here on has to wait for the next look.
             lock(&self.next).take_if(|next| Arc::ptr_eq(next, &look));
-            let details = lock(&look.details).clone();
-            self.engine.observe(&Scope { details, images: false }).await.map(Arc::new)
+            let asked = std::mem::take(&mut *lock(&look.asked));
+            let details = asked.iter().filter(|(_, detail)| **detail).map(|(name, _)| name.clone()).collect();
+            let only = Some(asked.into_keys().collect());
+            self.engine.observe(&Scope { only, details, images: false }).await.map(Arc::new)
         });
         answer.await.clone()
     }

@@ -37,7 +37,7 @@ pub(super) fn create() -> EngineCall {
 }
 
 fn details(names: &[&str]) -> Scope {
-    Scope { details: names.iter().copied().map(Into::into).collect(), images: false }
+    Scope { details: names.iter().copied().map(Into::into).collect(), ..Scope::default() }
 }
 
 #[tokio::test]
