@@ -53,8 +53,7 @@ pub fn lint(plan: &Plan, fleet: &FleetSnapshot) -> Vec<Finding> {
             }
         }
         let foreign = step.after.iter().filter_map(|a| plan.step(*a)).any(|before| before.unit != step.unit);
-        let own = step.after.iter().filter_map(|a| plan.step(*a)).any(|before| before.unit == step.unit);
-        if begun.contains(&step.unit) && foreign && own {
+        if begun.contains(&step.unit) && foreign {
             findings.push(Finding::LateWait(id));
         }
         begun.insert(step.unit);
@@ -91,47 +90,63 @@ fn chains(plan: &Plan) -> BTreeMap<&str, InstanceChain<'_>> {
         .collect()
 }
 
+/// What is certain when a step begins, whatever runs at the same time: what the steps that it comes after have done.
+#[derive(Clone, Copy, Default)]
+struct Certain {
+    /// The image of the instance's container is on the ship.
+    image: bool,
+    /// The container that was seen is gone.
+    gone: bool,
+}
+
 impl InstanceChain<'_> {
     fn lint(&self, plan: &Plan, fleet: &FleetSnapshot, findings: &mut Vec<Finding>) {
-        let calls = || {
-            self.steps.iter().filter_map(|id| match &plan.step(*id)?.action {
-                Action::Call(call) => Some((*id, call)),
-                _ => None,
-            })
+        let call = |id: StepId| match &plan.step(id)?.action {
+            Action::Call(call) => Some(call),
+            _ => None,
         };
-        let creates = calls().find(|(_, call)| matches!(call, EngineCall::CreateContainer { .. }));
-        let mut has_image = match fleet.ship(&self.item.ship) {
-            Some(ShipView::Reachable(state)) => state.image(&self.item.image).is_some(),
-            Some(ShipView::Unreachable(_)) | None => false,
+        let replaced =
+            self.steps.iter().any(|id| matches!(call(*id), Some(EngineCall::CreateContainer { .. })));
+        let at_first = Certain {
+            image: match fleet.ship(&self.item.ship) {
+                Some(ShipView::Reachable(state)) => state.image(&self.item.image).is_some(),
+                Some(ShipView::Unreachable(_)) | None => false,
+            },
+            gone: self.item.container.is_none(),
         };
-        let mut stands = self.item.container.is_some();
-        for (id, call) in calls() {
-            match call {
-                EngineCall::PullImage { image, .. } => has_image |= *image == self.item.image,
-                EngineCall::CreateContainer { .. } => {
-                    if !has_image {
+        let mut made = false;
+        let mut after: BTreeMap<StepId, Certain> = BTreeMap::new();
+        // In the order of the plan, whatever the order of the row.
+        for id in self.steps.iter().copied().collect::<BTreeSet<_>>() {
+            let behind = plan.step(id).into_iter().flat_map(|step| &step.after);
+            let mut certain = behind.filter_map(|before| after.get(before)).fold(at_first, |all, one| {
+                Certain { image: all.image || one.image, gone: all.gone || one.gone }
+            });
+            match call(id) {
+                Some(EngineCall::PullImage { image, .. }) => certain.image |= *image == self.item.image,
+                Some(EngineCall::CreateContainer { .. }) => {
+                    if !certain.image {
                         findings.push(Finding::NoImage(id));
                     }
-                    if stands {
+                    if made || !certain.gone {
                         findings.push(Finding::NameTaken(id));
                     }
-                    stands = true;
+                    made = true;
                 }
-                EngineCall::StopContainer { .. } | EngineCall::KillContainer { .. } => {
-                    if creates.is_some() && !has_image {
+                Some(EngineCall::StopContainer { .. } | EngineCall::KillContainer { .. }) => {
+                    if replaced && !certain.image {
                         findings.push(Finding::TooEarly(id));
                     }
                 }
-                EngineCall::RemoveContainer { target } => {
-                    if creates.is_some() && !has_image {
+                Some(EngineCall::RemoveContainer { target }) => {
+                    if replaced && !certain.image {
                         findings.push(Finding::TooEarly(id));
                     }
-                    if matches!(target, Target::Seen { .. }) {
-                        stands = false;
-                    }
+                    certain.gone |= matches!(target, Target::Seen { .. });
                 }
-                EngineCall::Login { .. } | EngineCall::StartContainer { .. } => {}
+                Some(EngineCall::Login { .. } | EngineCall::StartContainer { .. }) | None => {}
             }
+            after.insert(id, certain);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Plans in their text form, for small worlds.
 
+mod lint;
+
 use super::plan;
 use crate::check::lint;
 use crate::config::{Limits as TextLimits, load};
