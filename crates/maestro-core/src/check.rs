@@ -38,7 +38,8 @@ pub enum Finding {
 /// Looks for defects.
 pub fn lint(plan: &Plan, fleet: &FleetSnapshot) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut begun: BTreeSet<UnitId> = BTreeSet::new();
+    // What the first step of each unit comes after: nothing else of other units may hold up the steps behind it.
+    let mut begun: BTreeMap<UnitId, &[StepId]> = BTreeMap::new();
     let mut rows: BTreeSet<StepId> = BTreeSet::new();
     for item in &plan.items {
         if let Fate::Act { steps, .. } = &item.fate {
@@ -52,11 +53,13 @@ pub fn lint(plan: &Plan, fleet: &FleetSnapshot) -> Vec<Finding> {
                 findings.push(Finding::Order { step: id, after: *after });
             }
         }
-        let foreign = step.after.iter().filter_map(|a| plan.step(*a)).any(|before| before.unit != step.unit);
-        if begun.contains(&step.unit) && foreign {
+        let awaited = *begun.entry(step.unit).or_insert(&step.after);
+        let foreign = |before: &StepId| plan.step(*before).is_some_and(|before| before.unit != step.unit);
+        if step.after != awaited
+            && step.after.iter().any(|before| foreign(before) && !awaited.contains(before))
+        {
             findings.push(Finding::LateWait(id));
         }
-        begun.insert(step.unit);
         let unit = plan.units.get(step.unit.index());
         if !rows.contains(&id) && matches!(unit, Some(Unit::Instance { .. } | Unit::Image { .. })) {
             findings.push(Finding::Lost(id));
