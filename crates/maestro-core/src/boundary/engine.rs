@@ -218,7 +218,7 @@ impl Deadlines {
     /// How long calls that change something may take where the ship sets no `timeout:`. Longer than reads, because
     /// giving up on such a call leaves open whether it happened.
     pub const DEFAULT_WRITE: Duration = Duration::from_secs(30);
-    /// How long a pull may go without any news: extraction of a large layer is silent.
+    /// How long a pull may go without any news from an engine that is alive: extraction of a large layer is silent.
     pub const PULL_IDLE: Duration = Duration::from_mins(5);
     /// How long a pull may take in all.
     pub const PULL_TOTAL: Duration = Duration::from_hours(6);

@@ -45,6 +45,26 @@ impl PracticeFleet {
         net::set_link(self.layout(), &self.runner(), &self.layout().registry_netns(), reachable).await
     }
 
+    /// Freezes the registry: it accepts connections and never answers, so that pulls take their time.
+    pub async fn hang_registry(&self) -> Result<(), FleetError> {
+        let pids = self.registry_pids()?;
+        process::signal(&pids, Signal::STOP)?;
+        until("the registry did not freeze", || pids.iter().all(|pid| process::is_stopped(*pid))).await
+    }
+
+    /// Lets a frozen registry go on.
+    pub fn wake_registry(&self) -> Result<(), FleetError> {
+        process::signal(&self.registry_pids()?, Signal::CONT)
+    }
+
+    fn registry_pids(&self) -> Result<Vec<i32>, FleetError> {
+        let pids = process::in_namespaces(&[self.layout().registry_netns()]);
+        if pids.is_empty() {
+            return Err(FleetError::Unsupported { what: "no registry of this fleet is running".to_owned() });
+        }
+        Ok(pids)
+    }
+
     /// Delays all that is sent to the ship. Zero ends it. Not every kernel can.
     pub async fn slow_down(&self, ship: &str, delay: Duration) -> Result<(), FleetError> {
         net::set_delay(self.layout(), &self.runner(), &self.ship(ship)?.netns, delay).await

@@ -20,8 +20,9 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 /// After this much silence the system asks whether the other side is still there, every [`KEEPALIVE_INTERVAL`]. Quiet
-/// streams (`logs --follow`, `events`) have no deadline of their own; this is what ends them when a host is cut off.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+/// streams (`logs --follow`, `events`) have no deadline of their own; this is what ends them when a host is cut off. After
+/// the same time the engine itself is asked, see [`super::liveness`].
+pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
 

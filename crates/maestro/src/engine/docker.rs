@@ -2,6 +2,7 @@
 
 use super::connect::Dialer;
 use super::lazily::Lazily;
+use super::liveness::Liveness;
 use super::version::{Negotiated, VersionAnswer, negotiate, settled};
 use super::wire::{Call, Wire};
 use super::{EngineOptions, Shared};
@@ -28,6 +29,7 @@ pub struct DockerEngine {
     pub(super) ship: Ship,
     pub(super) shared: Shared,
     pub(super) wire: Wire,
+    pub(super) liveness: Arc<Liveness>,
     version: Lazily<Arc<Negotiated>>,
 }
 
@@ -38,9 +40,10 @@ impl DockerEngine {
     }
 
     pub(super) fn sharing(ship: Ship, shared: &Shared) -> Self {
-        let connect = Deadlines::read(ship.timeout).connect;
-        let wire = Wire::new(Dialer::new(&ship, shared, connect));
-        Self { ship, shared: shared.clone(), wire, version: Lazily::default() }
+        let reading = Deadlines::read(ship.timeout);
+        let wire = Wire::new(Dialer::new(&ship, shared, reading.connect));
+        let liveness = Liveness::new(wire.clone(), reading.total);
+        Self { ship, shared: shared.clone(), wire, liveness, version: Lazily::default() }
     }
 
     /// Who the engine is and which version to speak, asked when it is needed first.

@@ -52,8 +52,8 @@ impl DockerEngine {
         let path =
             since.map_or_else(|| "/events".to_owned(), |since| format!("/events?since={}", seconds(since)));
         let response = wire.send(&call, Request::builder().method(Method::GET), &path, "").await?;
-        let records = wire.records::<Record>(response.into_body(), None);
-        Ok(records.and_then(async |record| record.event()).boxed())
+        let records = wire.records::<Record>(response.into_body());
+        Ok(self.liveness.follow(records).and_then(async |record| record.event()).boxed())
     }
 }
 

@@ -41,10 +41,8 @@ impl DockerEngine {
             let options = AttachOptions { command: command.to_vec(), ..AttachOptions::default() };
             let (id, connection) = self.start(&version, target, &options).await?;
             let drained = async {
-                let mut output = ReaderStream::new(TokioIo::new(connection));
-                while let Some(bytes) = output.next().await {
-                    bytes.map_err(|error| EngineErrorKind::Lost(classify::words(&error)))?;
-                }
+                let mut output = ReaderStream::new(TokioIo::new(connection)).map_err(lost);
+                while self.liveness.watch(output.try_next()).await?.is_some() {}
                 Ok(())
             };
             match timeout(LONGEST_RUN, drained).await {
@@ -71,18 +69,17 @@ impl DockerEngine {
         let ship = self.ship.name.clone();
         let operation: Arc<str> = running(target, &options.command).into();
         let (read, write) = tokio::io::split(TokioIo::new(connection));
+        let pieces = ReaderStream::new(read).map_err(lost);
         let failed = {
             let (ship, operation) = (ship.clone(), operation.clone());
             move |kind| error(&ship, &*operation, kind, false)
         };
         let input = FramedWrite::new(write, BytesCodec::new())
             .with(|bytes: Vec<u8>| ready(Ok::<_, io::Error>(Bytes::from(bytes))))
-            .sink_map_err(move |lost| {
-                error(&ship, &*operation, EngineErrorKind::Lost(classify::words(&lost)), false)
-            });
+            .sink_map_err(move |broken| error(&ship, &*operation, lost(broken), false));
         Ok(ExecSession {
             id,
-            output: output(ReaderStream::new(read), options.tty.is_some()).map_err(failed).boxed(),
+            output: output(self.liveness.follow(pieces), options.tty.is_some()).map_err(failed).boxed(),
             input: Box::pin(input),
         })
     }
@@ -200,6 +197,12 @@ impl DockerEngine {
     }
 }
 
+/// The connection to a program broke.
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
+fn lost(error: io::Error) -> EngineErrorKind {
+    EngineErrorKind::Lost(classify::words(&error))
+}
+
 fn running(target: &Target, command: &[String]) -> String {
     format!("running `{}` in {}", command.first().map_or("", String::as_str), target.name())
 }
@@ -209,12 +212,11 @@ fn resize_path(exec: &str, width: u16, height: u16) -> String {
 }
 
 fn output(
-    pieces: impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
+    pieces: impl Stream<Item = Result<Bytes, EngineErrorKind>> + Send + 'static,
     terminal: bool,
 ) -> BoxStream<'static, Result<ExecOutput, EngineErrorKind>> {
     let mut frames = Frames::new(terminal);
     pieces
-        .map_err(|error| EngineErrorKind::Lost(classify::words(&error)))
         .map(move |bytes| {
             let mut outputs = Vec::new();
             frames.take(&bytes?, |piece| {

@@ -11,7 +11,6 @@ use maestro_core::boundary::{LogLine, LogOptions, LogStream};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::plan::Target;
 use std::collections::VecDeque;
-use std::time::Duration;
 
 /// A line that is longer is handed on in pieces.
 const LONGEST_LINE: usize = 1 << 20;
@@ -54,9 +53,12 @@ impl DockerEngine {
         }
         let call = self.call(&version);
         let response = wire.send(&call, Request::builder().method(Method::GET), &path, "").await?;
-        // A container may be silent for as long as it likes.
-        let idle: Option<Duration> = (!options.follow).then(|| self.reading());
-        let pieces = wire.pieces(response.into_body(), idle).boxed();
+        let pieces = if options.follow {
+            // A container may be silent for as long as it likes, its engine may not.
+            self.liveness.follow(wire.pieces(response.into_body(), None)).boxed()
+        } else {
+            wire.pieces(response.into_body(), Some(self.reading())).boxed()
+        };
         Ok(lines(pieces, terminal).boxed())
     }
 }

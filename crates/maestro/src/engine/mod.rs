@@ -2,7 +2,7 @@
 //!
 //! `docker` is the engine; it asks `version` once and then speaks through `wire`, which sends requests over
 //! connections that `connect` opens (`tls`, `ssh`). `observe`, `perform`, `pull`, `logs`, `events` and `exec` are what
-//! can be asked; `convert` writes the body of a creation, `credentials` finds logins, `classify` turns every kind of
+//! can be asked, while `liveness` sees whether who is silent is still there; `convert` writes the body of a creation, `credentials` finds logins, `classify` turns every kind of
 //! failure into an `EngineErrorKind`. Types of bollard-stubs, hyper, rustls and openssh stop here.
 
 mod classify;
@@ -14,6 +14,7 @@ mod events;
 mod exec;
 mod frames;
 mod lazily;
+mod liveness;
 mod logs;
 mod observe;
 mod perform;

@@ -66,10 +66,9 @@ impl DockerEngine {
                 let seconds = grace.as_secs() + u64::from(grace.subsec_nanos() > 0);
                 // Engines read it as a number of 32 bits with a sign.
                 let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
-                done(
-                    self.post(clock, format!("/containers/{}/stop?t={seconds}", encoded(target.reference())))
-                        .await,
-                )
+                let path = format!("/containers/{}/stop?t={seconds}", encoded(target.reference()));
+                // The container may take its time, the engine may not.
+                done(self.liveness.watch(self.post(clock, path)).await)
             }
             EngineCall::KillContainer { target } => {
                 match self.post(clock, format!("/containers/{}/kill", encoded(target.reference()))).await {

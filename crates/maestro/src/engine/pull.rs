@@ -3,7 +3,7 @@
 use super::credentials::{Found, Who};
 use super::docker::DockerEngine;
 use super::wire::{Call, encoded};
-use futures_util::StreamExt;
+use futures_util::TryStreamExt;
 use http::{Method, Request};
 use maestro_core::boundary::{CallOutcome, Progress};
 use maestro_core::engine_error::EngineErrorKind;
@@ -30,7 +30,8 @@ impl DockerEngine {
             )));
         };
         let post = Request::builder().method(Method::POST);
-        match wire.send(clock, post, "/auth", found.body()).await {
+        // The registry may take its time, the engine may not.
+        match self.liveness.watch(wire.send(clock, post, "/auth", found.body())).await {
             Ok(_) => Ok(CallOutcome::Done),
             Err(EngineErrorKind::Api { status: 401 | 403, message }) => Err(EngineErrorKind::Unauthorized(
                 format!("{} does not accept the login of {}: {message}", auth.url, found.username),
@@ -70,10 +71,7 @@ impl DockerEngine {
             encoded(image.pull_tag())
         );
         // The engine answers when the registry has: that too is news, or none for too long.
-        let response = match timeout(idle, wire.send(clock, post, &path, "")).await {
-            Ok(response) => response,
-            Err(_) => Err(wire.unresponsive(idle)),
-        };
+        let response = self.news(idle, wire.send(clock, post, &path, "")).await;
         let response = response.map_err(|kind| match kind {
             EngineErrorKind::Api { status: 400, .. } | EngineErrorKind::Conflict(_) => kind,
             EngineErrorKind::Api { message, .. } | EngineErrorKind::NotFound(message) => {
@@ -82,12 +80,11 @@ impl DockerEngine {
             other => other,
         })?;
 
-        let mut records = pin!(wire.records::<Record>(response.into_body(), Some(idle)));
+        let mut records = pin!(wire.records::<Record>(response.into_body()));
         let mut layers = Layers::default();
         let mut changed = true;
         wire.within(clock, async {
-            while let Some(record) = records.next().await {
-                let record = record?;
+            while let Some(record) = self.news(idle, records.try_next()).await? {
                 if let Some(message) = record.error_text() {
                     return Err(of_registry(message, &who));
                 }
@@ -101,6 +98,28 @@ impl DockerEngine {
             Ok(CallOutcome::Pulled { changed })
         })
         .await
+    }
+
+    /// Waits for the next that is heard of a pull. An engine that hangs is found out long before `idle`, which is for
+    /// those that answer and get nowhere.
+    async fn news<T>(
+        &self,
+        idle: Duration,
+        next: impl Future<Output = Result<T, EngineErrorKind>> + Send,
+    ) -> Result<T, EngineErrorKind> {
+        let next = async {
+            timeout(idle, next).await.unwrap_or_else(|_| {
+                Err(EngineErrorKind::Registry {
+                    message: format!(
+                        "no news of it for {} s: can the ship reach the registry, and write to its disk?",
+                        idle.as_secs_f64()
+                    ),
+                    status: None,
+                    retry_after: None,
+                })
+            })
+        };
+        self.liveness.watch(next).await
     }
 }
 

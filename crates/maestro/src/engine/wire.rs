@@ -76,6 +76,7 @@ impl Call {
 }
 
 /// Connections to one engine, and what is sent over them.
+#[derive(Clone)]
 pub(super) struct Wire {
     line: Arc<Line>,
 }
@@ -205,9 +206,8 @@ impl Wire {
     pub(super) fn records<T: DeserializeOwned + Send + 'static>(
         &self,
         body: Incoming,
-        idle: Option<Duration>,
     ) -> impl Stream<Item = Result<T, EngineErrorKind>> + Send + 'static {
-        let bytes = StreamReader::new(self.pieces(body, idle).map_err(io::Error::other));
+        let bytes = StreamReader::new(self.pieces(body, None).map_err(io::Error::other));
         FramedRead::new(bytes, LinesCodec::new_with_max_length(LONGEST_LINE)).filter_map(async |line| {
             match line {
                 Ok(line) if line.trim().is_empty() => None,

@@ -2,8 +2,11 @@
 //! finish.
 
 use super::site::{Site, until};
+use base64::Engine as _;
 use maestro_testkit::practice::{EngineRelease, PracticeFleet, ShipPlan, TransportKind};
-use std::time::Duration;
+use std::io::BufRead;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// Three ships by TCP, the third with a small disk.
 async fn site() -> Site {
@@ -135,6 +138,59 @@ async fn a_full_disk_and_a_dying_engine() {
     assert!(said.contains("ship-2") && said.contains("web-2"), "{said}");
     assert!(runs(&site, "ship-1", "web-1").await && runs(&site, "ship-3", "web-3").await, "{said}");
     site.fleet.start_again("ship-2").await.unwrap();
+}
+
+/// An engine that hangs in the middle of a pull is told apart from pulls that only take long.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_may_be_slow_and_an_engine_that_hangs_is_given_up() {
+    let transports = [TransportKind::Tcp, TransportKind::Ssh, TransportKind::Tls];
+    let site = Site::up(PracticeFleet::builder().ships(&transports)).await;
+    // Nobody is logged in before a pull whose login is Docker's own: nothing but the pull waits for the registry.
+    let registry = site.fleet.description().registry.as_ref().unwrap();
+    let login = format!("{}:{}", registry.login.username, registry.login.password);
+    let auth = base64::engine::general_purpose::STANDARD.encode(login);
+    let config = serde_json::json!({"auths": {registry.address.clone(): {"auth": auth}}}).to_string();
+    std::fs::write(site.path().join("config.json"), config).unwrap();
+    let yaml = site.fleet.description().environment_yaml();
+    let ships = yaml[yaml.find("ships:").unwrap()..].replace("    ip: ", "    timeout: 2\n    ip: ");
+    site.write_with(&ships, &web(&site, "shop/web:1.0"));
+
+    site.fleet.hang_registry().await.unwrap();
+    let began = Instant::now();
+    let mut child = site.spawn("pull");
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let saying = said.clone();
+    let reading = tokio::task::spawn_blocking(move || {
+        while let Some(Ok(line)) = lines.next() {
+            saying.lock().unwrap().push(line);
+        }
+    });
+    let says = async |instance: &str, text: &str| {
+        let so = |line: &String| line.contains(instance) && line.contains(text);
+        until(&format!("{instance}: {text}"), async || said.lock().unwrap().iter().any(so)).await;
+    };
+    for instance in ["web-1", "web-2", "web-3"] {
+        says(instance, "pulling").await;
+    }
+    site.fleet.hang("ship-2").await.unwrap();
+    // By now the others have been waiting for the registry just as long.
+    says("web-2", "failed!").await;
+    let took = began.elapsed();
+    site.fleet.wake_registry().unwrap();
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    reading.await.unwrap();
+    let said = said.lock().unwrap().join("\n") + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!((Duration::from_secs(6)..Duration::from_secs(12)).contains(&took), "{took:?}: {said}");
+    let error = format!("web-2: ship ship-2: pulling {}: no answer from ssh://", site.image("shop/web:1.0"));
+    assert!(said.contains(&error) && said.contains("within 6 s (the engine accepts connections"), "{said}");
+    for ship in ["ship-1", "ship-3"] {
+        let image = format!("/images/{}/json", site.image("shop/web:1.0"));
+        site.fleet.api(ship).unwrap().get(&image).await.unwrap();
+    }
+    site.fleet.wake("ship-2").unwrap();
+    site.maestro("pull").await.ok();
 }
 
 /// The first interrupt lets what is under way come to its end.

@@ -2,6 +2,7 @@
 
 mod calls;
 mod failures;
+mod liveness;
 mod script;
 mod streams;
 mod tls;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
+use tokio::sync::SetOnce;
 use tokio::task::JoinHandle;
 
 /// A request as the server saw it.
@@ -26,6 +27,8 @@ pub(super) enum Reply {
     Ping,
     /// Writes these bytes and then nothing, with the connection open.
     Stall(String),
+    /// Writes the first bytes, waits until it may go on, and writes the others.
+    Pause(String, Arc<SetOnce<()>>, String),
     /// Writes these bytes and closes the connection.
     Close(String),
     /// Writes these bytes and hands back whatever comes, in one frame of standard output.
@@ -72,6 +75,11 @@ impl Server {
             }
         });
         Self { port, asked, task }
+    }
+
+    /// Accepts no further connections; those that there are go on.
+    pub(super) fn close(&self) {
+        self.task.abort();
     }
 
     /// The requests so far, as `METHOD PATH`.
@@ -141,6 +149,12 @@ pub(super) async fn serve(
                 // Until the client hangs up.
                 _ = stream.read_to_end(&mut Vec::new()).await;
                 return;
+            }
+            Reply::Pause(text, may_go_on, rest) => {
+                _ = stream.write_all(text.as_bytes()).await;
+                _ = stream.flush().await;
+                may_go_on.wait().await;
+                _ = stream.write_all(rest.as_bytes()).await;
             }
             Reply::Close(text) => {
                 _ = stream.write_all(text.as_bytes()).await;

@@ -14,15 +14,15 @@ use maestro_core::plan::{EngineCall, RegistryAuth};
 use std::sync::Mutex;
 use tokio::time::timeout;
 
-const END: &str = "0\r\n\r\n";
-const LAYERS: [&str; 4] = [
+pub(super) const END: &str = "0\r\n\r\n";
+pub(super) const LAYERS: [&str; 4] = [
     "{\"status\":\"Pulling from shop/web\",\"id\":\"2\"}\r\n",
     "{\"status\":\"Downloading\",\"progressDetail\":{\"current\":5,\"total\":10},\"id\":\"a\"}\r\n",
     "{\"status\":\"Pull complete\",\"progressDetail\":{},\"id\":\"a\"}\r\n",
     "{\"status\":\"Status: Downloaded newer image for reg:5000/shop/web:2\"}\r\n",
 ];
 
-fn pull(password: Option<&str>) -> EngineCall {
+pub(super) fn pull(password: Option<&str>) -> EngineCall {
     let auth = password.map(|password| RegistryAuth {
         registry: "main".into(),
         url: "https://reg:5000".into(),
@@ -169,7 +169,7 @@ fn frame(stream: u8, text: &str) -> String {
     String::from_utf8([&head[..], text.as_bytes()].concat()).unwrap()
 }
 
-fn inspected(asked: &Asked, terminal: bool) -> Option<Reply> {
+pub(super) fn inspected(asked: &Asked, terminal: bool) -> Option<Reply> {
     asked.line.ends_with("/json").then(|| {
         let body = format!(
             r#"{{"Image":"sha256:1","State":{{"Status":"running"}},"Config":{{"Image":"i","Tty":{terminal}}}}}"#
@@ -276,8 +276,9 @@ async fn events_of_any_kind_are_passed_on() {
     );
 }
 
-fn exec(asked: &Asked, output: &str, code: i64) -> Reply {
-    const UPGRADED: &str = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
+pub(super) const UPGRADED: &str = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
+
+pub(super) fn exec(asked: &Asked, output: &str, code: i64) -> Reply {
     match asked.line.as_str() {
         "POST /v1.41/containers/0123456789abcdef/exec" => Reply::Json(201, r#"{"Id":"e1"}"#.into()),
         "POST /v1.41/exec/e1/start" if output.is_empty() => Reply::Echo(UPGRADED.into()),
