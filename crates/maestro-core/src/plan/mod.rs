@@ -443,6 +443,20 @@ pub enum EngineCall {
     },
 }
 
+impl EngineCall {
+    /// The container that it changes, if it changes one.
+    pub fn container(&self) -> Option<&InstanceName> {
+        match self {
+            EngineCall::Login { .. } | EngineCall::PullImage { .. } => None,
+            EngineCall::CreateContainer { spec, .. } => Some(&spec.name),
+            EngineCall::StartContainer { target }
+            | EngineCall::StopContainer { target, .. }
+            | EngineCall::KillContainer { target }
+            | EngineCall::RemoveContainer { target } => Some(target.name()),
+        }
+    }
+}
+
 /// A login at a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryAuth {

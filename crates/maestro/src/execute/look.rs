@@ -48,8 +48,12 @@ impl Looks {
     }
 
     /// What there is of one container at some time after this call, as far as a list tells.
-    pub(super) async fn at(&self, name: &ShipName, target: &Target) -> Result<Arc<EngineState>, EngineError> {
-        self.ship(name)?.look(target.name(), false).await
+    pub(super) async fn at(
+        &self,
+        name: &ShipName,
+        container: &InstanceName,
+    ) -> Result<Arc<EngineState>, EngineError> {
+        self.ship(name)?.look(container, false).await
     }
 
     /// One container with its details, as it is at some time after this call; none if it is gone.

@@ -2,7 +2,7 @@
 
 use super::Means;
 use super::look::Looks;
-use maestro_core::boundary::{CallOutcome, CheckFailure, Engine, Progress, Scope};
+use maestro_core::boundary::{CallOutcome, CheckFailure, Engine, Progress};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::event::{Failure, News, StepOutcome};
 use maestro_core::fleet::{Health, ObservedContainer};
@@ -50,7 +50,7 @@ async fn attempt(
     let ship = plan.unit_of(id).and_then(Unit::ship).ok_or_else(|| internal("on no ship"))?;
     let engine = means.engines.get(ship).ok_or_else(|| internal("on an unknown ship"))?;
     match &step.action {
-        Action::Call(call) => Ok(Calling { id, engine: &**engine, news }.call(call).await?),
+        Action::Call(call) => Ok(Calling { id, ship, engine: &**engine, looks, news }.call(call).await?),
         Action::Await { target, condition, steady, within } => {
             sleep(*steady).await;
             reach(looks, ship, target, *condition, *within).await
@@ -80,7 +80,9 @@ async fn attempt(
 /// A call that changes a ship, with its retries.
 struct Calling<'a> {
     id: StepId,
+    ship: &'a ShipName,
     engine: &'a dyn Engine,
+    looks: &'a Looks,
     news: &'a mpsc::Sender<(StepId, News)>,
 }
 
@@ -104,7 +106,8 @@ impl Calling<'_> {
             error.ambiguous |= ambiguous && error.kind.is_about_ship();
             let next = next(call, &error, attempt);
             if ambiguous
-                && let Ok(state) = self.engine.observe(&Scope::default()).await
+                && let Some(container) = call.container()
+                && let Ok(state) = self.looks.at(self.ship, container).await
                 && let Some(outcome) = settled(call, &state)
             {
                 return Ok(outcome);
@@ -128,7 +131,7 @@ async fn reach(
 ) -> Result<CallOutcome, Failure> {
     let deadline = Instant::now() + within;
     loop {
-        match looks.at(ship, target).await {
+        match looks.at(ship, target.name()).await {
             Ok(state) if holds(condition, target.among(&state)) => return Ok(CallOutcome::Done),
             Ok(_) => {}
             Err(error) if error.kind.is_transient() && Instant::now() < deadline => {}
@@ -152,7 +155,7 @@ async fn keep(looks: &Looks, ship: &ShipName, target: &Target, condition: Condit
     loop {
         sleep(SECOND).await;
         for again in [true, false] {
-            match looks.at(ship, target).await {
+            match looks.at(ship, target.name()).await {
                 Ok(state) if holds(condition, target.among(&state)) => break,
                 Ok(_) if again => sleep(LOOK_AGAIN).await,
                 Ok(_) => {
