@@ -187,6 +187,8 @@ async fn run(command: Command) -> Result<ExitCode, FleetError> {
 
 async fn up(args: Up) -> Result<ExitCode, FleetError> {
     let started = Instant::now();
+    // Listens before anything is made.
+    let interrupted = interrupted()?;
     let in_turn = args.transports.iter().copied().cycle().take(args.ships);
     let transports: Vec<TransportKind> = in_turn.map(kind).collect();
     let mut builder = PracticeFleet::builder().ships(&transports).state(&args.state.directory);
@@ -201,7 +203,7 @@ async fn up(args: Up) -> Result<ExitCode, FleetError> {
     // An interrupted `up` drops the half-built fleet, which takes it down.
     let fleet = tokio::select! {
         fleet = builder.up() => fleet?,
-        () = interrupted() => {
+        () = interrupted => {
             eprintln!("practice-fleet: interrupted; all that was made is removed again");
             return Ok(ExitCode::from(130));
         }
@@ -220,16 +222,21 @@ fn kind(transport: Transport) -> TransportKind {
     }
 }
 
-async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
+/// Resolves at Ctrl-C, when the process is told to end, and when its terminal is closed.
+fn interrupted() -> Result<impl Future<Output = ()>, FleetError> {
+    let listen = |kind| {
+        signal(kind).map_err(|source| FleetError::Io { what: "listen for signals".to_owned(), source })
     };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
 }
 
 fn print_summary(fleet: &FleetDescription, took: Duration, directory: &Path) {

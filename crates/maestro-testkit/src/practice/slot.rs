@@ -231,23 +231,33 @@ pub(crate) fn find(state: &Path) -> Option<Layout> {
     records.into_iter().find(|record| record.state == state).map(Record::layout)
 }
 
-/// Takes down every fleet whose owner died before it was finished or taken down. Returns how many.
+/// Takes down every fleet whose owner died before it was finished or taken down. Returns how many, or the first fault
+/// of those that cannot be taken down; the others are gone then, too.
 pub(crate) async fn sweep() -> Result<usize, FleetError> {
-    let mut swept = 0;
+    let mut swept = Ok(0);
     for slot in slots() {
-        let Some(lock) = try_lock(slot)? else { continue };
-        match Record::read(slot) {
-            Some(record)
-                if slot_dir(slot).join(DETACHED).exists() && marked_slot(&record.state) == Some(slot) => {}
-            Some(record) => {
-                teardown(&record.layout(), &lock).await?;
-                swept += 1;
-            }
-            // Its maker died before it had made anything else.
-            None => remove_slot_dir(slot)?,
+        match (sweep_slot(slot).await, &mut swept) {
+            (Ok(true), Ok(swept)) => *swept += 1,
+            (Err(error), Ok(_)) => swept = Err(error),
+            (Ok(_) | Err(_), _) => {}
         }
     }
-    Ok(swept)
+    swept
+}
+
+/// Takes down the fleet of one slot, if it is an orphan. Returns whether there was one.
+async fn sweep_slot(slot: u16) -> Result<bool, FleetError> {
+    let Some(lock) = try_lock(slot)? else { return Ok(false) };
+    match Record::read(slot) {
+        Some(record)
+            if slot_dir(slot).join(DETACHED).exists() && marked_slot(&record.state) == Some(slot) =>
+        {
+            Ok(false)
+        }
+        Some(record) => teardown(&record.layout(), &lock).await.map(|()| true),
+        // Its maker died before it had made anything else.
+        None => remove_slot_dir(slot).map(|()| false),
+    }
 }
 
 /// Locks a fleet, waiting a while for processes that are just ending. Nothing if somebody else took it down.
