@@ -45,7 +45,7 @@ pub trait Harness: Send + Sync {
 /// Images that the suite needs. Each has `sh`, `true`, `false`, `cat`, `echo` and `sleep`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sample {
-    /// Runs until SIGTERM, and then ends at once. Listens on TCP port 8080. No HEALTHCHECK.
+    /// Writes `up` to standard output, runs until SIGTERM, and then ends at once. Listens on TCP port 8080. No HEALTHCHECK.
     Forever,
     /// Writes `one`, `two` and `three` to standard output and `oops` to standard error, and exits with 3, all within
     /// three seconds.

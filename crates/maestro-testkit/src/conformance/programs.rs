@@ -4,7 +4,6 @@ use crate::conformance::{Context, STATE_DEADLINE, Sample, expect, expect_eq, exp
 use futures_util::{SinkExt, StreamExt};
 use maestro_core::boundary::{AttachOptions, ExecSession, LogStream};
 use maestro_core::plan::Target;
-use std::time::Duration;
 
 fn command(words: &[&str]) -> Vec<String> {
     words.iter().map(ToString::to_string).collect()
@@ -97,8 +96,14 @@ pub(crate) async fn ends_programs_with_their_container(cx: &Context<'_>) -> Resu
     let target = cx.launch(Sample::Forever).await?;
     let sleep = command(&["sleep", "60"]);
     let running = cx.engine.run_in(&target, &sleep);
+    // When a program that was begun after it has written something, it has begun as well.
+    let options = AttachOptions {
+        command: command(&["sh", "-c", "echo hi; sleep 2; exit 5"]),
+        ..AttachOptions::default()
+    };
     let killing = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut later = cx.engine.attach(&target, &options).await.map_err(say)?;
+        later.output.next().await.ok_or("the output ended")?.map_err(say)?;
         cx.kill(&target).await.map_err(say)
     };
     let both = async { tokio::join!(running, killing) };

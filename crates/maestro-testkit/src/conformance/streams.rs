@@ -75,15 +75,18 @@ pub(crate) async fn follows_logs_to_their_end(cx: &Context<'_>) -> Result<(), St
 pub(crate) async fn follows_logs_until_removal(cx: &Context<'_>) -> Result<(), String> {
     let target = cx.launch(Sample::Forever).await?;
     let options = LogOptions { follow: true, ..LogOptions::default() };
-    let reading = read(cx, &target, &options);
-    let removal = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut stream = cx.engine.logs(&target, &options);
+    let following = async {
+        let first = stream.next().await.ok_or("the log ends while its container runs")?.map_err(say)?;
+        expect_eq("its first line", first.text.as_str(), "up")?;
         cx.kill(&target).await.map_err(say)?;
-        cx.remove(&target).await.map_err(say)
+        cx.remove(&target).await.map_err(say)?;
+        while let Some(line) = stream.next().await {
+            line.map_err(say)?;
+        }
+        Ok(())
     };
-    let (reading, removal) = tokio::join!(reading, removal);
-    removal?;
-    reading.map(|_| ())
+    tokio::time::timeout(STATE_DEADLINE, following).await.map_err(|_| "the log does not end".to_owned())?
 }
 
 /// Collects events while something happens. Begins only when the first event has come, so that none is missed.

@@ -37,7 +37,7 @@ fn name(sample: Sample) -> &'static str {
 
 fn behaviour(sample: Sample) -> Behaviour {
     match sample {
-        Sample::Forever => Behaviour::forever(),
+        Sample::Forever => Behaviour::forever().says(LogStream::Stdout, "up"),
         Sample::Exits3 => {
             let line = |millis, stream, text: &str| (Duration::from_millis(millis), stream, text.to_owned());
             Behaviour {

@@ -66,7 +66,7 @@ fn recipe(sample: Sample) -> (&'static str, Value) {
         Sample::Forever => (
             "conformance/forever",
             shell(
-                "trap 'kill $! 2>/dev/null; exit 0' TERM; touch /ready; nc -ll -p 8080 -e echo hello & wait $!",
+                "echo up; trap 'kill $! 2>/dev/null; exit 0' TERM; touch /ready; nc -ll -p 8080 -e echo hello & wait $!",
             ),
         ),
         Sample::Exits3 => {
