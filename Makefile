@@ -39,7 +39,7 @@ lint: deny
 	cargo deny --locked --log-level warn check licenses bans sources
 
 bench: practice
-	cargo build --release --locked --quiet -p maestro -p maestro-testkit --bins
+	cargo build --release --locked --quiet -p maestro -p maestro-testkit --bins --example planning
 	@scripts/bench $(ARGS)
 
 fuzz: cargo-fuzz
