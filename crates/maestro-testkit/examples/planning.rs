@@ -36,7 +36,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         images: Some(images.into_iter().map(image).collect()),
     });
     let view = || ShipView::Reachable(state.clone());
-    let fleet = FleetSnapshot { ships: environment.ships.keys().map(|name| (name.clone(), view())).collect() };
+    let fleet =
+        FleetSnapshot { ships: environment.ships.keys().map(|name| (name.clone(), view())).collect() };
 
     let began = Instant::now();
     let intent = Intent::Start { refresh: false, reuse: false };

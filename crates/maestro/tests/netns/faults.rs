@@ -72,12 +72,19 @@ async fn a_fleet_with_trouble() {
     let fleet = site.fleet.description().environment_yaml();
     let login = &site.fleet.description().registry.as_ref().unwrap().login.password;
     site.write_with(&fleet.replace(&format!("{login:?}"), "wrong"), &web(&site, "shop/web:2.0"));
-    site.maestro("pull web").await.fails(1).says("401 Unauthorized");
+    let registry = site.fleet.description().registry.as_ref().unwrap().address.clone();
+    site.maestro("pull web")
+        .await
+        .fails(1)
+        .says("401 Unauthorized")
+        .says(&registry)
+        .says("ship-1")
+        .says("web-1");
 
     // A registry that does not answer: nothing is stopped.
     site.write(&web(&site, "shop/web:2.0"));
     site.fleet.set_registry_reachable(false).await.unwrap();
-    site.maestro("restart web").await.fails(1).says("ship-1");
+    site.maestro("restart web").await.fails(1).says("ship-1").says("web-1").says(&registry);
     assert_eq!(site.fingerprint().await, before);
     site.fleet.set_registry_reachable(true).await.unwrap();
 
