@@ -4,6 +4,7 @@
 //! What a run looks like is folded from its events by [`Rows`], which is pure; each reporter shows those rows in its
 //! own way. Nothing here knows an engine, and nothing here decides.
 
+mod capabilities;
 pub mod deptree;
 pub mod diagnostics;
 pub mod errors;
@@ -31,9 +32,10 @@ mod tests;
 mod text;
 pub mod wire;
 
+pub use capabilities::{Capabilities, ColorChoice, Surroundings};
 pub use errors::ErrorReport;
 pub use looking::Looking;
-pub use printer::{Capabilities, Captured, ColorChoice, Printer, Stream, Surroundings};
+pub use printer::{Captured, Printer, Stream};
 pub use problems::list;
 pub use rows::{Row, RowState, Rows};
 pub use text::{clean, crop, width};
