@@ -4,6 +4,7 @@
 //! the binary. Loading collects all of them before it stops.
 
 use crate::source::Span;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// How bad it is.
@@ -183,12 +184,26 @@ impl Diagnostic {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     items: Vec<Diagnostic>,
+    /// What stands here could not be read, which has been said.
+    gaps: BTreeSet<Span>,
 }
 
 impl Diagnostics {
-    /// Adds one.
+    /// Adds one, unless its primary place is a gap: then it is a consequence of what was said about that.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.items.push(diagnostic);
+        if !diagnostic.labels.first().is_some_and(|label| self.is_gap(label.span)) {
+            self.items.push(diagnostic);
+        }
+    }
+
+    /// From now on a value stands here that nobody wrote: its own could not be read, or not all of it.
+    pub fn leave_gap(&mut self, span: Span) {
+        self.gaps.insert(span);
+    }
+
+    /// Whether what stands here could not be read, or not all of it, so that nothing can be missed in it.
+    pub fn is_gap(&self, span: Span) -> bool {
+        self.gaps.contains(&span)
     }
 
     /// All of them, in the order in which they were found.

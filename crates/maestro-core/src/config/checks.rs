@@ -22,6 +22,8 @@ pub(super) struct Subject<'a> {
     pub(super) owner: &'a str,
     pub(super) ip: Arc<str>,
     pub(super) ports: &'a IndexMap<Arc<str>, Port>,
+    /// Whether there are more of them, which could not be read.
+    pub(super) has_faulty_ports: bool,
 }
 
 /// The checks of a service, then those of its instance (Q-14: nothing leaks to the next one).
@@ -76,7 +78,7 @@ fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, subject: &Subject<'_
         return None;
     };
     let Some(kind) = map.get("type") else {
-        reader.missing(node, &what, "type");
+        reader.missing(node, node, &what, "type");
         return None;
     };
     let kind_text = python::text(kind);
@@ -109,7 +111,7 @@ fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, subject: &Subject<'_
         "sleep" => {
             reader.check_keys(map, &["type", "wait"], &what, &[]);
             let Some(wait) = map.get("wait") else {
-                reader.missing(node, &what, "wait");
+                reader.missing(node, node, &what, "wait");
                 return None;
             };
             let wait = reader.seconds(wait, &format!("`wait` of {what}"))?;
@@ -140,7 +142,7 @@ fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, subject: &Subject<'_
 
 fn command(reader: &mut Reader<'_>, owner: &Node, map: &Mapping, what: &str) -> Option<Vec<String>> {
     let Some(node) = map.get("command") else {
-        reader.missing(owner, what, "command");
+        reader.missing(owner, owner, what, "command");
         return None;
     };
     let command = match &node.value {
@@ -174,7 +176,7 @@ fn tcp(
 ) -> Option<Check> {
     reader.check_keys(map, &["type", "port", "max_wait"], what, &[]);
     let Some(port) = map.get("port") else {
-        reader.missing(node, what, "port");
+        reader.missing(node, node, what, "port");
         return None;
     };
     let name = python::text(port);
@@ -188,6 +190,9 @@ fn tcp(
 }
 
 fn unknown_port(reader: &mut Reader<'_>, span: Span, name: &str, what: &str, subject: &Subject<'_>) {
+    if subject.has_faulty_ports {
+        return;
+    }
     let message = format!("{what}: port `{name}` is not defined by {}", subject.owner);
     reader.report(
         Diagnostic::error(Code::UnknownName, message)
@@ -231,7 +236,7 @@ fn http(
         }
     }
     let Some(port_node) = map.get("port") else {
-        reader.missing(node, what, "port");
+        reader.missing(node, node, what, "port");
         return None;
     };
     let name = python::text(port_node);

@@ -187,8 +187,11 @@ impl Reader<'_> {
         pairs
     }
 
-    pub(super) fn missing(&mut self, owner: &Node, what: &str, key: &str) {
-        self.report(Diagnostic::error(Code::MissingKey, format!("{what} has no `{key}`")).at(owner.span));
+    /// Complains at a place that a value lacks a key, unless the key may be in a part of it that could not be read.
+    pub(super) fn missing(&mut self, place: &Node, value: &Node, what: &str, key: &str) {
+        if !self.diagnostics.is_gap(value.span) {
+            self.report(Diagnostic::error(Code::MissingKey, format!("{what} has no `{key}`")).at(place.span));
+        }
     }
 }
 

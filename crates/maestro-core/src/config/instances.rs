@@ -95,8 +95,8 @@ pub(super) fn read(
         Some(node) => reader.text(node, &format!("`image` of {what}")),
         None => parents.image.clone(),
     };
-    let ship = ship(reader, parents, map, &what, key);
-    let ports = read_ports(reader, parents, map, &what);
+    let ship = ship(reader, parents, (map, node), &what, key);
+    let (ports, has_faulty_ports) = read_ports(reader, parents, map, &what);
     let volumes = volumes::read(
         reader,
         map.get("volumes").map(|n| &**n),
@@ -110,7 +110,7 @@ pub(super) fn read(
         .unwrap_or_default();
     let volumes_from: Vec<_> = volumes_from.into_iter().map(|(name, node)| (name, node.span)).collect();
     let ip = ship.map_or_else(|| "".into(), |ship| ship.ip.clone());
-    let subject = Subject { owner: &what, ip: ip.clone(), ports: &ports };
+    let subject = Subject { owner: &what, ip: ip.clone(), ports: &ports, has_faulty_ports };
     let checks = checks::read(reader, [parents.map.get("lifecycle"), map.get("lifecycle")], &subject);
     let stop_timeout = map
         .get("stop_timeout")
@@ -150,15 +150,16 @@ pub(super) fn read(
 fn ship<'a>(
     reader: &mut Reader<'_>,
     parents: &Parents<'a>,
-    map: &Mapping,
+    (map, value): (&Mapping, &Node),
     what: &str,
     key: &Node,
 ) -> Option<&'a Ship> {
-    let Some(node) = map.get("ship").filter(|n| !n.is_null()) else {
+    let written = map.get("ship");
+    let Some(node) = written.filter(|n| !n.is_null()) else {
         // An environment that names no ships has one, and there is nothing to choose.
         let only = parents.ships.only();
         if only.is_none() && !parents.ships.is_unknown() {
-            reader.missing(key, what, "ship");
+            reader.missing(key, written.map_or(value, |node| node), what, "ship");
         }
         return only;
     };
@@ -175,24 +176,31 @@ fn ship<'a>(
     ship
 }
 
-/// Ports of the service, then those of the instance, which win name by name.
+/// Ports of the service, then those of the instance, which win name by name; and whether some could not be read.
 fn read_ports(
     reader: &mut Reader<'_>,
     parents: &Parents<'_>,
     map: &Mapping,
     what: &str,
-) -> IndexMap<Arc<str>, Port> {
+) -> (IndexMap<Arc<str>, Port>, bool) {
     let mut ports = IndexMap::new();
+    let mut faulty = false;
     for node in [parents.map.get("ports"), map.get("ports")].into_iter().flatten() {
-        let Some(map) = reader.mapping(node, &format!("`ports` of {what}")) else { continue };
+        faulty |= reader.diagnostics.is_gap(node.span);
+        let Some(map) = reader.mapping(node, &format!("`ports` of {what}")) else {
+            faulty |= !node.is_null();
+            continue;
+        };
         for (key, value) in &map.entries {
             let name = python::text(key);
             if let Some(port) = ports::read(reader, value, &name, what) {
                 ports.insert(name.into(), port);
+            } else {
+                faulty = true;
             }
         }
     }
-    ports
+    (ports, faulty)
 }
 
 fn settings(reader: &mut Reader<'_>, parents: &Parents<'_>, map: &Mapping, what: &str) -> Settings {
@@ -272,7 +280,7 @@ fn extra_hosts(reader: &mut Reader<'_>, parents: &Parents<'_>, map: &Mapping, wh
             }
             Value::Map(map) => {
                 let Some(ship) = map.get("ship") else {
-                    reader.missing(value, &format!("`{name}` in {what}"), "ship");
+                    reader.missing(value, value, &format!("`{name}` in {what}"), "ship");
                     continue;
                 };
                 let ship_name = python::text(ship);

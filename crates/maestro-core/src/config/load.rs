@@ -56,7 +56,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node) -> Option<Environment> {
     let schema = schema(reader, root);
     let name: Option<Arc<str>> = match root.get("name") {
         None => {
-            reader.missing(node, "the environment", "name");
+            reader.missing(node, node, "the environment", "name");
             None
         }
         Some(name) if name.is_null() => None,

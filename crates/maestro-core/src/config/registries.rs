@@ -19,13 +19,13 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Mapping) -> IndexMap<Registry
         let what = format!("registry `{name}`");
         let Some(map) = reader.mapping(node, &what) else {
             if node.is_null() {
-                reader.missing(key, &what, "registry");
+                reader.missing(key, node, &what, "registry");
             }
             continue;
         };
         reader.check_keys(map, &["registry", "username", "password", "email", "retry"], &what, &[]);
         let Some(url) = map.get("registry") else {
-            reader.missing(node, &what, "registry");
+            reader.missing(node, node, &what, "registry");
             continue;
         };
         let place = url.span;

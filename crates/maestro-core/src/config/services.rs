@@ -22,6 +22,10 @@ pub(super) struct Services {
     pub(super) by_name: BTreeMap<ServiceName, Service>,
     pub(super) instances: BTreeMap<InstanceName, Instance>,
     pub(super) places: BTreeMap<InstanceName, Places>,
+    /// Services that are there and could not be read, and whose names are therefore no further mistake.
+    faulty: BTreeSet<String>,
+    /// Instances likewise.
+    faulty_instances: BTreeSet<String>,
     /// Where a service says that it requires another.
     edges: BTreeMap<(ServiceName, ServiceName), Span>,
 }
@@ -51,8 +55,9 @@ pub(super) fn read(
         let what = format!("service `{name}`");
         let Some(map) = reader.mapping(node, &what) else {
             if node.is_null() {
-                reader.missing(key, &what, "image");
+                reader.missing(key, node, &what, "image");
             }
+            all.faulty.insert(name.as_str().to_owned());
             continue;
         };
         let known: Vec<&str> = KEYS.into_iter().chain(["lifecycle"]).collect();
@@ -83,11 +88,11 @@ pub(super) fn read(
         };
         all.by_name.insert(name.clone(), service);
         let Some(list) = map.get("instances") else {
-            reader.missing(node, &what, "instances");
+            reader.missing(node, node, &what, "instances");
             continue;
         };
         if parents.image.is_none() && !map.entries.iter().any(|(k, _)| k.as_str() == Some("image")) {
-            reader.missing(key, &what, "image");
+            reader.missing(key, node, &what, "image");
         }
         if let Some(list) = reader.mapping(list, &format!("`instances` of {what}")) {
             for (key, node) in &list.entries {
@@ -131,6 +136,7 @@ impl Services {
                         "the engine wants two or more of a-z A-Z 0-9 _ . - that begin with a letter or digit",
                     ),
             );
+            self.faulty_instances.insert(name.as_str().to_owned());
             return;
         }
         if let Some((instance, places)) = instances::read(reader, env, parents, &name, key, node) {
@@ -139,6 +145,8 @@ impl Services {
             }
             self.places.insert(name.clone(), places);
             self.instances.insert(name, instance);
+        } else {
+            self.faulty_instances.insert(name.as_str().to_owned());
         }
     }
 
@@ -146,6 +154,9 @@ impl Services {
     fn wire(&mut self, reader: &mut Reader<'_>, wanted: Vec<(ServiceName, &'static str, ServiceName, Span)>) {
         for (name, key, other, span) in wanted {
             if !self.by_name.contains_key(&other) {
+                if self.faulty.contains(other.as_str()) {
+                    continue;
+                }
                 let message = format!("service `{other}`, in `{key}` of service `{name}`, does not exist");
                 reader.report(
                     Diagnostic::error(Code::UnknownName, message)
@@ -172,6 +183,9 @@ impl Services {
             let Some(consumer) = self.instances.get(name) else { continue };
             for (source, span) in &places.volumes_from {
                 let Some(source) = self.instances.get(source.as_str()) else {
+                    if self.faulty_instances.contains(source) {
+                        continue;
+                    }
                     let message =
                         format!("`{source}`, in `volumes_from` of instance `{name}`, does not exist");
                     reader.report(

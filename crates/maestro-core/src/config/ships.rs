@@ -108,7 +108,7 @@ fn ship(reader: &mut Reader<'_>, name: &str, node: &Node, defaults: Option<&Mapp
     reader.check_keys(map, &known, &what, &[]);
     let field = |key: &str| map.get(key).or_else(|| defaults?.get(key));
     let Some(ip) = map.get("ip") else {
-        reader.missing(node, &what, "ip");
+        reader.missing(node, node, &what, "ip");
         return None;
     };
     let ip: Arc<str> = reader.required_text(ip, &format!("`ip` of {what}"))?.into();

@@ -1,5 +1,7 @@
 //! What files mean, and what is said about those that mean nothing.
 
+mod consequences;
+
 use super::golden::show;
 use super::{Limits, load};
 use crate::model::{Environment, SpecWriter};

@@ -160,6 +160,7 @@ impl Composer<'_> {
                 Event::UnresolvedAlias(name) => {
                     self.count(at, 1).ok()?;
                     self.unknown_alias(&name, at);
+                    self.diagnostics.leave_gap(at);
                     self.attach(leaf(at, Value::Null), at.end);
                 }
                 _ => {}
@@ -272,6 +273,7 @@ impl Composer<'_> {
                     Diagnostic::error(Code::BadValue, format!("`{}` is not a usable {kind}", excerpt(text)))
                         .label(at, why),
                 );
+                self.diagnostics.leave_gap(at);
                 leaf(at, Value::Str(Arc::from(text)))
             }
         }
@@ -284,6 +286,7 @@ impl Composer<'_> {
                 Diagnostic::error(Code::BadValue, "`!!binary` needs base 64 text")
                     .label(at, "not base 64, or its padding with `=` is missing"),
             );
+            self.diagnostics.leave_gap(at);
         }
         leaf(at, Value::Binary(Arc::from(bytes.unwrap_or_default())))
     }
@@ -317,6 +320,7 @@ impl Composer<'_> {
             .label(at, "this would nest without an end")
             .label(anchor.span, "the anchor");
             self.diagnostics.push(diagnostic);
+            self.diagnostics.leave_gap(at);
             return Ok(leaf(at, Value::Null));
         };
         if self.stack.len() + built.height > self.limits.depth {

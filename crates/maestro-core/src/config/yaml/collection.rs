@@ -40,6 +40,8 @@ pub(super) struct MapItems {
     merge_key: Option<Span>,
     /// Entries to be merged, in the order in which Python would insert them.
     merged: Vec<Entry>,
+    /// Whether there would have been more of them.
+    has_gaps: bool,
 }
 
 /// The key whose value comes next.
@@ -115,6 +117,9 @@ impl Frame {
     /// The finished node, which ends at `end`.
     pub(super) fn finish(self, end: u32, text: &str, diagnostics: &mut Diagnostics) -> Built {
         let span = Span { end: end.max(self.span.start), ..self.span };
+        if matches!(&self.collection, Collection::Map(map) if map.has_gaps) {
+            diagnostics.leave_gap(span);
+        }
         let value = match (self.collection, self.shape) {
             (Collection::Seq(items), Shape::OrderedMap) => ordered_map(&items, text, diagnostics),
             (Collection::Seq(items), Shape::Pairs) => pairs(&items, diagnostics),
@@ -170,10 +175,12 @@ impl MapItems {
             Value::Seq(items) => items.as_slice(),
             _ => {
                 diagnostics.push(not_mergeable(from));
+                self.has_gaps = true;
                 return;
             }
         };
         for source in sources.iter().rev() {
+            self.has_gaps |= source.as_map().is_none() || diagnostics.is_gap(source.span);
             match source.as_map() {
                 Some(map) => self.merged.extend(map.entries.iter().cloned()),
                 None => diagnostics.push(not_mergeable(source)),
