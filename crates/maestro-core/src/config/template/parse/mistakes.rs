@@ -36,7 +36,7 @@ pub(super) fn explain(source: SourceId, text: &str, error: &Error) -> Failure {
     let at = Span { source, start: boundary(range.start), end: boundary(range.end.max(range.start)) };
     let detail = error.detail().unwrap_or("").to_owned();
     let syntax = |message: String| Failure::new(Code::TemplateSyntax, message);
-    if let Some(failure) = unbalanced(source, text, at) {
+    if let Some(failure) = unclosed(source, text, at, &detail).or_else(|| unbalanced(source, text, at)) {
         return failure;
     }
     if let Some(name) = detail.strip_prefix("unknown statement ") {
@@ -69,12 +69,15 @@ pub(super) fn explain(source: SourceId, text: &str, error: &Error) -> Failure {
         }
         "" => syntax("this is not valid template syntax".to_owned()).at(at),
         _ => {
+            let detail = match detail.strip_suffix("expected in") {
+                Some(before) => format!("{before}expected `in`"),
+                None => detail,
+            };
             let detail = detail
                 .replace("end of variable block", "`}}`")
                 .replace("start of variable block", "`{{`")
                 .replace("end of block", "`%}`")
                 .replace("start of block", "`{%`")
-                .replace("expected in", "expected `in`")
                 .replace("template-data", "text")
                 .replace("unexpected end of input", "the file ends");
             syntax(detail).at(at)
@@ -88,6 +91,62 @@ fn last_of(source: SourceId, text: &str, at: Span, wanted: &str) -> Span {
         Some(start) => Span { source, start: small(start), end: small(start + wanted.len()) },
         None => at,
     }
+}
+
+/// An expression or a tag without its closing brackets: the parser goes on into the text behind it, and reports the
+/// first word there that does not fit.
+fn unclosed(source: SourceId, text: &str, error: Span, detail: &str) -> Option<Failure> {
+    let mut tokens = Tokenizer::new(text, "", false, SyntaxConfig::default());
+    let mut open: Option<(&str, &str, Span)> = None;
+    while let Ok(Some((token, span))) = tokens.next_token() {
+        if span.start_offset >= error.end.max(error.start + 1) {
+            break;
+        }
+        let at = Span { source, start: span.start_offset, end: span.start_offset + 2 };
+        match token {
+            Token::VariableStart => open = Some(("{{", "}}", at)),
+            Token::BlockStart => open = Some(("{%", "%}", at)),
+            Token::VariableEnd | Token::BlockEnd => open = None,
+            _ => {}
+        }
+    }
+    let (opened, closes, at) = open?;
+    let behind = text.get(at.end as usize..)?;
+    if is_closed(behind, closes) {
+        return None;
+    }
+    let failure = Failure::new(Code::TemplateSyntax, format!("`{opened}` is not closed"))
+        .at(at)
+        .help(format!("close it with `{closes}`"));
+    if detail.starts_with("unexpected end of ") {
+        return Some(failure);
+    }
+    let noticed =
+        text.get(error.start as usize..error.end as usize).and_then(|noticed| noticed.lines().next());
+    let error = Span { end: error.start + small(noticed.unwrap_or("").len()), ..error };
+    Some(failure.label("it is still open").through(error, &format!("expected `{closes}` before this")))
+}
+
+/// Whether brackets are closed before others are opened. Those in strings do not count, and a string ends on its line.
+fn is_closed(behind: &str, closes: &str) -> bool {
+    // Brackets right within brackets are a mistake of another kind.
+    let mut rest = behind.trim_start();
+    rest = ["{{", "{%", "{#"].iter().find_map(|opens| rest.strip_prefix(opens)).unwrap_or(rest);
+    while let Some(next) = rest.chars().next() {
+        if rest.starts_with(closes) {
+            return true;
+        }
+        if ["{{", "{%", "{#"].iter().any(|opens| rest.starts_with(opens)) {
+            return false;
+        }
+        rest = &rest[next.len_utf8()..];
+        if matches!(next, '"' | '\'')
+            && let Some(end) = rest.lines().next().and_then(|line| line.find(next))
+        {
+            rest = &rest[end + 1..];
+        }
+    }
+    false
 }
 
 /// A tag that is never closed, or closed by the wrong end: the parser reports where it noticed, not what is amiss.

@@ -426,8 +426,88 @@ fn stray_end() {
 #[test]
 fn unclosed_expression() {
     insta::assert_snapshot!(fault("a: {{ x\nb: 1\n"), @r#"
+    E0110 `{{` is not closed
+      maestro.yaml:1:4 "{{" it is still open
+      maestro.yaml:2:1 "b" expected `}}` before this
+      help: close it with `}}`
+    "#);
+}
+
+#[test]
+fn unclosed_expression_in_a_mapping() {
+    insta::assert_snapshot!(fault("ships:\n  a: {ip: \"{{ ip\"}\n  b: {ip: \"{{ env.IP }}\"}\n"), @r#"
+    E0110 `{{` is not closed
+      maestro.yaml:2:12 "{{" it is still open
+      maestro.yaml:2:17 "\"}" expected `}}` before this
+      help: close it with `}}`
+    "#);
+}
+
+#[test]
+fn unclosed_expression_at_the_end() {
+    insta::assert_snapshot!(fault("a: \"{{ x\"\n"), @r#"
+    E0110 `{{` is not closed
+      maestro.yaml:1:5 "{{"
+      help: close it with `}}`
+    "#);
+    insta::assert_snapshot!(fault("a: {{ x\n"), @r#"
+    E0110 `{{` is not closed
+      maestro.yaml:1:4 "{{"
+      help: close it with `}}`
+    "#);
+}
+
+#[test]
+fn expression_closed_with_one_brace() {
+    insta::assert_snapshot!(fault("a: {{ x }\nb: {c: 1}\n"), @r#"
+    E0110 `{{` is not closed
+      maestro.yaml:1:4 "{{" it is still open
+      maestro.yaml:1:9 "}" expected `}}` before this
+      help: close it with `}}`
+    "#);
+}
+
+#[test]
+fn tag_without_its_brackets() {
+    insta::assert_snapshot!(fault("{% if x\na: 1\n{% endif %}\n"), @r#"
+    E0110 `{%` is not closed
+      maestro.yaml:1:1 "{%" it is still open
+      maestro.yaml:2:1 "a" expected `%}` before this
+      help: close it with `%}`
+    "#);
+}
+
+#[test]
+fn tag_without_its_brackets_at_the_end() {
+    insta::assert_snapshot!(fault("{% if x"), @r#"
+    E0110 `{%` is not closed
+      maestro.yaml:1:1 "{%"
+      help: close it with `%}`
+    "#);
+}
+
+/// Whatever is amiss in it, it is not that it has no end.
+#[test]
+fn closed_expression_of_two_lines() {
+    insta::assert_snapshot!(fault("a: {{ x\nb }}\n"), @r#"
     E0110 unexpected identifier, expected `}}`
       maestro.yaml:2:1 "b"
+    "#);
+}
+
+#[test]
+fn brackets_within_brackets() {
+    insta::assert_snapshot!(fault("a: {{ {{ x }} }}\n"), @r#"
+    E0110 unexpected `}`, expected `:`
+      maestro.yaml:1:12 "}"
+    "#);
+    insta::assert_snapshot!(fault("a: {{ '{{' 1 }}\n"), @r#"
+    E0110 unexpected integer, expected `}}`
+      maestro.yaml:1:12 "1"
+    "#);
+    insta::assert_snapshot!(fault("a: {{ {'b': {'c': 1}} 1 }}\n"), @r#"
+    E0110 unexpected integer, expected `}}`
+      maestro.yaml:1:23 "1"
     "#);
 }
 
@@ -492,7 +572,7 @@ fn for_without_in() {
 #[test]
 fn assignment_to_a_number() {
     insta::assert_snapshot!(fault("{% set 5 = 1 %}"), @r#"
-    E0110 unexpected `in`teger, expected identifier
+    E0110 unexpected integer, expected identifier
       maestro.yaml:1:8 "5"
     "#);
 }
