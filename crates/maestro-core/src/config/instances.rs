@@ -11,6 +11,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::image::ImageRef;
 use crate::model::{EnvVar, Instance, LogConfig, Port, Settings, Ship};
 use crate::names::{InstanceName, ServiceName, ShipName};
+use crate::source::Span;
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -96,7 +97,7 @@ pub(super) fn read(
         None => parents.image.clone(),
     };
     let ship = ship(reader, parents, (map, node), &what, key);
-    let (ports, has_faulty_ports) = read_ports(reader, parents, map, &what);
+    let (ports, port_places, has_faulty_ports) = read_ports(reader, parents, map, &what);
     let volumes = volumes::read(
         reader,
         map.get("volumes").map(|n| &**n),
@@ -144,7 +145,7 @@ pub(super) fn read(
         checks,
         settings: Arc::new(settings),
     };
-    Some((instance, Places { name: key.span, volumes_from, volume_paths: volumes.paths }))
+    Some((instance, Places { name: key.span, ports: port_places, volumes_from, volume_paths: volumes.paths }))
 }
 
 fn ship<'a>(
@@ -176,14 +177,16 @@ fn ship<'a>(
     ship
 }
 
-/// Ports of the service, then those of the instance, which win name by name; and whether some could not be read.
+/// Ports of the service, then those of the instance, which win name by name; their places;
+/// and whether some could not be read.
 fn read_ports(
     reader: &mut Reader<'_>,
     parents: &Parents<'_>,
     map: &Mapping,
     what: &str,
-) -> (IndexMap<Arc<str>, Port>, bool) {
+) -> (IndexMap<Arc<str>, Port>, Vec<Span>, bool) {
     let mut ports = IndexMap::new();
+    let mut places = IndexMap::new();
     let mut faulty = false;
     for node in [parents.map.get("ports"), map.get("ports")].into_iter().flatten() {
         faulty |= reader.diagnostics.is_gap(node.span);
@@ -194,13 +197,15 @@ fn read_ports(
         for (key, value) in &map.entries {
             let name = python::text(key);
             if let Some(port) = ports::read(reader, value, &name, what) {
-                ports.insert(name.into(), port);
+                let name: Arc<str> = name.into();
+                places.insert(name.clone(), value.span);
+                ports.insert(name, port);
             } else {
                 faulty = true;
             }
         }
     }
-    (ports, faulty)
+    (ports, places.into_values().collect(), faulty)
 }
 
 fn settings(reader: &mut Reader<'_>, parents: &Parents<'_>, map: &Mapping, what: &str) -> Settings {

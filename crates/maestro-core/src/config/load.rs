@@ -4,7 +4,7 @@ use super::fields::{Reader, truthy};
 use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
-use super::{Schema, python, registries, services, ships};
+use super::{Schema, host_ports, python, registries, services, ships};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
 use crate::source::{SourceMap, Sources};
@@ -85,6 +85,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node) -> Option<Environment> {
     let registries = registries::read(reader, root);
     let ships = ships::read(reader, root, node);
     let services = services::read(reader, root, schema, name.as_ref(), &ships);
+    host_ports::check(reader, &services);
     Some(Environment {
         name,
         ships: ships.by_name,

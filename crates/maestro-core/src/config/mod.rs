@@ -20,6 +20,7 @@ mod ships;
 mod registries;
 mod instances;
 mod services;
+mod host_ports;
 mod load;
 mod json;
 #[cfg(test)]

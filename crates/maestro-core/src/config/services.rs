@@ -33,6 +33,8 @@ pub(super) struct Services {
 /// Where the parts of an instance stand that are checked later.
 pub(super) struct Places {
     pub(super) name: Span,
+    /// In the order of the instance's ports.
+    pub(super) ports: Vec<Span>,
     pub(super) volumes_from: Vec<(String, Span)>,
     pub(super) volume_paths: BTreeMap<String, Span>,
 }

@@ -1,6 +1,7 @@
 //! What files mean, and what is said about those that mean nothing.
 
 mod consequences;
+mod host_ports;
 
 use super::golden::show;
 use super::{Limits, load};

@@ -161,6 +161,22 @@ async fn warnings() {
     insta::assert_snapshot!(site.transcript(&lines).await);
 }
 
+/// A warning is said once, and not among the data.
+#[tokio::test]
+async fn ports_that_clash() {
+    let site = Site::new(&SHOP.replace("8080:18080", "8080:5432"));
+    let warning = "`db-1` and `web-1` publish the same port of ship `atlantic`: 5432/tcp";
+    for line in ["validate", "status --output json", "plan start --output json", "pull --output json"] {
+        let ran = site.run(line).await.ok();
+        assert_eq!(ran.stderr.matches(warning).count(), 1, "{}", ran.all());
+        assert!(!ran.stdout.contains(warning), "{}", ran.all());
+        if line.ends_with("json") {
+            serde_json::from_str::<serde_json::Value>(&ran.stdout)
+                .unwrap_or_else(|_| panic!("{}", ran.all()));
+        }
+    }
+}
+
 #[tokio::test]
 async fn help() {
     let shell = Shell::empty();

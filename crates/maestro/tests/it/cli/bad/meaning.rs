@@ -147,7 +147,18 @@ async fn bad_ports() {
     15 |       web-1: {ship: tcp, ports: {a: '80:x', b: 70000, c: '80-90:100-101', d: '1/sctpp', e: '', f: -1}}
        |                                                                                                   ^^
 
-    ERROR: maestro.yaml: 6 errors
+    warning[W0501]: `web-2` and `web-3` publish the same port of ship `unix`: 80/tcp
+      --> maestro.yaml:17:41
+       |
+    16 |       web-2: {ship: unix, ports: {http: '8080:80'}}
+       |                                         --------- published here first
+    17 |       web-3: {ship: unix, ports: {http: '8081:80'}}
+       |                                         ^^^^^^^^^ published again here
+       |
+       = note: the engine refuses to start one of them while another runs
+       = help: give each a port of its own, unless they take turns
+
+    ERROR: maestro.yaml: 6 errors and 1 warning
     ");
     // The list of ships goes on.
     insta::assert_snapshot!(trap.of("  worse: {ip: 127.0.0.1, docker_port: 123456}\nservices: {}\n").await, @"

@@ -88,12 +88,6 @@ async fn malformed() {
     ERROR: maestro.yaml: 1 error
     ");
     insta::assert_snapshot!(trap.of("services:\n  web: *nothing\n").await, @"
-    error[E0302]: service `web` has no `image`
-      --> maestro.yaml:12:3
-       |
-    12 |   web: *nothing
-       |   ^^^
-
     error[E0201]: there is no anchor `&nothing` before this alias
       --> maestro.yaml:12:8
        |
@@ -102,7 +96,7 @@ async fn malformed() {
        |
        = help: quote the value if it is meant to begin with `*`
 
-    ERROR: maestro.yaml: 2 errors
+    ERROR: maestro.yaml: 1 error
     ");
 }
 
