@@ -199,6 +199,8 @@ pub struct RunSummary {
     pub blocked: usize,
     /// Instances left because of an interrupt.
     pub interrupted: usize,
+    /// Calls to engines that a second interrupt cut off: they may still take effect.
+    pub abandoned: usize,
     /// How long it took.
     pub took: Duration,
 }

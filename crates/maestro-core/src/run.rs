@@ -236,7 +236,7 @@ impl Run {
 
     /// How it went so far, counted over instances.
     pub fn summary(&self, took: Duration) -> RunSummary {
-        let mut summary = RunSummary { took, ..RunSummary::default() };
+        let mut summary = RunSummary { took, abandoned: self.abandoned(), ..RunSummary::default() };
         for item in &self.plan.items {
             match &item.fate {
                 Fate::Settled(Settled::HostDown(_)) => summary.tolerated += 1,
@@ -266,6 +266,13 @@ impl Run {
             return &mut summary.tolerated;
         }
         &mut summary.done
+    }
+
+    /// Calls that were cut off and that change something.
+    fn abandoned(&self) -> usize {
+        let may_take_effect = |action: &Action| matches!(action, Action::Call(call) if !matches!(call, EngineCall::Login { .. }));
+        let steps = self.plan.steps.iter().zip(&self.steps);
+        steps.filter(|(step, state)| **state == StepState::CutOff && may_take_effect(&step.action)).count()
     }
 
     /// The logins that pulls come after: they are no instance's own, and their failure is that of all who need them.

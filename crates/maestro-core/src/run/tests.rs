@@ -158,9 +158,26 @@ fn what_was_cut_off_is_no_failure_and_no_success() {
         assert_eq!(run.finish(StepId(2), &cut_off()), []);
         assert!(run.is_over());
         let summary = run.summary(Duration::ZERO);
-        assert_eq!(summary.interrupted, 2, "{policy:?}");
+        assert_eq!((summary.interrupted, summary.abandoned), (2, 2), "{policy:?}");
         assert!(!summary.is_success());
     }
+}
+
+/// A wait changes nothing, and neither does a call that came to its end.
+#[test]
+fn only_calls_that_were_cut_off_are_abandoned() {
+    let steps = [(0, vec![], Fail), (1, vec![], Fail), (2, vec![], Fail)];
+    let mut plan = plan(3, &steps, Limits::default(), FailurePolicy::SkipDependents);
+    let why = crate::plan::DelayReason::Step;
+    Arc::make_mut(&mut plan).steps[0].action = Action::Delay { pause: Duration::from_secs(1), why };
+    let mut run = Run::new(plan);
+    assert_eq!(ids(&run.take_ready()), [0, 1, 2]);
+    run.abort();
+    run.finish(StepId(0), &cut_off());
+    run.finish(StepId(1), &cut_off());
+    run.finish(StepId(2), &done());
+    let summary = run.summary(Duration::ZERO);
+    assert_eq!((summary.done, summary.interrupted, summary.abandoned), (1, 2, 1));
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub enum Fault {
     /// An option has a value that means nothing.
     #[error("{0}")]
     Usage(String),
-    /// The user wanted no more of something that only reads; nobody has to be told.
+    /// The user wanted no more of something that only reads.
     #[error("interrupted")]
     LeftOff,
     /// The user wanted no more of it before anything was begun.
@@ -59,7 +59,7 @@ pub enum Fault {
 impl Fault {
     pub(super) fn print(&self, printer: &Printer) {
         let report = match self {
-            Fault::Environment | Fault::LeftOff => return,
+            Fault::Environment => return,
             Fault::Engine(error) => ErrorReport::from(error),
             Fault::Unknown(UnknownThing { nearest, .. }) | Fault::NoInstance { nearest, .. } => {
                 let report = ErrorReport::of(self);
@@ -76,6 +76,7 @@ impl Fault {
                 ErrorReport::of(self).hint(format!("`maestro {verb} --all` means everything"))
             }
             Fault::Usage(_)
+            | Fault::LeftOff
             | Fault::Interrupted
             | Fault::UnsoundPlan(_)
             | Fault::Terminal(_)

@@ -8,6 +8,7 @@ use maestro_core::event::Failure;
 use maestro_core::plan::Intent;
 use maestro_core::status::span;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// So many causes are told; a fleet that is down has one per instance.
@@ -135,6 +136,16 @@ pub(super) fn summary(rows: &Rows) -> (Tone, String) {
             text.push_str(" (");
             text.push_str(&took_text(busy));
             text.push(')');
+        }
+    }
+    match rows.abandoned() {
+        0 => {}
+        1 => text.push_str("; 1 call was abandoned and may still take effect: see `maestro status`"),
+        calls => {
+            _ = write!(
+                text,
+                "; {calls} calls were abandoned and may still take effect: see `maestro status`"
+            );
         }
     }
     if count(RowState::Interrupted) > 0 {

@@ -197,7 +197,7 @@ fn lines_of_json_can_be_read_back() {
     {"at":"2026-11-21T12:00:03.750Z","elapsed_ms":3750,"event":{"type":"step_progress","step":4,"pull":{"current":5000000,"total":20000000,"percent":25.0,"layers_done":1,"layers":4},"retry":null}}
     {"at":"2026-11-21T12:00:01.000Z","elapsed_ms":1000,"event":{"type":"step_finished","step":0,"outcome":"done","container":"xxxxxx1000000000000000000000000000000000000000000000000000000000","changed":null,"error":null,"took_ms":1000}}
     {"at":"2026-11-21T12:00:19.000Z","elapsed_ms":19000,"event":{"type":"step_finished","step":14,"outcome":"failed","container":null,"changed":null,"error":{"severity":"error","kind":"check","message":"http 192.0.2.2:80/healthz check failed after 5 attempts: HTTP 503","causes":[],"hints":[],"ship":null,"operation":null,"ambiguous":false},"took_ms":1000}}
-    {"at":"2026-11-21T12:00:19.000Z","elapsed_ms":19000,"event":{"type":"run_finished","summary":{"success":false,"done":2,"unchanged":1,"tolerated":0,"failed":1,"aborted":0,"blocked":1,"interrupted":0,"took_ms":42000}}}
+    {"at":"2026-11-21T12:00:19.000Z","elapsed_ms":19000,"event":{"type":"run_finished","summary":{"success":false,"done":2,"unchanged":1,"tolerated":0,"failed":1,"aborted":0,"blocked":1,"interrupted":0,"abandoned":0,"took_ms":42000}}}
     "#);
 }
 
@@ -309,6 +309,7 @@ fn a_document_has_it_all() {
         "aborted": 0,
         "blocked": 0,
         "interrupted": 1,
+        "abandoned": 1,
         "took_ms": 2000
       },
       "instances": [

@@ -15,7 +15,7 @@ use maestro_core::boundary::{CallOutcome, Progress};
 use maestro_core::event::{Event, News, RunSummary, Skipped, StepOutcome, Verdict};
 use maestro_core::names::ShipName;
 use maestro_core::plan::{Action, EngineCall, Fate, Intent, Item, Plan, StepId, Unit, UnitId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,10 @@ pub struct Rows {
     ships: BTreeMap<ShipName, Busy>,
     counts: BTreeMap<RowState, usize>,
     interrupted: bool,
+    /// Calls under way that change something.
+    calls: BTreeSet<StepId>,
+    /// How many of those were cut off.
+    abandoned: usize,
     ended: Option<Duration>,
 }
 
@@ -96,6 +100,8 @@ impl Rows {
             ships: BTreeMap::new(),
             counts,
             interrupted: false,
+            calls: BTreeSet::new(),
+            abandoned: 0,
             ended: None,
         }
     }
@@ -168,6 +174,11 @@ impl Rows {
         ships
     }
 
+    /// Calls that were cut off, and may still take effect.
+    pub fn abandoned(&self) -> usize {
+        self.abandoned
+    }
+
     /// How the run ended, counted over instances.
     pub fn summary(&self, took: Duration) -> RunSummary {
         RunSummary {
@@ -178,6 +189,7 @@ impl Rows {
             aborted: self.count(RowState::Aborted),
             blocked: self.count(RowState::Blocked),
             interrupted: self.count(RowState::Interrupted),
+            abandoned: self.abandoned,
             took,
         }
     }
@@ -191,6 +203,9 @@ impl Rows {
                 busy.since = at;
             }
             busy.steps += 1;
+        }
+        if matches!(&step.action, Action::Call(call) if !matches!(call, EngineCall::Login { .. })) {
+            self.calls.insert(id);
         }
         if matches!(step.action, Action::Call(EngineCall::PullImage { .. })) {
             let pull = Pull { progress: Progress::default(), began: at, trouble: None, over: false };
@@ -238,6 +253,9 @@ impl Rows {
             pull.over = true;
         }
         let verdict = outcome.verdict(step.on_failure);
+        if self.calls.remove(&id) && verdict == Verdict::CutOff {
+            self.abandoned += 1;
+        }
         // A failure of its own says more than that somebody else's was the first: its pull fails after it was
         // aborted, or the second of two checks does after the first was tolerated.
         let may_change = |row: &Row| match verdict {
@@ -290,6 +308,7 @@ impl Rows {
             busy.total += at.saturating_sub(busy.since);
         }
         self.pulls.clear();
+        self.abandoned += std::mem::take(&mut self.calls).len();
         let left: Vec<u32> = (0..self.all.len())
             .filter(|at| !self.all[*at].state.is_final())
             .filter_map(|at| u32::try_from(at).ok())

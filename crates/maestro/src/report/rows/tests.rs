@@ -237,6 +237,7 @@ fn what_was_cut_off_says_so() {
     rows.apply(&Event::RunFinished { summary: RunSummary::default() }, Duration::from_secs(3));
     assert_eq!(rows.rows()[0].results[0].text, "interrupted!");
     assert_eq!(rows.count(RowState::Interrupted), 5);
+    assert_eq!(rows.abandoned(), 1, "a call of which nothing was heard any more");
     let busy: Vec<_> = rows.busy().into_iter().map(|(ship, busy)| (ship.as_str(), busy)).collect();
     assert_eq!(busy, [("atlantic", Duration::from_secs(2))]);
 }

@@ -147,6 +147,8 @@ pub struct Summary {
     pub blocked: usize,
     /// Left because the user asked to stop.
     pub interrupted: usize,
+    /// Calls to engines that were cut off: they may still take effect.
+    pub abandoned: usize,
     /// How long it took.
     pub took_ms: u64,
 }
@@ -162,6 +164,7 @@ impl From<&RunSummary> for Summary {
             aborted: summary.aborted,
             blocked: summary.blocked,
             interrupted: summary.interrupted,
+            abandoned: summary.abandoned,
             took_ms: ms(summary.took),
         }
     }
