@@ -201,7 +201,7 @@ pub struct RunSummary {
     pub interrupted: usize,
     /// Calls to engines that a second interrupt cut off: they may still take effect.
     pub abandoned: usize,
-    /// How long it took.
+    /// How long it took since the command began.
     pub took: Duration,
 }
 

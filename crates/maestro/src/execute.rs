@@ -30,12 +30,14 @@ pub struct Means {
 const TICK: Duration = Duration::from_millis(100);
 
 /// Carries out a plan to its end. Each message on `interrupts` is one Ctrl-C: after the first nothing new is begun,
-/// after the second calls that are under way are abandoned.
+/// after the second calls that are under way are abandoned. The summary's time is that since `began`, when the command
+/// did: looking at the fleet is part of it.
 pub async fn execute(
     plan: Arc<Plan>,
     means: &Means,
     reporter: &mut dyn Reporter,
     interrupts: &mut mpsc::UnboundedReceiver<()>,
+    began: Instant,
 ) -> RunSummary {
     let mut dispatcher = Dispatcher {
         run: Run::new(plan.clone()),
@@ -43,12 +45,11 @@ pub async fn execute(
         means: means.clone(),
         tasks: JoinSet::new(),
         running: BTreeMap::new(),
-        began: Instant::now(),
         reporter,
     };
     dispatcher.reporter.event(&Event::RunStarted { plan });
     dispatcher.drive(interrupts).await;
-    let summary = dispatcher.run.summary(dispatcher.began.elapsed());
+    let summary = dispatcher.run.summary(began.elapsed());
     dispatcher.reporter.event(&Event::RunFinished { summary: summary.clone() });
     summary
 }
@@ -60,7 +61,6 @@ struct Dispatcher<'a> {
     means: Means,
     tasks: JoinSet<StepOutcome>,
     running: BTreeMap<Id, (StepId, Instant)>,
-    began: Instant,
     reporter: &'a mut dyn Reporter,
 }
 

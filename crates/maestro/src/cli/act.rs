@@ -120,11 +120,12 @@ impl<'a> Line<'a> {
         let plan = Arc::new(plan);
         let means = Means { engines: self.engines.clone(), probe: Arc::new(SystemProbe::default()) };
         let mut watching = Watching {
-            inner: reporter(showing.progress(), self.session.printer.clone()),
+            inner: reporter(showing.progress(), self.session.printer.clone(), self.session.began),
             untold: walk == Walk::First && showing.is_one_document(),
             failed: Vec::new(),
         };
-        let summary = execute(plan.clone(), &means, &mut watching, interrupts).await;
+        let summary =
+            execute(plan.clone(), &means, &mut watching, interrupts, self.session.began.into()).await;
         let left_out = watching.failed.len().saturating_sub(MOST_OUTPUTS);
         for step in watching.failed.into_iter().take(MOST_OUTPUTS) {
             tokio::select! {

@@ -11,6 +11,7 @@ use maestro_core::model::Environment;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Warnings that a command other than `validate` shows before it does its work.
 const MOST_WARNINGS: usize = 5;
@@ -19,6 +20,8 @@ const MOST_WARNINGS: usize = 5;
 pub(super) struct Session {
     /// Where everything is printed.
     pub(super) printer: Printer,
+    /// When the command began.
+    pub(super) began: Instant,
     file: String,
     ssh_config: Option<PathBuf>,
 }
@@ -28,6 +31,7 @@ impl Session {
         let capabilities = Capabilities::of_process(cli.color, &|name| std::env::var(name).ok());
         Self {
             printer: Printer::stdio(capabilities),
+            began: Instant::now(),
             file: cli.file.clone(),
             ssh_config: cli.ssh_config.clone(),
         }

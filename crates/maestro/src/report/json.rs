@@ -21,9 +21,6 @@ impl Lines {
 
 impl Reporter for Lines {
     fn event(&mut self, event: &Event) {
-        if let Event::RunStarted { .. } = event {
-            self.clock.restart();
-        }
         if let Some(line) = wire::Line::new(event, self.clock.now(), self.clock.elapsed()) {
             self.printer.data(&wire::line(&line));
         }
@@ -47,9 +44,7 @@ impl Document {
 impl Reporter for Document {
     fn event(&mut self, event: &Event) {
         if let Event::RunStarted { plan } = event {
-            self.clock.restart();
-            let now = self.clock.now();
-            self.run = Some((Rows::new(plan.clone(), now), now));
+            self.run = Some((Rows::new(plan.clone(), self.clock.now()), self.clock.began()));
         }
         let at = self.clock.elapsed();
         let Some((rows, began)) = &mut self.run else { return };

@@ -65,9 +65,9 @@ pub enum Progress {
     Document(Output),
 }
 
-/// Shows a run in the way asked for.
-pub fn reporter(progress: Progress, printer: Printer) -> Box<dyn Reporter> {
-    let clock = Clock::system();
+/// Shows a run in the way asked for; times are those since the command began, which looks at the fleet first.
+pub fn reporter(progress: Progress, printer: Printer, began: Instant) -> Box<dyn Reporter> {
+    let clock = Clock::since(began);
     match progress {
         Progress::Auto if printer.capabilities().animate => Box::new(live::Live::new(printer, clock)),
         Progress::Tty => Box::new(live::Live::new(printer, clock)),
@@ -78,35 +78,30 @@ pub fn reporter(progress: Progress, printer: Printer) -> Box<dyn Reporter> {
     }
 }
 
-/// What time it is: of the day for people, and since the run began for measuring.
+/// What time it is: of the day for people, and since the command began for measuring.
 #[derive(Clone)]
 struct Clock {
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    monotonic: Arc<dyn Fn() -> Duration + Send + Sync>,
-    zero: Duration,
+    elapsed: Arc<dyn Fn() -> Duration + Send + Sync>,
 }
 
 impl Clock {
-    fn system() -> Self {
-        let began = Instant::now();
-        Self {
-            now: Arc::new(Timestamp::now),
-            monotonic: Arc::new(move || began.elapsed()),
-            zero: Duration::ZERO,
-        }
+    fn since(began: Instant) -> Self {
+        Self { now: Arc::new(Timestamp::now), elapsed: Arc::new(move || began.elapsed()) }
     }
 
     fn now(&self) -> Timestamp {
         (self.now)()
     }
 
-    /// The run begins now.
-    fn restart(&mut self) {
-        self.zero = (self.monotonic)();
+    /// Time since the command began.
+    fn elapsed(&self) -> Duration {
+        (self.elapsed)()
     }
 
-    /// Time since the run began.
-    fn elapsed(&self) -> Duration {
-        (self.monotonic)().saturating_sub(self.zero)
+    /// When the command began.
+    fn began(&self) -> Timestamp {
+        let now = self.now();
+        now.checked_sub(self.elapsed()).unwrap_or(now)
     }
 }

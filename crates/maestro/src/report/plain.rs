@@ -42,7 +42,6 @@ impl Plain {
 impl Reporter for Plain {
     fn event(&mut self, event: &Event) {
         if let Event::RunStarted { plan } = event {
-            self.clock.restart();
             self.last = vec![String::new(); plan.items.len()];
             self.rows = Some(Rows::new(plan.clone(), self.clock.now()));
             self.printer.data(&(self.columns.header() + "\n"));

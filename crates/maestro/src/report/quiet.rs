@@ -21,7 +21,6 @@ impl Quiet {
 impl Reporter for Quiet {
     fn event(&mut self, event: &Event) {
         if let Event::RunStarted { plan } = event {
-            self.clock.restart();
             self.rows = Some(Rows::new(plan.clone(), self.clock.now()));
         }
         let at = self.clock.elapsed();

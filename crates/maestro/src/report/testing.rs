@@ -174,8 +174,7 @@ impl Hands {
         let (wall, mono) = (self.clone(), self.clone());
         Clock {
             now: Arc::new(move || now + *wall.0.lock().unwrap()),
-            monotonic: Arc::new(move || *mono.0.lock().unwrap()),
-            zero: Duration::ZERO,
+            elapsed: Arc::new(move || *mono.0.lock().unwrap()),
         }
     }
 }

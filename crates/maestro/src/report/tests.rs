@@ -381,3 +381,28 @@ fn the_document_has_other_forms() {
     let yaml = shown(Output::Yaml);
     assert!(yaml.starts_with("environment: shop\ncommand: start\n"), "{yaml}");
 }
+
+/// People wait from when they press the key: looking at the fleet is part of what they wait for.
+#[test]
+fn the_time_is_that_of_the_whole_command() {
+    let plan = plan(&environment(PAIR), "a: | x:1\nb: x-2 running@pair x:1", &START);
+    let document =
+        |printer, clock| -> Box<dyn Reporter> { Box::new(json::Document::new(printer, clock, Output::Json)) };
+    let live = |printer, clock| -> Box<dyn Reporter> { Box::new(live::Live::new(printer, clock)) };
+    let makes: [&dyn Fn(Printer, Clock) -> Box<dyn Reporter>; 4] = [&plain, &quiet, &live, &document];
+    let texts = makes.map(|make| {
+        let hands = Hands::default();
+        hands.advance(Duration::from_secs(20));
+        let (printer, captured) = Printer::captured(Capabilities::plain(100));
+        let mut reporter = make(printer, hands.clock());
+        play(&plan, &hands, |_| Play::Ok, |event| reporter.event(event));
+        captured.stdout() + &captured.stderr()
+    });
+    let [texts @ .., document] = texts;
+    for text in texts {
+        assert!(text.contains("1 started, 1 unchanged in 23s"), "{text}");
+    }
+    let run: wire::Run = serde_json::from_str(&document).unwrap();
+    assert_eq!((run.summary.took_ms, &*run.began_at), (23_000, "2026-11-21T12:00:00.000Z"));
+    assert_eq!(run.instances[0].began_ms, Some(20_000));
+}

@@ -68,7 +68,6 @@ impl Live {
 impl Reporter for Live {
     fn event(&mut self, event: &Event) {
         if let Event::RunStarted { plan } = event {
-            self.clock.restart();
             let rows = Rows::new(plan.clone(), self.clock.now());
             self.run = Some(Run { rows, recent: Vec::new(), drawn: None });
         }

@@ -42,7 +42,7 @@ pub struct Rows {
 pub struct Pull {
     /// How far it is.
     pub progress: Progress,
-    /// When it began, since the beginning of the run.
+    /// When it began, since the command began.
     pub began: Duration,
     /// What went wrong for the moment; the pull is tried again.
     pub trouble: Option<String>,
@@ -106,7 +106,7 @@ impl Rows {
         }
     }
 
-    /// Takes an event that happened so long after the beginning of the run. Returns the indices of the rows whose
+    /// Takes an event that happened so long after the command began. Returns the indices of the rows whose
     /// text may have changed.
     pub fn apply(&mut self, event: &Event, at: Duration) -> Vec<usize> {
         match event {

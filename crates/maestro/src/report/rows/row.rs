@@ -96,7 +96,7 @@ pub struct Row {
     pub detail: Option<String>,
     /// How far the pull is that it waits for, in per cent.
     pub percent: Option<f32>,
-    /// When its own first step began, since the beginning of the run.
+    /// When its own first step began, since the command began.
     pub began: Option<Duration>,
     /// When it got into its last state.
     pub ended: Option<Duration>,

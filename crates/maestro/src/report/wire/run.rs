@@ -14,7 +14,7 @@ use std::time::Duration;
 pub struct Line {
     /// When.
     pub at: String,
-    /// Time since the run began.
+    /// Time since the command began.
     pub elapsed_ms: u64,
     /// What.
     pub event: Body,
@@ -149,7 +149,7 @@ pub struct Summary {
     pub interrupted: usize,
     /// Calls to engines that were cut off: they may still take effect.
     pub abandoned: usize,
-    /// How long it took.
+    /// How long it took since the command began.
     pub took_ms: u64,
 }
 
@@ -183,7 +183,7 @@ impl From<&Progress> for Pull {
 }
 
 impl Line {
-    /// An event that happened at this time, so long after the beginning of the run. That time passes is no news.
+    /// An event that happened at this time, so long after the command began. That time passes is no news.
     pub fn new(event: &Event, at: Timestamp, elapsed: Duration) -> Option<Self> {
         Some(Self { at: format!("{at:.3}"), elapsed_ms: ms(elapsed), event: Body::new(event)? })
     }
@@ -239,7 +239,7 @@ pub struct Run {
     pub environment: String,
     /// The command, such as `start`.
     pub command: String,
-    /// When it began.
+    /// When the command began.
     pub began_at: String,
     /// How it ended.
     pub summary: Summary,
@@ -268,9 +268,9 @@ pub struct Instance {
     pub text: String,
     /// What went wrong.
     pub error: Option<Error>,
-    /// When its first own step began, since the beginning of the run.
+    /// When its first own step began, since the command began.
     pub began_ms: Option<u64>,
-    /// When it was over, since the beginning of the run.
+    /// When it was over, since the command began.
     pub ended_ms: Option<u64>,
 }
 

@@ -3,6 +3,7 @@
 use super::shell::Shell;
 use super::site::{SHOP, Site, until};
 use maestro_core::boundary::LogStream;
+use maestro_testkit::daemon::Latency;
 use maestro_testkit::faults::{Faults, Operation};
 use maestro_testkit::state::{Behaviour, Content, CreateConfig};
 use std::collections::BTreeMap;
@@ -159,6 +160,22 @@ async fn warnings() {
     let site = Site::new(&SHOP.replace("    env:", "    evn: {A: b}\n    env:"));
     let lines = ["validate", "validate --output json", "deptree", "status db", "complete maestro start w"];
     insta::assert_snapshot!(site.transcript(&lines).await);
+}
+
+/// Also of the look at the fleet.
+#[tokio::test]
+async fn the_time_is_that_of_the_whole_command() {
+    let look = Duration::from_millis(700);
+    let site = Site::slow(SHOP, &Latency::default().but(Operation::Observe, look));
+    let said = site.run("clean --progress quiet").await.ok().stderr;
+    let seconds = said.split(" in ").nth(1).and_then(|text| text.split('s').next()?.parse::<f64>().ok());
+    assert!(seconds.is_some_and(|seconds| seconds >= look.as_secs_f64()), "{said}");
+    for line in ["clean --progress json", "clean --output jsonl"] {
+        let ran = site.run(line).await.ok();
+        let last: serde_json::Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
+        let summary = last.pointer("/event/summary").unwrap_or(&last["summary"]);
+        assert!(summary["took_ms"].as_u64() >= Some(700), "{last}");
+    }
 }
 
 /// A warning is said once, and not among the data.

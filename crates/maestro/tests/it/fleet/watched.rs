@@ -176,7 +176,7 @@ impl Recorder {
         let mut recorder = Self {
             watch: watch.clone(),
             rows: Rows::new(plan.clone(), now),
-            quiet: reporter(Showing::Quiet, printer),
+            quiet: reporter(Showing::Quiet, printer, std::time::Instant::now()),
             captured,
             began: Instant::now(),
             presses: presses.to_vec(),

@@ -211,7 +211,7 @@ impl World {
         let (keyboard, mut interrupts) = mpsc::unbounded_channel();
         let mut recorder = Recorder::new(&watch, &plan, now, presses, keyboard);
         let means = Means { engines: Arc::new(engines), probe: self.probe.clone() };
-        let run = execute(plan.clone(), &means, &mut recorder, &mut interrupts);
+        let run = execute(plan.clone(), &means, &mut recorder, &mut interrupts, tokio::time::Instant::now());
         let summary = tokio::time::timeout(LONGEST, run).await;
         let summary = summary.unwrap_or_else(|_| panic!("the run did not end\n{plan}"));
         let mut watch = watch.lock().unwrap();
