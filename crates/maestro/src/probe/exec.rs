@@ -7,7 +7,6 @@
 use super::{Attempt, Budget, Fault, quote, retry, seconds, words};
 use maestro_core::boundary::CheckFailure;
 use maestro_core::model::{ContainerEnv, EnvFrom};
-use maestro_core::names::InstanceName;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io;
@@ -41,11 +40,7 @@ pub(super) struct Program<'a> {
 }
 
 /// Runs the program until it exits with 0.
-pub(super) async fn check(
-    instance: &InstanceName,
-    program: Program<'_>,
-    attempts: u32,
-) -> Result<(), CheckFailure> {
+pub(super) async fn check(program: Program<'_>, attempts: u32) -> Result<(), CheckFailure> {
     let what = format!("exec {}", quote(&program.command.join(" ")));
     let mut input = Vec::new();
     if *program.env_from == EnvFrom::Stdin {
@@ -57,7 +52,7 @@ pub(super) async fn check(
             }
         }
     }
-    retry(instance, what, Budget::Tries(attempts), Runs { program, input }).await
+    retry(what, Budget::Tries(attempts), Runs { program, input }).await
 }
 
 /// Runs of one program, all with the same input.
@@ -111,7 +106,6 @@ async fn run(program: Program<'_>, input: &[u8]) -> Result<(), Fault> {
     running.kill();
     // Something may have escaped from the group and keep it open nevertheless: what there is by now must do.
     timeout(LATE, tail.fill(&mut output)).await.ok();
-    tracing::debug!(output = %String::from_utf8_lossy(&tail.0), "the end of the program's output");
     Err(Fault::Passing(match tail.last_line() {
         Some(line) => format!("{}: {line}", describe(status)),
         None => describe(status),

@@ -5,7 +5,6 @@ use super::search::{Body, Pattern};
 use super::{Attempt, Budget, Fault, address, retry, seconds, words};
 use maestro_core::boundary::CheckFailure;
 use maestro_core::model::HttpCheck;
-use maestro_core::names::InstanceName;
 use reqwest::{Client, Method, Request, StatusCode};
 use rustls::CertificateError;
 use std::error::Error;
@@ -13,11 +12,7 @@ use std::io;
 use tokio::time::{Instant, timeout};
 
 /// Asks until the answer is good or `max_wait` is over.
-pub(super) async fn check(
-    clients: &Clients,
-    instance: &InstanceName,
-    check: &HttpCheck,
-) -> Result<(), CheckFailure> {
+pub(super) async fn check(clients: &Clients, check: &HttpCheck) -> Result<(), CheckFailure> {
     let what = describe(check);
     let untried = |last: String| CheckFailure { check: describe(check), attempts: 0, last };
     if check.max_wait.is_zero() {
@@ -31,7 +26,7 @@ pub(super) async fn check(
         None => None,
     };
     let asking = Asking { check, client, pattern, deadline };
-    retry(instance, what, Budget::Until(deadline), asking).await
+    retry(what, Budget::Until(deadline), asking).await
 }
 
 /// The same question, again and again.

@@ -66,16 +66,16 @@ impl Default for SystemProbe {
 impl Probe for SystemProbe {
     fn check<'a>(
         &'a self,
-        instance: &'a InstanceName,
+        _: &'a InstanceName,
         check: &'a Check,
         env: Option<&'a ContainerEnv>,
     ) -> BoxFuture<'a, Result<(), CheckFailure>> {
         match check {
-            Check::Tcp { host, port, attempts } => tcp::check(instance, host, *port, *attempts).boxed(),
-            Check::Http(check) => http::check(&self.clients, instance, check).boxed(),
+            Check::Tcp { host, port, attempts } => tcp::check(host, *port, *attempts).boxed(),
+            Check::Http(check) => http::check(&self.clients, check).boxed(),
             Check::Exec { command, attempts, env_from } => {
                 let program = exec::Program { command, env, env_from, limit: self.program_limit };
-                exec::check(instance, program, *attempts).boxed()
+                exec::check(program, *attempts).boxed()
             }
             Check::Sleep { wait } => sleep::check(*wait).boxed(),
             Check::RemoteExec { .. } | Check::Health { .. } => {
@@ -122,12 +122,7 @@ trait Attempt: Send {
 }
 
 /// Tries until it succeeds, cannot succeed or may not be tried again; pauses between the tries, not after the last.
-async fn retry(
-    instance: &InstanceName,
-    what: String,
-    budget: Budget,
-    mut tried: impl Attempt,
-) -> Result<(), CheckFailure> {
+async fn retry(what: String, budget: Budget, mut tried: impl Attempt) -> Result<(), CheckFailure> {
     let mut made: u32 = 0;
     loop {
         made = made.saturating_add(1);
@@ -136,7 +131,6 @@ async fn retry(
             Err(Fault::Lasting(last)) => (last, true),
             Err(Fault::Passing(last)) => (last, !budget.allows_another(made)),
         };
-        tracing::debug!(%instance, check = what, attempt = made, last, "check not passed");
         if over {
             return Err(CheckFailure { check: what, attempts: made, last });
         }
@@ -203,7 +197,7 @@ mod tests {
     async fn fail_all(budget: Budget, each: Duration) -> (CheckFailure, Duration) {
         let begin = Instant::now();
         let failing = Failing { each, left: u32::MAX, end: Ok(()) };
-        let failure = retry(&instance(), "it".into(), budget, failing).await.unwrap_err();
+        let failure = retry("it".into(), budget, failing).await.unwrap_err();
         (failure, begin.elapsed())
     }
 
@@ -233,10 +227,10 @@ mod tests {
     async fn success_ends_it_and_so_does_what_lasts() {
         let begin = Instant::now();
         let failing = |left, end| Failing { each: Duration::ZERO, left, end };
-        let passed = retry(&instance(), "it".into(), Budget::Tries(9), failing(2, Ok(()))).await;
+        let passed = retry("it".into(), Budget::Tries(9), failing(2, Ok(()))).await;
         assert_eq!((passed, begin.elapsed()), (Ok(()), Duration::from_secs(2)));
         let never = failing(0, Err(Fault::Lasting("never".into())));
-        let failed = retry(&instance(), "it".into(), Budget::Tries(9), never).await;
+        let failed = retry("it".into(), Budget::Tries(9), never).await;
         assert_eq!(failed.unwrap_err().to_string(), "it check failed after 1 attempt: never");
         assert_eq!(begin.elapsed(), Duration::from_secs(2));
     }

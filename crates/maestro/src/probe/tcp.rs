@@ -4,7 +4,6 @@ use super::{Attempt, Budget, Fault, address, retry, seconds, words};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, select_ok};
 use maestro_core::boundary::CheckFailure;
-use maestro_core::names::InstanceName;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,14 +14,9 @@ use tokio::time::timeout;
 const LIMIT: Duration = Duration::from_secs(1);
 
 /// Tries to connect.
-pub(super) async fn check(
-    instance: &InstanceName,
-    host: &str,
-    port: u16,
-    attempts: u32,
-) -> Result<(), CheckFailure> {
+pub(super) async fn check(host: &str, port: u16, attempts: u32) -> Result<(), CheckFailure> {
     let what = format!("tcp {}", address(host, port));
-    retry(instance, what, Budget::Tries(attempts), Door { host, port, lookup: None }).await
+    retry(what, Budget::Tries(attempts), Door { host, port, lookup: None }).await
 }
 
 /// Where to connect, by name or number.
