@@ -158,17 +158,59 @@ impl EngineErrorKind {
             EngineErrorKind::ApiVersion { .. } => {
                 "remove or raise `api_version:` of the ship, or upgrade its engine"
             }
+            // A registry does not tell strangers what it has.
+            EngineErrorKind::Unauthorized(message) if is_missing_image(message) => {
+                "check the image's name and tag; if it is private, check the login below `registries:`, or run \
+                 `docker login` for that registry on this machine"
+            }
             EngineErrorKind::Unauthorized(_) => {
                 "check the login below `registries:`, or run `docker login` for that registry on this machine"
             }
-            // What registries call an image. Of a container nothing more can be said than that it is not there.
-            EngineErrorKind::NotFound(message) if message.contains("manifest") => {
+            EngineErrorKind::NotFound(message)
+                if contains(message, &["no matching manifest", "no match for platform"]) =>
+            {
+                "the image has not been built for this ship's platform; build and push it for that, too"
+            }
+            // Of a container nothing more can be said than that it is not there.
+            EngineErrorKind::NotFound(message) if is_missing_image(message) => {
                 "check the image's name and tag, and that it has been pushed to that registry"
             }
             _ => return None,
         };
         Some(hint.to_owned())
     }
+}
+
+/// Whether an engine's words are about an image that is missing, on the ship or in a registry. Engines and registries
+/// have many for it, and the status is that of a missing container, network or volume, too.
+fn is_missing_image(message: &str) -> bool {
+    contains(
+        message,
+        &[
+            // Registries, by the specification of their interface.
+            "manifest",
+            "name unknown",
+            "name_unknown",
+            "repository name not known",
+            // Registries in words of their own.
+            "repository does not exist",
+            "repository not found",
+            "unknown: artifact",
+            "unknown: repository",
+            // Engines.
+            "no such image",
+            "image not known",
+            "could not find image",
+            // Engines that keep images in containerd.
+            "failed to resolve reference",
+            "failed to resolve image",
+        ],
+    )
+}
+
+fn contains(message: &str, parts: &[&str]) -> bool {
+    let message = message.to_lowercase();
+    parts.iter().any(|part| message.contains(part))
 }
 
 fn seconds(duration: Duration) -> String {
@@ -179,5 +221,66 @@ fn range(oldest: Option<ApiVersion>, newest: ApiVersion) -> String {
     match oldest {
         Some(oldest) => format!("{oldest} to {newest}"),
         None => format!("{newest} at most"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint(kind: &EngineErrorKind) -> String {
+        kind.hint().unwrap_or_default()
+    }
+
+    /// Words of engines from 20.10 to 29, with either store, and of the registries behind them.
+    #[test]
+    fn a_missing_image_is_known_by_many_names() {
+        for message in [
+            "manifest for reg:5000/shop/web:2 not found: manifest unknown: manifest unknown",
+            "manifest for reg:5000/shop/web:2 not found: manifest unknown: Requested image not found",
+            "manifest for web@sha256:00 not found: manifest unknown: OCI index found, but Accept header does not support",
+            "Get \"https://reg/v2/shop/web/manifests/2\": not found",
+            "name unknown: repository name not known to registry",
+            "name unknown: The repository with name 'web' does not exist in the registry with id '1'",
+            "unknown: artifact shop/web:2 not found",
+            "unknown: repository shop/web not found",
+            "failed to resolve reference \"docker.io/library/nope:1\": docker.io/library/nope:1: not found",
+            "failed to resolve reference \"reg:5000/shop/web:2\": reg:5000/shop/web:2: not found",
+            "No such image: web:2",
+            "no such image: web:2: No such image: web:2",
+        ] {
+            let hint = hint(&EngineErrorKind::NotFound(message.into()));
+            assert!(hint.starts_with("check the image's name and tag, and that"), "{message}: {hint}");
+        }
+        for message in [
+            "pull access denied for nope, repository does not exist or may require 'docker login': denied: requested \
+             access to the resource is denied (asked without a login)",
+            "failed to resolve reference \"docker.io/library/nope:1\": pull access denied, repository does not exist or \
+             may require authorization: server message: insufficient_scope: authorization failed",
+        ] {
+            let hint = hint(&EngineErrorKind::Unauthorized(message.into()));
+            assert!(hint.contains("name and tag") && hint.contains("docker login"), "{message}: {hint}");
+        }
+        let platform = "no matching manifest for linux/arm64/v8 in the manifest list entries";
+        assert!(hint(&EngineErrorKind::NotFound(platform.into())).contains("platform"));
+    }
+
+    #[test]
+    fn nothing_is_said_of_images_where_something_else_is_missing() {
+        for message in [
+            "No such container: web-1",
+            "there is no such container",
+            "network shop_net not found",
+            "get data: no such volume",
+            "plugin \"loki\" not found",
+            "page not found",
+            "No such exec instance: 12ab",
+        ] {
+            assert_eq!(hint(&EngineErrorKind::NotFound(message.into())), "", "{message}");
+        }
+        for message in ["unauthorized: authentication required", "no basic auth credentials"] {
+            let hint = hint(&EngineErrorKind::Unauthorized(message.into()));
+            assert!(hint.starts_with("check the login"), "{message}: {hint}");
+        }
     }
 }
