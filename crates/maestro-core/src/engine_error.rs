@@ -109,9 +109,10 @@ impl EngineErrorKind {
     pub fn is_transient(&self) -> bool {
         match self {
             EngineErrorKind::Lost(_) => true,
-            EngineErrorKind::Registry { status, .. } => {
-                matches!(status, Some(408 | 429 | 500 | 502 | 503 | 504))
+            EngineErrorKind::Registry { status: Some(status), .. } => {
+                matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
             }
+            EngineErrorKind::Registry { status: None, message, .. } => is_restarting(message),
             EngineErrorKind::Api { status, .. } => matches!(status, 429 | 502 | 503 | 504),
             EngineErrorKind::Unreachable { .. }
             | EngineErrorKind::Unresponsive { .. }
@@ -175,6 +176,12 @@ impl EngineErrorKind {
             EngineErrorKind::NotFound(message) if is_missing_image(message) => {
                 "check the image's name and tag, and that it has been pushed to that registry"
             }
+            EngineErrorKind::Registry { message, .. } if contains(message, &NO_SUCH_HOST) => {
+                "the ship cannot resolve the registry's name: check it, and the name servers of that host"
+            }
+            EngineErrorKind::Registry { status: None, message, .. } if is_restarting(message) => {
+                "is the registry up, and can that host reach it?"
+            }
             _ => return None,
         };
         Some(hint.to_owned())
@@ -206,6 +213,23 @@ fn is_missing_image(message: &str) -> bool {
             "failed to resolve image",
         ],
     )
+}
+
+/// The name of a registry that nobody has.
+const NO_SUCH_HOST: [&str; 1] = ["no such host"];
+
+/// Whether an engine's words about a registry are those for one that is being restarted, or for name servers that are.
+/// Of a name that does not exist that is not so, nor where the engine has waited in vain: it has been patient already.
+fn is_restarting(message: &str) -> bool {
+    let passes = [
+        "connection refused",
+        "connection reset by peer",
+        "broken pipe",
+        "unexpected eof",
+        "server misbehaving",
+        "temporary failure in name resolution",
+    ];
+    !contains(message, &NO_SUCH_HOST) && (contains(message, &passes) || message.trim_end().ends_with(": EOF"))
 }
 
 fn contains(message: &str, parts: &[&str]) -> bool {
@@ -263,6 +287,40 @@ mod tests {
         }
         let platform = "no matching manifest for linux/arm64/v8 in the manifest list entries";
         assert!(hint(&EngineErrorKind::NotFound(platform.into())).contains("platform"));
+    }
+
+    #[test]
+    fn a_registry_that_is_being_restarted_is_tried_again() {
+        let registry = |message: &str| EngineErrorKind::Registry {
+            message: message.into(),
+            status: None,
+            retry_after: None,
+        };
+        for message in [
+            "Get \"http://reg:5000/v2/\": dial tcp 192.0.2.1:5000: connect: connection refused",
+            "failed to resolve reference \"reg:5000/web:2\": failed to do request: Head \"https://reg:5000/v2/web/manifests/2\": dial tcp 192.0.2.1:5000: connect: connection refused",
+            "error pulling image configuration: download failed after attempts=6: dial tcp 192.0.2.1:5000: connect: connection refused",
+            "Get \"http://reg:5000/v2/\": read tcp 192.0.2.2:4000->192.0.2.1:5000: read: connection reset by peer",
+            "Get \"http://reg:5000/v2/\": EOF",
+            "unexpected EOF",
+            "Get \"https://reg/v2/\": dial tcp: lookup reg on 127.0.0.53:53: server misbehaving",
+            "Get \"https://reg/v2/\": dial tcp: lookup reg: Temporary failure in name resolution",
+        ] {
+            assert!(registry(message).is_transient(), "{message}");
+            assert!(hint(&registry(message)).contains("is the registry up"), "{message}");
+        }
+        for message in [
+            "Get \"https://reg/v2/\": dial tcp: lookup reg on 127.0.0.53:53: no such host",
+            "failed to register layer: write /a: no space left on device",
+            "Get \"https://reg/v2/\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
+            "Get \"https://reg/v2/\": http: server gave HTTP response to HTTPS client",
+            "Get \"https://reg/v2/\": net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)",
+            "Get \"https://reg/v2/\": dial tcp 192.0.2.1:443: i/o timeout",
+        ] {
+            assert!(!registry(message).is_transient(), "{message}");
+        }
+        let unknown = "Get \"https://reg/v2/\": dial tcp: lookup reg on 127.0.0.53:53: no such host";
+        assert!(hint(&registry(unknown)).contains("cannot resolve"));
     }
 
     #[test]

@@ -118,6 +118,13 @@ mod tests {
         assert_eq!(next(&pull(3, &[]), &registry(429, Some(9999)), 1), seconds(60));
         assert_eq!(next(&pull(3, &[]), &registry(418, None), 1), Next::GiveUp);
         assert_eq!(next(&pull(3, &[418]), &registry(418, None), 1), seconds(1));
+        let unreachable = |why: &str| {
+            let message = format!("Get \"http://reg:5000/v2/\": dial tcp: {why}");
+            error(EngineErrorKind::Registry { message, status: None, retry_after: None }, false)
+        };
+        assert_eq!(next(&pull(3, &[]), &unreachable("connection refused"), 2), seconds(2));
+        assert_eq!(next(&pull(3, &[]), &unreachable("connection refused"), 3), Next::GiveUp);
+        assert_eq!(next(&pull(3, &[]), &unreachable("lookup reg: no such host"), 1), Next::GiveUp);
     }
 
     #[test]

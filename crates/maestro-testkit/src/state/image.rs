@@ -115,8 +115,17 @@ pub struct Registries {
 struct Host {
     login: Option<Credentials>,
     images: BTreeMap<String, Arc<Content>>,
-    troubles: VecDeque<(u16, String)>,
+    troubles: VecDeque<Trouble>,
     requests: u64,
+}
+
+/// What becomes of a request to a registry.
+#[derive(Debug, Clone)]
+enum Trouble {
+    /// It is answered with a status.
+    Answers(u16, String),
+    /// Nobody listens.
+    Refuses,
 }
 
 impl Registries {
@@ -144,6 +153,11 @@ impl Registries {
         }
     }
 
+    /// Takes a registry away; its host does not exist any more.
+    pub fn forget(&self, host: &str) {
+        self.lock().remove(host);
+    }
+
     /// Makes a registry ask for a login.
     pub fn require_login(&self, host: &str, username: &str, password: &str) {
         self.lock().entry(host.to_owned()).or_default().login =
@@ -154,7 +168,14 @@ impl Registries {
     pub fn trouble(&self, host: &str, statuses: &[(u16, &str)]) {
         let mut hosts = self.lock();
         let troubles = &mut hosts.entry(host.to_owned()).or_default().troubles;
-        troubles.extend(statuses.iter().map(|(status, text)| (*status, (*text).to_owned())));
+        troubles.extend(statuses.iter().map(|(status, text)| Trouble::Answers(*status, (*text).to_owned())));
+    }
+
+    /// The next so many connections to a registry are refused, as while it is being restarted.
+    pub fn refuse(&self, host: &str, times: usize) {
+        let mut hosts = self.lock();
+        let troubles = &mut hosts.entry(host.to_owned()).or_default().troubles;
+        troubles.extend(std::iter::repeat_n(Trouble::Refuses, times));
     }
 
     /// How many requests a registry has had.
@@ -236,12 +257,19 @@ fn open<'a>(hosts: &'a mut BTreeMap<String, Host>, name: &str) -> Result<&'a mut
     host.requests += 1;
     match host.troubles.pop_front() {
         None => Ok(host),
-        Some((429, _)) => Err(Refusal {
+        Some(Trouble::Refuses) => Err(Refusal {
+            status: 500,
+            message: format!(
+                "Get \"https://{name}/v2/\": dial tcp 192.0.2.250:5000: connect: connection refused"
+            ),
+            cause: Cause::Registry(None),
+        }),
+        Some(Trouble::Answers(429, _)) => Err(Refusal {
             status: 500,
             message: "toomanyrequests: You have reached your pull rate limit.".to_owned(),
             cause: Cause::Registry(Some(429)),
         }),
-        Some((status, text)) => Err(Refusal {
+        Some(Trouble::Answers(status, text)) => Err(Refusal {
             status: 500,
             message: format!("received unexpected HTTP status: {status} {text}"),
             cause: Cause::Registry(Some(status)),

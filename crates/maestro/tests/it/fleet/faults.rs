@@ -344,6 +344,30 @@ fn a_registry_in_trouble_is_asked_again() {
     });
 }
 
+/// It comes back, or does not; a name that does not exist will not come to exist.
+#[test]
+fn a_registry_that_is_away_is_asked_again() {
+    simulate(async {
+        let world = World::new(&web(1));
+        world.registries.refuse("reg:5000", 2);
+        let ran = world.act(&Intent::Pull, &Selector::default()).await;
+        assert_eq!(ran.summary.done, 1, "{}", ran.show());
+        assert!(ran.took >= Duration::from_secs(3), "1 s, then 2 s: {:?}", ran.took);
+        world.registries.refuse("reg:5000", 9);
+        let before = world.registries.requests("reg:5000");
+        let ran = world.act(&Intent::Pull, &Selector::default()).await;
+        assert_eq!(ran.summary.failed, 1, "{}", ran.show());
+        assert_eq!(world.registries.requests("reg:5000") - before, 3);
+        assert!(ran.said.contains("hint: is the registry up"), "{}", ran.said);
+        let world = World::new(&web(1).replace("reg:5000", "nowhere:5000"));
+        world.registries.forget("nowhere:5000");
+        let ran = world.act(&Intent::Pull, &Selector::default()).await;
+        assert_eq!(ran.summary.failed, 1, "{}", ran.show());
+        assert!(ran.took < Duration::from_secs(1), "{:?}", ran.took);
+        assert!(ran.said.contains("hint: the ship cannot resolve"), "{}", ran.said);
+    });
+}
+
 #[test]
 fn a_slow_ship_holds_up_nobody() {
     simulate(async {
