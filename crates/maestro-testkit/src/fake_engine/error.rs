@@ -54,10 +54,14 @@ impl Question<'_> {
                 self.make(EngineErrorKind::Lost("connection closed before the answer".to_owned()), is_write)
             }
             Trouble::Refused(no) => {
-                let kind = kind(no);
-                // As the real adapter has it: an engine that gives up in the middle of a creation may have made it.
-                let gave_up = matches!(kind, EngineErrorKind::Api { status: 500.., .. });
-                let ambiguous = gave_up && self.operation == Operation::Create;
+                let kind = kind(self.operation, no);
+                // As the real adapter has it: a proxy that gives up waiting does not know what became of a call, and an
+                // engine that gives up in the middle of a creation may have made it.
+                let ambiguous = match kind {
+                    EngineErrorKind::Api { status: 502 | 504, .. } => is_write,
+                    EngineErrorKind::Api { status: 500.., .. } => self.operation == Operation::Create,
+                    _ => false,
+                };
                 self.make(kind, ambiguous)
             }
         }
@@ -68,13 +72,19 @@ impl Question<'_> {
     }
 }
 
-fn kind(no: Refusal) -> EngineErrorKind {
+fn kind(operation: Operation, no: Refusal) -> EngineErrorKind {
     match no.cause {
         Cause::Missing => EngineErrorKind::NotFound(no.message),
         Cause::Conflict => EngineErrorKind::Conflict(no.message),
         Cause::BadLogin => EngineErrorKind::Unauthorized(no.message),
         Cause::Registry(status) => {
             EngineErrorKind::Registry { message: no.message, status, retry_after: None }
+        }
+        // The real adapter takes an engine's trouble with a pull or a login for its registry's.
+        Cause::Other
+            if matches!((operation, no.status), (Operation::Pull, 401..) | (Operation::Login, 500..)) =>
+        {
+            EngineErrorKind::Registry { message: no.message, status: None, retry_after: None }
         }
         Cause::Other => EngineErrorKind::Api { status: no.status, message: no.message },
     }

@@ -36,7 +36,7 @@ fn each_trouble_is_told_with_instance_ship_and_cause_and_stops_nobody_else() {
         (Faults::unreachable(), "listing containers: host down: 127.0.0.1:2375: connection refused"),
         (Faults::hung(), "listing containers: no answer from 127.0.0.1:2375 within 5 s"),
         (Faults::wrong_password(), "logging in to https://reg:5000: "),
-        (Faults::full_disk(), "pulling reg:5000/web:2: the engine answered 500: no space left on device"),
+        (Faults::full_disk(), "pulling reg:5000/web:2: no space left on device"),
         (
             refuses(Operation::Pull, 404, "manifest for reg:5000/web:2 not found: manifest unknown"),
             "pulling reg:5000/web:2: manifest for reg:5000/web:2 not found",
