@@ -177,6 +177,7 @@ mod tests {
     use super::*;
     use crate::fleet::{EngineState, EngineVersion};
     use crate::model::{ApiVersion, LABEL_CONFIG, LABEL_ENVIRONMENT, Port, Settings, Ship, Transport};
+    use indexmap::IndexMap;
     use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 
@@ -228,7 +229,8 @@ mod tests {
                 ("many".into(), port("8000-8010", Protocol::Tcp)),
             ]
             .into_iter()
-            .collect(),
+            .collect::<IndexMap<_, _>>()
+            .into(),
             stop_timeout: Duration::from_secs(10),
             after: BTreeSet::new(),
             checks: BTreeMap::new(),

@@ -34,6 +34,9 @@ const LIMITS: Limits = Limits {
     template_bytes: 1 << 20,
     depth: 100,
     nodes: 50_000,
+    variables: 50_000,
+    ports: 50_000,
+    checks: 50_000,
 };
 
 /// Between the environment file and the files that it can include, which are called `f1`, `f2` and so on.

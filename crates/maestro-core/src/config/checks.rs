@@ -1,5 +1,6 @@
 //! `lifecycle:`: what must be true before an instance counts as started or stopped (specification, section 7).
 
+use super::expansion::Counted;
 use super::fields::{Reader, truthy};
 use super::node::{Mapping, Node, Value};
 use super::{python, words};
@@ -26,52 +27,94 @@ pub(super) struct Subject<'a> {
     pub(super) has_faulty_ports: bool,
 }
 
-/// The checks of a service, then those of its instance (Q-14: nothing leaks to the next one).
+/// A check as the file says it. Addresses and ports are those of an instance, so it is complete only with one.
+#[derive(Debug)]
+pub(super) struct Draft {
+    what: String,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Complete(Check),
+    Tcp {
+        port: PortName,
+        attempts: u32,
+    },
+    Http {
+        /// Without its port, and without its host if it names none.
+        check: HttpCheck,
+        port: PortName,
+        names_host: bool,
+    },
+}
+
+#[derive(Debug)]
+struct PortName {
+    text: String,
+    span: Span,
+}
+
+/// Reads `lifecycle:` of a service or of an instance.
 pub(super) fn read(
     reader: &mut Reader<'_>,
-    sources: [Option<&Arc<Node>>; 2],
+    node: Option<&Arc<Node>>,
+    owner: &str,
+) -> Vec<(Phase, Vec<Draft>)> {
+    let what = format!("`lifecycle` of {owner}");
+    let Some(map) = node.and_then(|node| reader.mapping(node, &what)) else { return Vec::new() };
+    let mut drafts = Vec::new();
+    for (key, value) in &map.entries {
+        let name = python::text(key);
+        let phase = [Phase::PreStart, Phase::Running, Phase::PreStop, Phase::Stopped]
+            .into_iter()
+            .find(|phase| phase.key() == name);
+        if phase.is_none() && !name.starts_with("x-") {
+            let message = format!("{what}: nothing ever checks `{name}`");
+            reader.report(
+                Diagnostic::warning(Code::UnknownKey, message)
+                    .at(key.span)
+                    .suggest(&name, ["pre-start", "running", "pre-stop", "stopped"]),
+            );
+        }
+        let read = phase_checks(reader, value, &name, owner);
+        if let Some(phase) = phase {
+            drafts.push((phase, read));
+        }
+    }
+    drafts
+}
+
+/// The checks of a service, then those of its instance (Q-14: nothing leaks to the next one).
+pub(super) fn bind(
+    reader: &mut Reader<'_>,
+    sources: [&[(Phase, Vec<Draft>)]; 2],
     subject: &Subject<'_>,
+    at: Span,
 ) -> BTreeMap<Phase, Vec<Check>> {
     let mut checks: BTreeMap<Phase, Vec<Check>> = BTreeMap::new();
-    for node in sources.into_iter().flatten() {
-        let what = format!("`lifecycle` of {}", subject.owner);
-        let Some(map) = reader.mapping(node, &what) else { continue };
-        for (key, value) in &map.entries {
-            let name = python::text(key);
-            let phase = [Phase::PreStart, Phase::Running, Phase::PreStop, Phase::Stopped]
-                .into_iter()
-                .find(|phase| phase.key() == name);
-            if phase.is_none() && !name.starts_with("x-") {
-                let message = format!("{what}: nothing ever checks `{name}`");
-                reader.report(
-                    Diagnostic::warning(Code::UnknownKey, message)
-                        .at(key.span)
-                        .suggest(&name, ["pre-start", "running", "pre-stop", "stopped"]),
-                );
-            }
-            let read = phase_checks(reader, value, &name, subject);
-            if let Some(phase) = phase {
-                checks.entry(phase).or_default().extend(read);
-            }
+    for (phase, drafts) in sources.into_iter().flatten() {
+        if reader.expand(Counted::Checks, drafts.len() as u64, at) {
+            let bound = drafts.iter().filter_map(|draft| draft.bind(reader, subject));
+            checks.entry(*phase).or_default().extend(bound);
         }
     }
     checks
 }
 
-fn phase_checks(reader: &mut Reader<'_>, node: &Node, phase: &str, subject: &Subject<'_>) -> Vec<Check> {
+fn phase_checks(reader: &mut Reader<'_>, node: &Node, phase: &str, owner: &str) -> Vec<Draft> {
     let Some(items) = node.as_seq() else {
         if !node.is_null() {
-            let message =
-                format!("`{phase}` checks of {} must be a list, not {}", subject.owner, node.kind());
+            let message = format!("`{phase}` checks of {owner} must be a list, not {}", node.kind());
             reader.report(Diagnostic::error(Code::WrongType, message).at(node.span));
         }
         return Vec::new();
     };
-    items.iter().filter_map(|item| check(reader, item, phase, subject)).collect()
+    items.iter().filter_map(|item| check(reader, item, phase, owner)).collect()
 }
 
-fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, subject: &Subject<'_>) -> Option<Check> {
-    let what = format!("a `{phase}` check of {}", subject.owner);
+fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, owner: &str) -> Option<Draft> {
+    let what = format!("a `{phase}` check of {owner}");
     let Value::Map(map) = &node.value else {
         let message = format!("{what} must be a mapping, not {}", node.kind());
         reader.report(Diagnostic::error(Code::WrongType, message).at(node.span));
@@ -82,10 +125,10 @@ fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, subject: &Subject<'_
         return None;
     };
     let kind_text = python::text(kind);
-    let what = format!("`{kind_text}` check ({phase}) of {}", subject.owner);
-    match &*kind_text {
-        "tcp" => tcp(reader, node, map, &what, subject),
-        "http" => http(reader, node, map, &what, subject),
+    let what = format!("`{kind_text}` check ({phase}) of {owner}");
+    let kind = match &*kind_text {
+        "tcp" => tcp(reader, node, map, &what)?,
+        "http" => http(reader, node, map, &what)?,
         "exec" => {
             reader.check_keys(map, &["type", "command", "attempts", "envfrom"], &what, &[]);
             let command = command(reader, node, map, &what)?;
@@ -100,13 +143,13 @@ fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, subject: &Subject<'_
                     return None;
                 }
             };
-            Some(Check::Exec { command, attempts, env_from })
+            Kind::Complete(Check::Exec { command, attempts, env_from })
         }
         "rexec" => {
             reader.check_keys(map, &["type", "command", "attempts"], &what, &[]);
             let command = command(reader, node, map, &what)?;
             let attempts = reader.tries(map.get("attempts"), &format!("`attempts` of {what}"), DEFAULT_TRIES);
-            Some(Check::RemoteExec { command, attempts })
+            Kind::Complete(Check::RemoteExec { command, attempts })
         }
         "sleep" => {
             reader.check_keys(map, &["type", "wait"], &what, &[]);
@@ -116,7 +159,7 @@ fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, subject: &Subject<'_
             };
             let wait = reader.seconds(wait, &format!("`wait` of {what}"))?;
             // maestro-ng counts down in whole seconds: 1.5 waits 2.
-            Some(Check::Sleep { wait: Duration::from_secs_f64(wait.as_secs_f64().ceil()) })
+            Kind::Complete(Check::Sleep { wait: Duration::from_secs_f64(wait.as_secs_f64().ceil()) })
         }
         "health" => {
             reader.check_keys(map, &["type", "max_wait"], &what, &[]);
@@ -124,23 +167,23 @@ fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, subject: &Subject<'_
                 Some(node) => reader.seconds(node, &format!("`max_wait` of {what}"))?,
                 None => DEFAULT_HEALTH_WAIT,
             };
-            Some(Check::Health { max_wait })
+            Kind::Complete(Check::Health { max_wait })
         }
         _ => {
-            let message =
-                format!("a `{phase}` check of {} has the unknown type `{kind_text}`", subject.owner);
+            let message = format!("a `{phase}` check of {owner} has the unknown type `{kind_text}`");
             reader.report(
                 Diagnostic::error(Code::BadValue, message)
                     .at(kind.span)
                     .suggest(&kind_text, TYPES)
                     .note(format!("the types are {}", TYPES.join(", "))),
             );
-            None
+            return None;
         }
-    }
+    };
+    Some(Draft { what, kind })
 }
 
-fn command(reader: &mut Reader<'_>, owner: &Node, map: &Mapping, what: &str) -> Option<Vec<String>> {
+fn command(reader: &mut Reader<'_>, owner: &Node, map: &Mapping, what: &str) -> Option<Arc<[String]>> {
     let Some(node) = map.get("command") else {
         reader.missing(owner, owner, what, "command");
         return None;
@@ -164,67 +207,80 @@ fn command(reader: &mut Reader<'_>, owner: &Node, map: &Mapping, what: &str) -> 
             .report(Diagnostic::error(Code::BadValue, format!("`command` of {what} is empty")).at(node.span));
         return None;
     }
-    Some(command)
+    Some(command.into())
 }
 
-fn tcp(
-    reader: &mut Reader<'_>,
-    node: &Node,
-    map: &Mapping,
-    what: &str,
-    subject: &Subject<'_>,
-) -> Option<Check> {
+fn tcp(reader: &mut Reader<'_>, node: &Node, map: &Mapping, what: &str) -> Option<Kind> {
     reader.check_keys(map, &["type", "port", "max_wait"], what, &[]);
     let Some(port) = map.get("port") else {
         reader.missing(node, node, what, "port");
         return None;
     };
-    let name = python::text(port);
-    let Some(declared) = subject.ports.get(&*name) else {
-        unknown_port(reader, port.span, &name, what, subject);
-        return None;
-    };
-    let port = external(reader, port.span, &name, declared, what)?;
     let attempts = reader.tries(map.get("max_wait"), &format!("`max_wait` of {what}"), DEFAULT_TRIES);
-    Some(Check::Tcp { host: subject.ip.clone(), port, attempts })
+    Some(Kind::Tcp { port: PortName { text: python::text(port), span: port.span }, attempts })
 }
 
-fn unknown_port(reader: &mut Reader<'_>, span: Span, name: &str, what: &str, subject: &Subject<'_>) {
-    if subject.has_faulty_ports {
-        return;
+impl Draft {
+    /// The check of an instance; none if the instance has no such port.
+    fn bind(&self, reader: &mut Reader<'_>, subject: &Subject<'_>) -> Option<Check> {
+        match &self.kind {
+            Kind::Complete(check) => Some(check.clone()),
+            Kind::Tcp { port, attempts } => {
+                let Some(declared) = subject.ports.get(&*port.text) else {
+                    self.unknown_port(reader, port, subject);
+                    return None;
+                };
+                let port = self.external(reader, port, declared)?;
+                Some(Check::Tcp { host: subject.ip.clone(), port, attempts: *attempts })
+            }
+            Kind::Http { check, port, names_host } => {
+                let number = match (subject.ports.get(&*port.text), port.text.trim().parse::<u16>()) {
+                    (Some(declared), _) => self.external(reader, port, declared)?,
+                    (None, Ok(number)) => number,
+                    (None, Err(_)) => {
+                        self.unknown_port(reader, port, subject);
+                        return None;
+                    }
+                };
+                let host = if *names_host { check.host.clone() } else { subject.ip.clone() };
+                Some(Check::Http(Box::new(HttpCheck { host, port: number, ..check.clone() })))
+            }
+        }
     }
-    let message = format!("{what}: port `{name}` is not defined by {}", subject.owner);
-    reader.report(
-        Diagnostic::error(Code::UnknownName, message)
-            .at(span)
-            .suggest(name, subject.ports.keys().map(|k| &**k)),
-    );
-}
 
-fn external(reader: &mut Reader<'_>, span: Span, name: &str, port: &Port, what: &str) -> Option<u16> {
-    if port.protocol == Protocol::Udp {
-        let message = format!("{what}: port `{name}` is not TCP");
-        reader.report(Diagnostic::error(Code::BadValue, message).at(span));
-        return None;
+    fn unknown_port(&self, reader: &mut Reader<'_>, port: &PortName, subject: &Subject<'_>) {
+        if subject.has_faulty_ports {
+            return;
+        }
+        let message = format!("{}: port `{}` is not defined by {}", self.what, port.text, subject.owner);
+        reader.report_once(
+            Diagnostic::error(Code::UnknownName, message)
+                .at(port.span)
+                .suggest(&port.text, subject.ports.keys().map(|k| &**k)),
+        );
     }
-    let number = port.external_number().filter(|n| *n != 0);
-    if number.is_none() {
-        let message = format!("{what}: port `{name}` is `{}`, not one port to connect to", port.external);
-        reader.report(Diagnostic::error(Code::BadValue, message).at(span));
+
+    fn external(&self, reader: &mut Reader<'_>, name: &PortName, port: &Port) -> Option<u16> {
+        let PortName { text, span } = name;
+        if port.protocol == Protocol::Udp {
+            let message = format!("{}: port `{text}` is not TCP", self.what);
+            reader.report_once(Diagnostic::error(Code::BadValue, message).at(*span));
+            return None;
+        }
+        let number = port.external_number().filter(|n| *n != 0);
+        if number.is_none() {
+            let message =
+                format!("{}: port `{text}` is `{}`, not one port to connect to", self.what, port.external);
+            reader.report_once(Diagnostic::error(Code::BadValue, message).at(*span));
+        }
+        number
     }
-    number
 }
 
 const HTTP_KEYS: [&str; 9] =
     ["type", "port", "host", "path", "scheme", "method", "match_regex", "max_wait", "requests_options"];
 
-fn http(
-    reader: &mut Reader<'_>,
-    node: &Node,
-    map: &Mapping,
-    what: &str,
-    subject: &Subject<'_>,
-) -> Option<Check> {
+fn http(reader: &mut Reader<'_>, node: &Node, map: &Mapping, what: &str) -> Option<Kind> {
     for (key, _) in &map.entries {
         let text = python::text(key);
         if !HTTP_KEYS.contains(&&*text) {
@@ -239,21 +295,14 @@ fn http(
         reader.missing(node, node, what, "port");
         return None;
     };
-    let name = python::text(port_node);
-    let port = match (subject.ports.get(&*name), name.trim().parse::<u16>()) {
-        (Some(declared), _) => external(reader, port_node.span, &name, declared, what)?,
-        (None, Ok(number)) => number,
-        (None, Err(_)) => {
-            unknown_port(reader, port_node.span, &name, what, subject);
-            return None;
-        }
-    };
+    let port = PortName { text: python::text(port_node), span: port_node.span };
+    let names_host = map.get("host").is_some_and(|n| !n.is_null());
     let mut text = |key: &str, default: &str| match map.get(key) {
         None => Some(default.to_owned()),
         Some(node) if node.is_null() => Some(default.to_owned()),
         Some(node) => reader.text(node, &format!("`{key}` of {what}")),
     };
-    let host = text("host", &subject.ip)?;
+    let host = text("host", "")?;
     let mut path = text("path", "/")?;
     if !path.starts_with('/') {
         path.insert(0, '/');
@@ -275,16 +324,17 @@ fn http(
     };
     let options =
         map.get("requests_options").map(|node| request_options(reader, node, what)).unwrap_or_default();
-    Some(Check::Http(Box::new(HttpCheck {
+    let check = HttpCheck {
         host: host.into(),
-        port,
+        port: 0,
         scheme: scheme.into(),
         path: path.into(),
         method: method.into(),
         match_regex,
         max_wait,
-        options,
-    })))
+        options: options.into(),
+    };
+    Some(Kind::Http { check, port, names_host })
 }
 
 fn regex(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Arc<str>> {

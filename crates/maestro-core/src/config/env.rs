@@ -1,5 +1,6 @@
 //! `env` and `envfile`: maps, file names, and lists that mix them (specification, section 4.6).
 
+use super::expansion::Counted;
 use super::fields::{Reader, truthy};
 use super::node::{Node, Value};
 use super::{envfile, python};
@@ -9,6 +10,53 @@ use crate::source::{Origin, SourceError, SourceKind, SourceText, Span};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// What a part counts as at least: it takes room even if it is small.
+const LEAST_COUNT: u64 = 16;
+
+/// Variables in the order of precedence. Parts that others have too are shared, not copied.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Variables {
+    parts: Vec<Arc<[EnvVar]>>,
+    /// What follows the parts.
+    last: Vec<EnvVar>,
+}
+
+impl Variables {
+    /// After those of somebody else.
+    pub(super) fn after(inherited: &[Arc<[EnvVar]>]) -> Self {
+        Self { parts: inherited.to_vec(), last: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, var: EnvVar) {
+        self.last.push(var);
+    }
+
+    fn share(&mut self, part: Arc<[EnvVar]>) {
+        self.close();
+        self.parts.push(part);
+    }
+
+    fn close(&mut self) {
+        if !self.last.is_empty() {
+            self.parts.push(std::mem::take(&mut self.last).into());
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Vec<Arc<[EnvVar]>> {
+        self.close();
+        self.parts
+    }
+}
+
+/// How much these parts count.
+pub(super) fn count(parts: &[Arc<[EnvVar]>]) -> u64 {
+    parts.iter().map(|part| weight(part.len())).sum()
+}
+
+fn weight(length: usize) -> u64 {
+    (length as u64).max(LEAST_COUNT)
+}
+
 /// Reads env sources; each file is read once, however many instances name it.
 #[derive(Default)]
 pub(super) struct EnvReader {
@@ -17,19 +65,23 @@ pub(super) struct EnvReader {
 
 impl EnvReader {
     /// The variables of one source, later ones win. Falsy sources are skipped.
-    pub(super) fn read(&mut self, reader: &mut Reader<'_>, node: &Node, owner: &str, into: &mut Vec<EnvVar>) {
+    pub(super) fn read(&mut self, reader: &mut Reader<'_>, node: &Node, owner: &str, into: &mut Variables) {
         if !truthy(node) {
             return;
         }
         match &node.value {
             Value::Map(map) => {
-                for (key, value) in &map.entries {
-                    into.push(variable(&python::text(key), value));
+                if reader.expand(Counted::Variables, weight(map.entries.len()), node.span) {
+                    for (key, value) in &map.entries {
+                        into.push(variable(&python::text(key), value));
+                    }
                 }
             }
             Value::Str(path) => {
-                if let Some(vars) = self.file(reader, path, node, owner) {
-                    into.extend(vars.iter().cloned());
+                if let Some(vars) = self.file(reader, path, node, owner)
+                    && reader.expand(Counted::Variables, weight(vars.len()), node.span)
+                {
+                    into.share(vars);
                 }
             }
             Value::Seq(items) => {

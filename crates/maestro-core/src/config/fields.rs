@@ -1,9 +1,12 @@
 //! Taking values out of the YAML tree: what was expected, what stands there, and the diagnostic between them.
 
+use super::expansion::Expansion;
+use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::python;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::source::Sources;
+use crate::source::{SourceMap, Sources, Span};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +17,34 @@ const CENTURY: f64 = 3.2e9;
 pub(super) struct Reader<'a> {
     pub(super) sources: &'a dyn Sources,
     pub(super) diagnostics: Diagnostics,
-    pub(super) map: crate::source::SourceMap,
+    pub(super) map: SourceMap,
+    pub(super) expansion: Expansion,
+    /// What has been said about places that many instances share.
+    said: BTreeSet<(Code, Span)>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        sources: &'a dyn Sources,
+        diagnostics: Diagnostics,
+        map: SourceMap,
+        limits: &Limits,
+    ) -> Self {
+        Self { sources, diagnostics, map, expansion: Expansion::new(limits), said: BTreeSet::new() }
+    }
 }
 
 impl Reader<'_> {
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Reports what only shows with an instance, unless another instance has shown it at the same place.
+    pub(super) fn report_once(&mut self, diagnostic: Diagnostic) {
+        let place = diagnostic.labels.first().map(|label| label.span);
+        if place.is_none_or(|span| self.said.insert((diagnostic.code, span))) {
+            self.report(diagnostic);
+        }
     }
 
     fn wrong_type(&mut self, node: &Node, what: &str, expected: &str) {

@@ -59,7 +59,7 @@ pub(super) fn check(reader: &mut Reader<'_>, services: &Services) {
         let Some(places) = services.places.get(name).filter(|_| !omitted && maps_ports(instance)) else {
             continue;
         };
-        for (port, place) in instance.ports.values().zip(&places.ports) {
+        for (port, place) in instance.ports.values().zip(&*places.ports) {
             if let Some((first, last)) = published(port) {
                 let address = Address::of(port);
                 ships.entry((&instance.ship, port.protocol)).or_default().push(Claim {

@@ -1,18 +1,18 @@
 //! One instance of a service (specification, section 3.5).
 
-use super::checks::{self, Subject};
-use super::env::EnvReader;
+use super::checks::{self, Draft, Subject};
+use super::env::{EnvReader, Variables};
+use super::expansion::Counted;
 use super::fields::{Reader, truthy};
 use super::node::{Mapping, Node, Value};
+use super::ports::Ports;
 use super::services::Places;
 use super::ships::Ships;
 use super::{Schema, ports, python, resources, volumes, words};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::ImageRef;
-use crate::model::{EnvVar, Instance, LogConfig, Port, Settings, Ship};
+use crate::model::{EnvVar, Instance, LogConfig, Phase, Settings, Ship};
 use crate::names::{InstanceName, ServiceName, ShipName};
-use crate::source::Span;
-use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,12 +67,18 @@ const LOG_DRIVERS: [&str; 11] = [
 
 const DEFAULT_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What an instance inherits.
+/// What an instance inherits: read once, and shared where it is long.
 pub(super) struct Parents<'a> {
     pub(super) service: &'a ServiceName,
-    pub(super) map: &'a Mapping,
     pub(super) image: Option<String>,
-    pub(super) env: Vec<EnvVar>,
+    pub(super) env: Vec<Arc<[EnvVar]>>,
+    /// How much that counts.
+    pub(super) env_count: u64,
+    pub(super) ports: Ports,
+    /// How much those count.
+    pub(super) ports_count: u64,
+    pub(super) checks: Vec<(Phase, Vec<Draft>)>,
+    pub(super) limits: resources::Limits,
     pub(super) schema: Schema,
     pub(super) ships: &'a Ships,
 }
@@ -97,7 +103,11 @@ pub(super) fn read(
         None => parents.image.clone(),
     };
     let ship = ship(reader, parents, (map, node), &what, key);
-    let (ports, port_places, has_faulty_ports) = read_ports(reader, parents, map, &what);
+    let ports = if reader.expand(Counted::Ports, parents.ports_count, key.span) {
+        ports::read(reader, &parents.ports, map.get("ports"), &what, key.span)
+    } else {
+        Ports { has_faulty: true, ..Ports::default() }
+    };
     let volumes = volumes::read(
         reader,
         map.get("volumes").map(|n| &**n),
@@ -111,8 +121,10 @@ pub(super) fn read(
         .unwrap_or_default();
     let volumes_from: Vec<_> = volumes_from.into_iter().map(|(name, node)| (name, node.span)).collect();
     let ip = ship.map_or_else(|| "".into(), |ship| ship.ip.clone());
-    let subject = Subject { owner: &what, ip: ip.clone(), ports: &ports, has_faulty_ports };
-    let checks = checks::read(reader, [parents.map.get("lifecycle"), map.get("lifecycle")], &subject);
+    let subject =
+        Subject { owner: &what, ip: ip.clone(), ports: &ports.by_name, has_faulty_ports: ports.has_faulty };
+    let own_checks = checks::read(reader, map.get("lifecycle"), &what);
+    let checks = checks::bind(reader, [&parents.checks, &own_checks], &subject, key.span);
     let stop_timeout = map
         .get("stop_timeout")
         .and_then(|node| reader.seconds(node, &format!("`stop_timeout` of {what}")))
@@ -121,31 +133,34 @@ pub(super) fn read(
     settings.binds = volumes.binds;
     settings.volumes = volumes.paths.keys().cloned().collect();
     settings.volumes_from = volumes_from.iter().map(|(name, _)| name.clone()).collect();
-    settings.env.clone_from(&parents.env);
+    let fits = reader.expand(Counted::Variables, parents.env_count, key.span);
+    let mut variables = Variables::after(if fits { &parents.env } else { &[] });
     for key in ["envfile", "env"] {
         if let Some(node) = map.get(key) {
-            env.read(reader, node, &what, &mut settings.env);
+            env.read(reader, node, &what, &mut variables);
         }
     }
     let (image, ship) = (ImageRef::parse(image?), ship?);
-    settings.env.extend([
-        EnvVar::new("CONTAINER_NAME", name.as_str()),
-        EnvVar::new("CONTAINER_HOST_ADDRESS", ip),
-        EnvVar::new("DOCKER_IMAGE", image.as_str()),
-        EnvVar::new("DOCKER_TAG", image.tag()),
-    ]);
+    variables.push(EnvVar::new("CONTAINER_NAME", name.as_str()));
+    variables.push(EnvVar::new("CONTAINER_HOST_ADDRESS", ip));
+    variables.push(EnvVar::new("DOCKER_IMAGE", image.as_str()));
+    variables.push(EnvVar::new("DOCKER_TAG", image.tag()));
+    settings.env = variables.finish();
     let instance = Instance {
         name: name.clone(),
         service: parents.service.clone(),
         ship: ship.name.clone(),
         image,
-        ports,
+        ports: ports.by_name,
         stop_timeout,
         after: BTreeSet::new(),
         checks,
         settings: Arc::new(settings),
     };
-    Some((instance, Places { name: key.span, ports: port_places, volumes_from, volume_paths: volumes.paths }))
+    Some((
+        instance,
+        Places { name: key.span, ports: ports.places, volumes_from, volume_paths: volumes.paths },
+    ))
 }
 
 fn ship<'a>(
@@ -177,39 +192,8 @@ fn ship<'a>(
     ship
 }
 
-/// Ports of the service, then those of the instance, which win name by name; their places;
-/// and whether some could not be read.
-fn read_ports(
-    reader: &mut Reader<'_>,
-    parents: &Parents<'_>,
-    map: &Mapping,
-    what: &str,
-) -> (IndexMap<Arc<str>, Port>, Vec<Span>, bool) {
-    let mut ports = IndexMap::new();
-    let mut places = IndexMap::new();
-    let mut faulty = false;
-    for node in [parents.map.get("ports"), map.get("ports")].into_iter().flatten() {
-        faulty |= reader.diagnostics.is_gap(node.span);
-        let Some(map) = reader.mapping(node, &format!("`ports` of {what}")) else {
-            faulty |= !node.is_null();
-            continue;
-        };
-        for (key, value) in &map.entries {
-            let name = python::text(key);
-            if let Some(port) = ports::read(reader, value, &name, what) {
-                let name: Arc<str> = name.into();
-                places.insert(name.clone(), value.span);
-                ports.insert(name, port);
-            } else {
-                faulty = true;
-            }
-        }
-    }
-    (ports, places.into_values().collect(), faulty)
-}
-
 fn settings(reader: &mut Reader<'_>, parents: &Parents<'_>, map: &Mapping, what: &str) -> Settings {
-    let limits = resources::read(reader, [parents.map.get("limits"), map.get("limits")], what);
+    let limits = resources::read(reader, parents.limits, map.get("limits"), what);
     let of = |key: &str| map.get(key).filter(|n| truthy(n));
     let (privileged, labels, ulimits, restart) =
         (of("privileged").is_some(), of("labels"), of("ulimits"), map.get("restart"));

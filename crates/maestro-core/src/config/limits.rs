@@ -1,6 +1,6 @@
 //! How much an environment file may ask for. Honest files stay far below; bombs and slips do not.
 
-/// Bounds on reading, rendering and parsing. [`Limits::default`] is what the program uses.
+/// Bounds on reading, rendering, parsing and expanding. [`Limits::default`] is what the program uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Size of one file in bytes: the environment file, a template.
@@ -15,6 +15,12 @@ pub struct Limits {
     pub depth: usize,
     /// Number of YAML nodes, each alias counted as all that it stands for.
     pub nodes: u64,
+    /// Number of variables of all containers, without those of links. A mapping or a file with fewer than 16 counts as 16.
+    pub variables: u64,
+    /// Number of published ports of all containers; a range counts as all its ports.
+    pub ports: u64,
+    /// Number of lifecycle checks of all instances.
+    pub checks: u64,
 }
 
 impl Default for Limits {
@@ -26,6 +32,9 @@ impl Default for Limits {
             template_bytes: 256 << 20,
             depth: 100,
             nodes: 5_000_000,
+            variables: 50_000_000,
+            ports: 1_000_000,
+            checks: 500_000,
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct Loaded {
 /// Reads an environment. Opens no connection, and reports all errors that can be found at once.
 pub fn load(sources: &dyn Sources, limits: &Limits) -> Loaded {
     let tree = tree(sources, limits);
-    let mut reader = Reader { sources, diagnostics: tree.diagnostics, map: tree.map };
+    let mut reader = Reader::new(sources, tree.diagnostics, tree.map, limits);
     let environment = tree.root.as_deref().and_then(|root| resolve(&mut reader, root));
     let mut diagnostics = reader.diagnostics;
     diagnostics.sort();

@@ -14,6 +14,7 @@ pub mod ports;
 pub mod resources;
 mod fields;
 mod env;
+mod expansion;
 mod volumes;
 mod checks;
 mod ships;

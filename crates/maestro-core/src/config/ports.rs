@@ -1,9 +1,13 @@
 //! Port specifications: `container[:host]`, the opposite of Docker's own order (specification, section 4.1).
 
+use super::expansion::Counted;
 use super::fields::Reader;
 use super::node::{Mapping, Node, Value};
+use super::python;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Port, Protocol};
+use crate::source::Span;
+use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// One side of a specification.
@@ -91,12 +95,12 @@ pub fn spec(text: &str) -> Result<Port, PortError> {
             external: external.protocol,
         });
     }
-    port(&exposed, &external, "0.0.0.0".into())
+    join(&exposed, &external, "0.0.0.0".into())
 }
 
 /// Joins both sides. A single exposed port with a range on the host means that the engine picks one of the range; a
 /// range of exposed ports needs a range of the same length.
-fn port(exposed: &Atom, external: &Atom, address: Arc<str>) -> Result<Port, PortError> {
+fn join(exposed: &Atom, external: &Atom, address: Arc<str>) -> Result<Port, PortError> {
     // Port 0 on the host lets the engine choose; in the container it means nothing.
     if exposed.first == 0 {
         return Err(PortError::Range(exposed.text.to_string()));
@@ -115,8 +119,51 @@ fn port(exposed: &Atom, external: &Atom, address: Arc<str>) -> Result<Port, Port
     })
 }
 
+/// Ports by name, and their places in the same order.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ports {
+    pub(super) by_name: Arc<IndexMap<Arc<str>, Port>>,
+    pub(super) places: Arc<[Span]>,
+    /// Whether there are more of them, which could not be read.
+    pub(super) has_faulty: bool,
+}
+
+/// Reads `ports:`, which win name by name over those of the service; who has none of its own shares the service's.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    inherited: &Ports,
+    node: Option<&Arc<Node>>,
+    owner: &str,
+    at: Span,
+) -> Ports {
+    let Some(node) = node else { return inherited.clone() };
+    let mut has_faulty = inherited.has_faulty || reader.diagnostics.is_gap(node.span);
+    let Some(map) = reader.mapping(node, &format!("`ports` of {owner}")) else {
+        return Ports { has_faulty: has_faulty || !node.is_null(), ..inherited.clone() };
+    };
+    if map.entries.is_empty() {
+        return Ports { has_faulty, ..inherited.clone() };
+    }
+    let mut by_name = (*inherited.by_name).clone();
+    let mut places = inherited.places.to_vec();
+    for (key, value) in &map.entries {
+        let name = python::text(key);
+        match port(reader, value, &name, owner) {
+            Some(port) if reader.expand(Counted::Ports, port.width(), at) => {
+                let (index, replaced) = by_name.insert_full(name.into(), port);
+                match places.get_mut(index).filter(|_| replaced.is_some()) {
+                    Some(place) => *place = value.span,
+                    None => places.push(value.span),
+                }
+            }
+            _ => has_faulty = true,
+        }
+    }
+    Ports { by_name: by_name.into(), places: places.into(), has_faulty }
+}
+
 /// Reads one named port of a file.
-pub(super) fn read(reader: &mut Reader<'_>, node: &Node, name: &str, owner: &str) -> Option<Port> {
+fn port(reader: &mut Reader<'_>, node: &Node, name: &str, owner: &str) -> Option<Port> {
     let what = format!("port `{name}` of {owner}");
     match &node.value {
         Value::Int(_) | Value::Str(_) => {
@@ -166,7 +213,7 @@ fn mapping(reader: &mut Reader<'_>, node: &Node, map: &Mapping, what: &str) -> O
         }
     };
     let (exposed, external) = (side(exposed, "exposed"), side(external, "external"));
-    port(&exposed?, &external?, address).map_err(|error| complain(reader, node, what, &error)).ok()
+    join(&exposed?, &external?, address).map_err(|error| complain(reader, node, what, &error)).ok()
 }
 
 /// The text of a port; YAML 1.1 has read `22:22` as 1342, which is hardly ever meant.

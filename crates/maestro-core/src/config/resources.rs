@@ -8,30 +8,32 @@ use crate::model::{RestartPolicy, Ulimit};
 use std::sync::Arc;
 
 /// Resource limits of an instance.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Limits {
     pub(super) cpu: Option<i64>,
     pub(super) memory: Option<i64>,
     pub(super) swap: Option<i64>,
 }
 
-/// Reads `limits:` of a service and of its instance; the instance's win key by key.
-pub(super) fn read(reader: &mut Reader<'_>, sources: [Option<&Arc<Node>>; 2], owner: &str) -> Limits {
-    let mut limits = Limits::default();
-    for node in sources.into_iter().flatten() {
-        let what = format!("`limits` of {owner}");
-        let Some(map) = reader.mapping(node, &what) else { continue };
-        reader.check_keys(map, &["cpu", "memory", "swap"], &what, &[]);
-        if let Some(node) = map.get("cpu") {
-            limits.cpu =
-                if node.is_null() { None } else { reader.integer(node, &format!("`cpu` of {what}")) };
-        }
-        if let Some(node) = map.get("memory") {
-            limits.memory = bytes(reader, node, &format!("`memory` of {what}"));
-        }
-        if let Some(node) = map.get("swap") {
-            limits.swap = bytes(reader, node, &format!("`swap` of {what}"));
-        }
+/// Reads `limits:`, whose keys win one by one over those of the service.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    inherited: Limits,
+    node: Option<&Arc<Node>>,
+    owner: &str,
+) -> Limits {
+    let mut limits = inherited;
+    let what = format!("`limits` of {owner}");
+    let Some(map) = node.and_then(|node| reader.mapping(node, &what)) else { return limits };
+    reader.check_keys(map, &["cpu", "memory", "swap"], &what, &[]);
+    if let Some(node) = map.get("cpu") {
+        limits.cpu = if node.is_null() { None } else { reader.integer(node, &format!("`cpu` of {what}")) };
+    }
+    if let Some(node) = map.get("memory") {
+        limits.memory = bytes(reader, node, &format!("`memory` of {what}"));
+    }
+    if let Some(node) = map.get("swap") {
+        limits.swap = bytes(reader, node, &format!("`swap` of {what}"));
     }
     limits
 }

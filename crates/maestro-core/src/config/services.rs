@@ -1,13 +1,13 @@
 //! `services:` and how they need each other (specification, sections 3.4, 3.6 and 4.4).
 
-use super::env::EnvReader;
+use super::env::{self, EnvReader, Variables};
 use super::fields::{Reader, truthy};
 use super::instances::{self, Parents};
 use super::node::{Mapping, Node};
 use super::ships::Ships;
-use super::{Schema, python};
+use super::{Schema, checks, ports, python, resources};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{EnvVar, Instance, Service};
+use crate::model::{EnvVar, Instance, Port, Service};
 use crate::names::{InstanceName, ServiceName};
 use crate::source::Span;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,7 @@ pub(super) struct Services {
 pub(super) struct Places {
     pub(super) name: Span,
     /// In the order of the instance's ports.
-    pub(super) ports: Vec<Span>,
+    pub(super) ports: Arc<[Span]>,
     pub(super) volumes_from: Vec<(String, Span)>,
     pub(super) volume_paths: BTreeMap<String, Span>,
 }
@@ -72,7 +72,7 @@ pub(super) fn read(
                 }
             }
         }
-        let mut own_env = Vec::new();
+        let mut own_env = Variables::default();
         for key in ["envfile", "env"] {
             if let Some(node) = map.get(key) {
                 env.read(reader, node, &what, &mut own_env);
@@ -80,11 +80,17 @@ pub(super) fn read(
         }
         own_env.push(EnvVar { name: "MAESTRO_ENVIRONMENT_NAME".into(), value: environment.cloned() });
         own_env.push(EnvVar::new("SERVICE_NAME", name.as_str()));
+        let own_env = own_env.finish();
+        let own_ports = ports::read(reader, &ports::Ports::default(), map.get("ports"), &what, key.span);
         let parents = Parents {
             service: &name,
-            map,
             image: map.get("image").and_then(|n| reader.required_text(n, &format!("`image` of {what}"))),
+            env_count: env::count(&own_env),
             env: own_env,
+            ports_count: own_ports.by_name.values().map(Port::width).sum(),
+            ports: own_ports,
+            checks: checks::read(reader, map.get("lifecycle"), &what),
+            limits: resources::read(reader, resources::Limits::default(), map.get("limits"), &what),
             schema,
             ships,
         };

@@ -9,6 +9,8 @@ use crate::model::{Environment, SpecWriter};
 use crate::source::MapSources;
 use std::fmt::Write as _;
 
+mod bounds;
+
 const HEAD: &str = "\
 __maestro: {schema: 2}
 name: t
@@ -228,42 +230,46 @@ fn settings_are_read() {
     insta::assert_debug_snapshot!(env.instances["x-1"].settings, @r#"
     Settings {
         env: [
-            EnvVar {
-                name: "MAESTRO_ENVIRONMENT_NAME",
-                value: Some(
-                    "t",
-                ),
-            },
-            EnvVar {
-                name: "SERVICE_NAME",
-                value: Some(
-                    "s",
-                ),
-            },
-            EnvVar {
-                name: "CONTAINER_NAME",
-                value: Some(
-                    "x-1",
-                ),
-            },
-            EnvVar {
-                name: "CONTAINER_HOST_ADDRESS",
-                value: Some(
-                    "192.0.2.1",
-                ),
-            },
-            EnvVar {
-                name: "DOCKER_IMAGE",
-                value: Some(
-                    "bb",
-                ),
-            },
-            EnvVar {
-                name: "DOCKER_TAG",
-                value: Some(
-                    "latest",
-                ),
-            },
+            [
+                EnvVar {
+                    name: "MAESTRO_ENVIRONMENT_NAME",
+                    value: Some(
+                        "t",
+                    ),
+                },
+                EnvVar {
+                    name: "SERVICE_NAME",
+                    value: Some(
+                        "s",
+                    ),
+                },
+            ],
+            [
+                EnvVar {
+                    name: "CONTAINER_NAME",
+                    value: Some(
+                        "x-1",
+                    ),
+                },
+                EnvVar {
+                    name: "CONTAINER_HOST_ADDRESS",
+                    value: Some(
+                        "192.0.2.1",
+                    ),
+                },
+                EnvVar {
+                    name: "DOCKER_IMAGE",
+                    value: Some(
+                        "bb",
+                    ),
+                },
+                EnvVar {
+                    name: "DOCKER_TAG",
+                    value: Some(
+                        "latest",
+                    ),
+                },
+            ],
         ],
         command: Some(
             [

@@ -30,7 +30,7 @@ impl Phase {
     }
 }
 
-/// One check of one instance, complete: nothing has to be looked up to run it.
+/// One check of one instance, complete: nothing has to be looked up to run it. Cheap to clone: what is long is shared.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Check {
     /// Something accepts connections: one try takes at most a second, a second's pause between tries.
@@ -47,7 +47,7 @@ pub enum Check {
     /// A local program exits with 0; a second's pause between tries.
     Exec {
         /// Program and arguments; no shell.
-        command: Vec<String>,
+        command: Arc<[String]>,
         /// Number of tries.
         attempts: u32,
         /// How the program learns the container's variables.
@@ -56,7 +56,7 @@ pub enum Check {
     /// A program inside the container exits with 0; a second's pause between tries.
     RemoteExec {
         /// Program and arguments; no shell.
-        command: Vec<String>,
+        command: Arc<[String]>,
         /// Number of tries.
         attempts: u32,
     },
@@ -99,7 +99,7 @@ pub struct HttpCheck {
     /// How long it may take in all.
     pub max_wait: Duration,
     /// Options of the request.
-    pub options: RequestOptions,
+    pub options: Arc<RequestOptions>,
 }
 
 /// The options of maestro-ng's `requests_options` that have a meaning here.

@@ -47,18 +47,27 @@ impl EnvVar {
 /// All variables of a container: its own, then the shared blocks of link variables, which win.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ContainerEnv {
-    /// The instance's own variables; later ones win.
-    pub own: Vec<EnvVar>,
+    /// The instance's own variables, in parts that others may share; later ones win.
+    pub own: Vec<Arc<[EnvVar]>>,
     /// Link variables; later blocks win.
     pub links: Vec<Arc<LinkBlock>>,
 }
 
+/// For how many variables room is made at once: thousands are common, and a million may be the same few again and again.
+const MOST_ROOM: usize = 1 << 16;
+
 impl ContainerEnv {
+    /// Variables of nobody else, and no links.
+    pub fn of(own: Vec<EnvVar>) -> Self {
+        Self { own: vec![own.into()], links: Vec::new() }
+    }
+
     /// Every variable once, with the value that wins, in the order of first mention.
     pub fn resolved(&self) -> IndexMap<&str, Option<&str>> {
-        let count = self.own.len() + self.links.iter().map(|b| b.vars.len()).sum::<usize>();
-        let mut all = IndexMap::with_capacity(count);
-        for var in self.own.iter().chain(self.links.iter().flat_map(|b| &b.vars)) {
+        let own = self.own.iter().map(|part| part.len()).sum::<usize>();
+        let count = own + self.links.iter().map(|b| b.vars.len()).sum::<usize>();
+        let mut all = IndexMap::with_capacity(count.min(MOST_ROOM));
+        for var in self.own.iter().flat_map(|part| &**part).chain(self.links.iter().flat_map(|b| &b.vars)) {
             all.insert(&*var.name, var.value.as_deref());
         }
         all
@@ -213,7 +222,7 @@ fn bindings(instance: &Instance) -> Vec<PortBinding> {
 }
 
 /// Both ends of `80` or `80-90`. Loading has checked the grammar; a text that is none gives an empty port 0.
-fn range(text: &str) -> (u32, u32) {
+pub(super) fn range(text: &str) -> (u32, u32) {
     match text.split_once('-') {
         Some((first, last)) => (first.parse().unwrap_or(0), last.parse().unwrap_or(0)),
         None => (text.parse().unwrap_or(0), text.parse().unwrap_or(0)),

@@ -99,7 +99,7 @@ fn block(environment: &Environment, name: &ServiceName, own: bool) -> LinkBlock 
         if let Some(ship) = environment.ships.get(&instance.ship) {
             vars.push(EnvVar::new(format!("{stem}_HOST"), &*ship.ip));
         }
-        for (port_name, port) in &instance.ports {
+        for (port_name, port) in &*instance.ports {
             let stem = format!("{stem}_{}", sanitise(port_name));
             vars.push(EnvVar::new(format!("{stem}_PORT"), &*port.external));
             if own {

@@ -62,8 +62,8 @@ pub struct Instance {
     pub ship: ShipName,
     /// Its image.
     pub image: ImageRef,
-    /// Published ports by name, in the order of the file (service first).
-    pub ports: IndexMap<Arc<str>, Port>,
+    /// Published ports by name, in the order of the file (service first); instances that add none share their service's.
+    pub ports: Arc<IndexMap<Arc<str>, Port>>,
     /// Seconds between SIGTERM and SIGKILL.
     pub stop_timeout: Duration,
     /// Instances of the same service that this one takes volumes from: they come up before it.
@@ -77,8 +77,9 @@ pub struct Instance {
 /// The parts of an instance that only matter when its container is created.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Settings {
-    /// Variables of the instance in the order of precedence, later ones win; links are not among them.
-    pub env: Vec<EnvVar>,
+    /// Variables of the instance in the order of precedence, later ones win; links are not among them. Parts that come
+    /// from the service or from a file are shared.
+    pub env: Vec<Arc<[EnvVar]>>,
     /// The command, if not the image's own.
     pub command: Option<Vec<String>>,
     /// Binds in the engine's form `source:target:mode`.
@@ -137,6 +138,12 @@ pub struct Port {
 }
 
 impl Port {
+    /// How many ports of the container it stands for.
+    pub fn width(&self) -> u64 {
+        let (first, last) = container::range(&self.exposed);
+        u64::from(last.saturating_sub(first)) + 1
+    }
+
     /// The external port as a number; none if it is a range or out of range.
     pub fn external_number(&self) -> Option<u16> {
         self.external.parse().ok()

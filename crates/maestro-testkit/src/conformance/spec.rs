@@ -18,7 +18,7 @@ pub(crate) fn plain(name: InstanceName, image: ImageRef) -> ContainerSpec {
 pub(crate) fn with_settings(name: InstanceName, image: ImageRef, settings: Settings) -> ContainerSpec {
     let mut spec = ContainerSpec {
         hostname: Some(name.clone()),
-        env: ContainerEnv { own: vec![EnvVar::new("WHO", name.as_str())], links: Vec::new() },
+        env: ContainerEnv::of(vec![EnvVar::new("WHO", name.as_str())]),
         image,
         ports: Vec::new(),
         labels: BTreeMap::from([

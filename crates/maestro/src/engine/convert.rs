@@ -136,14 +136,11 @@ mod tests {
             name: "web-1".into(),
             hostname: settings.network_mode.is_none().then(|| "web-1".into()),
             image: ImageRef::parse("reg.example.com:5000/shop/web:2"),
-            env: ContainerEnv {
-                own: vec![
-                    EnvVar::new("SERVICE_NAME", "web"),
-                    EnvVar { name: "UNSET".into(), value: None },
-                    EnvVar::new("EMPTY", ""),
-                ],
-                links: Vec::new(),
-            },
+            env: ContainerEnv::of(vec![
+                EnvVar::new("SERVICE_NAME", "web"),
+                EnvVar { name: "UNSET".into(), value: None },
+                EnvVar::new("EMPTY", ""),
+            ]),
             ports: Vec::new(),
             settings: Arc::new(settings),
             labels: BTreeMap::from([("maestro.instance", "web-1".into())]),

@@ -240,7 +240,7 @@ mod tests {
         let probe = SystemProbe::new();
         for check in [
             Check::Health { max_wait: Duration::from_secs(9) },
-            Check::RemoteExec { command: vec!["true".into()], attempts: 3 },
+            Check::RemoteExec { command: ["true".into()].into(), attempts: 3 },
         ] {
             let failure = probe.check(&instance(), &check, None).await.unwrap_err();
             assert_eq!((&*failure.check, failure.attempts), (check.name(), 0));

@@ -28,7 +28,7 @@ pub(super) fn create() -> EngineCall {
         name: "web-1".into(),
         hostname: Some("web-1".into()),
         image: ImageRef::parse("shop/web:2"),
-        env: ContainerEnv { own: vec![EnvVar::new("A", "1")], links: Vec::new() },
+        env: ContainerEnv::of(vec![EnvVar::new("A", "1")]),
         ports: Vec::new(),
         settings: Arc::new(Settings::default()),
         labels: BTreeMap::new(),

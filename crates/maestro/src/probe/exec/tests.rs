@@ -17,7 +17,7 @@ fn shell(script: &str) -> Vec<String> {
 }
 
 fn exec(command: Vec<String>, attempts: u32, env_from: EnvFrom) -> Check {
-    Check::Exec { command, attempts, env_from }
+    Check::Exec { command: command.into(), attempts, env_from }
 }
 
 async fn check(script: &str, attempts: u32) -> Result<(), CheckFailure> {
@@ -118,15 +118,12 @@ async fn a_program_that_is_not_there_is_not_tried_again() {
 
 fn env() -> ContainerEnv {
     let unset = EnvVar { name: "NOTHING".into(), value: None };
-    ContainerEnv {
-        own: vec![
-            EnvVar::new("A", "first"),
-            unset,
-            EnvVar::new("A", "it's \"ä\"\n"),
-            EnvVar::new("HOME", "/in"),
-        ],
-        links: Vec::new(),
-    }
+    ContainerEnv::of(vec![
+        EnvVar::new("A", "first"),
+        unset,
+        EnvVar::new("A", "it's \"ä\"\n"),
+        EnvVar::new("HOME", "/in"),
+    ])
 }
 
 #[tokio::test]
@@ -156,7 +153,7 @@ async fn variables_come_on_standard_input_as_strings() {
 
 #[tokio::test]
 async fn a_program_need_not_read_what_it_is_given() {
-    let big = ContainerEnv { own: vec![EnvVar::new("BIG", "x".repeat(1_000_000))], links: Vec::new() };
+    let big = ContainerEnv::of(vec![EnvVar::new("BIG", "x".repeat(1_000_000))]);
     for (script, expected) in [("exit 0", true), ("exec <&-; exit 5", false), ("sleep 1000 & exit 5", false)]
     {
         let check = exec(shell(script), 1, EnvFrom::Stdin);
@@ -168,7 +165,7 @@ async fn a_program_need_not_read_what_it_is_given() {
 
 #[tokio::test(start_paused = true)]
 async fn more_variables_than_the_system_passes_on_are_an_error_that_says_what_to_do() {
-    let big = ContainerEnv { own: vec![EnvVar::new("BIG", "x".repeat(1_000_000))], links: Vec::new() };
+    let big = ContainerEnv::of(vec![EnvVar::new("BIG", "x".repeat(1_000_000))]);
     let check = exec(shell("exit 0"), 180, EnvFrom::Environment);
     let failure = SystemProbe::new().check(&instance(), &check, Some(&big)).await.unwrap_err();
     assert!(failure.attempts == 1 && failure.last.contains("`envfrom: stdin`"), "{failure}");

@@ -21,7 +21,7 @@ fn get(server: &Server) -> HttpCheck {
         method: "GET".into(),
         match_regex: None,
         max_wait: ONCE,
-        options: patient(),
+        options: patient().into(),
     }
 }
 
@@ -76,7 +76,7 @@ async fn a_server_that_hangs_is_left_when_the_time_is_over() {
         let check = HttpCheck {
             match_regex: Some("x".into()),
             max_wait: Duration::from_mins(5),
-            options: RequestOptions::default(),
+            options: RequestOptions::default().into(),
             ..get(&server)
         };
         let failure = run(check).await.unwrap_err();
@@ -91,7 +91,9 @@ async fn a_timeout_is_that_of_one_request() {
     let begin = Instant::now();
     let options = RequestOptions { timeout: Some(Duration::from_secs(2)), ..patient() };
     let failure =
-        run(HttpCheck { max_wait: Duration::from_secs(10), options, ..get(&server) }).await.unwrap_err();
+        run(HttpCheck { max_wait: Duration::from_secs(10), options: options.into(), ..get(&server) })
+            .await
+            .unwrap_err();
     // At 0, 3, 6 and 9 seconds; the last may go beyond `max_wait`, as its time is given.
     assert_eq!((failure.attempts, &*failure.last), (4, "no complete answer within 2 s"));
     assert_eq!(begin.elapsed(), Duration::from_secs(11));
@@ -126,7 +128,12 @@ async fn the_request_is_what_the_file_says() {
         data: Some("{\"a\": 1}".into()),
         ..patient()
     };
-    let check = HttpCheck { method: "POST".into(), path: "/deep?a=1".into(), options, ..get(&server) };
+    let check = HttpCheck {
+        method: "POST".into(),
+        path: "/deep?a=1".into(),
+        options: options.into(),
+        ..get(&server)
+    };
     assert_eq!(run(check).await, Ok(()));
     let request = &server.requests()[0];
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -157,7 +164,7 @@ async fn redirects_are_followed_unless_they_may_not_be() {
 
     let server = Server::new(vec![moved]).await;
     let options = RequestOptions { allow_redirects: Some(false), ..patient() };
-    assert_eq!(last(HttpCheck { options, ..get(&server) }).await, "status 302");
+    assert_eq!(last(HttpCheck { options: options.into(), ..get(&server) }).await, "status 302");
     assert_eq!(server.requests().len(), 1);
     assert_eq!(last(get(&server)).await, "too many redirects");
     assert_eq!(server.requests().len(), 32);
@@ -186,11 +193,11 @@ async fn what_cannot_get_better_is_tried_once() {
         (HttpCheck { method: "G T".into(), ..check.clone() }, "`G T` is no HTTP method"),
         (HttpCheck { host: "a b".into(), ..check.clone() }, "no such request can be made: invalid "),
         (
-            HttpCheck { options: bad_header, ..check.clone() },
+            HttpCheck { options: bad_header.into(), ..check.clone() },
             "no such request can be made: invalid HTTP header name",
         ),
         (
-            HttpCheck { options: no_file, ..check.clone() },
+            HttpCheck { options: no_file.into(), ..check.clone() },
             "the CA file /no/such/ca.pem cannot be used: no such file or directory",
         ),
         (HttpCheck { match_regex: Some("(".into()), ..check }, "`(` is no regular expression"),
@@ -211,7 +218,7 @@ fn logins_and_queries_are_not_told() {
         method: "GET".into(),
         match_regex: None,
         max_wait: ONCE,
-        options: RequestOptions::default(),
+        options: RequestOptions::default().into(),
     };
     assert_eq!(super::describe(&check), "http GET https://[2001:db8::1]:8443/health?…");
 }
@@ -285,7 +292,7 @@ mod tls {
         std::fs::write(&path, pem).unwrap();
         let ca_file = Some(path.to_str().unwrap().into());
         let options = RequestOptions { ca_file, ..patient() };
-        HttpCheck { options, ..check.clone() }
+        HttpCheck { options: options.into(), ..check.clone() }
     }
 
     #[tokio::test]
@@ -296,12 +303,12 @@ mod tls {
         let (server, check) = serving(&cert, &key).await;
         for verify in [None, Some(true)] {
             let options = RequestOptions { verify, ..patient() };
-            let last = last(HttpCheck { options, ..check.clone() }).await;
+            let last = last(HttpCheck { options: options.into(), ..check.clone() }).await;
             assert!(last.contains("not signed by an authority that is trusted"), "{last}");
         }
         assert!(server.requests().is_empty());
         let options = RequestOptions { verify: Some(false), ..patient() };
-        assert_eq!(run(HttpCheck { options, ..check }).await, Ok(()));
+        assert_eq!(run(HttpCheck { options: options.into(), ..check }).await, Ok(()));
     }
 
     #[tokio::test]

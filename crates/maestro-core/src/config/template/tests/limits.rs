@@ -12,6 +12,9 @@ const SMALL: Limits = Limits {
     template_bytes: 4 << 20,
     depth: 100,
     nodes: 1_000_000,
+    variables: 0,
+    ports: 0,
+    checks: 0,
 };
 
 fn refused_as(template: &str, files: &[(&str, &str)]) -> Code {

@@ -1,0 +1,156 @@
+//! What a small file may stand for: parts that many instances have are there once, and there is an end to all of it.
+
+use super::*;
+use crate::diagnostic::Diagnostics;
+use crate::model::{Check, Instance, Phase};
+use std::sync::Arc;
+
+/// A service `s` with these lines, and so many instances `x-0`, `x-1`, … with this content.
+fn service(lines: &str, instances: usize, content: &str) -> String {
+    let mut text = format!("{HEAD}services:\n  s:\n    image: bb\n");
+    for line in lines.lines() {
+        writeln!(text, "    {line}").unwrap();
+    }
+    text.push_str("    instances:\n");
+    for number in 0..instances {
+        writeln!(text, "      x-{number}: {{ship: a{content}}}").unwrap();
+    }
+    text
+}
+
+fn two(environment: &Environment) -> [&Instance; 2] {
+    [&environment.instances["x-0"], &environment.instances["x-1"]]
+}
+
+/// The codes and messages of loading within these limits.
+fn said(sources: &MapSources, limits: &Limits) -> Vec<String> {
+    said_of(&load(sources, limits).diagnostics)
+}
+
+fn said_of(diagnostics: &Diagnostics) -> Vec<String> {
+    diagnostics.iter().map(|d| format!("{} {}", d.code, d.message)).collect()
+}
+
+#[test]
+fn variables_of_services_and_files_are_shared() {
+    let text = service("envfile: one.env\nenv: {B: 2}", 2, ", envfile: two.env, env: {D: 4}");
+    let sources = MapSources::of(text).with_file("one.env", "A=1\n").with_file("two.env", "C=3\n");
+    let environment = load(&sources, &Limits::default()).environment.unwrap();
+    let [a, b] = two(&environment).map(|instance| &instance.settings.env);
+    let shared: Vec<bool> = a.iter().zip(b).map(|(a, b)| Arc::ptr_eq(a, b)).collect();
+    // The service's file, what else it says, the instance's file; only what the instance says is its own.
+    assert_eq!(shared, [true, true, true, false]);
+    let plan = SpecWriter::new(&environment).env(&environment.instances["x-0"]);
+    assert!(plan.own.iter().zip(a).all(|(planned, part)| Arc::ptr_eq(planned, part)));
+    let names: Vec<&str> = plan.own.iter().flat_map(|part| &**part).map(|var| &*var.name).collect();
+    assert_eq!(names[..6], ["A", "B", "MAESTRO_ENVIRONMENT_NAME", "SERVICE_NAME", "C", "D"]);
+}
+
+#[test]
+fn ports_are_shared_where_an_instance_adds_none() {
+    let environment = environment(&service("ports: {p: 80}", 2, ", ports: {}"));
+    let [a, b] = two(&environment);
+    assert!(Arc::ptr_eq(&a.ports, &b.ports) && a.ports.len() == 1);
+}
+
+#[test]
+fn commands_and_options_of_checks_are_shared() {
+    let environment = environment(&service(
+        "ports: {p: 80}\nlifecycle:\n  running:\n    - {type: exec, command: [a, b]}\n    - {type: http, port: p, requests_options: {data: x}}",
+        2,
+        "",
+    ));
+    let [a, b] = two(&environment).map(|instance| instance.checks[&Phase::Running].as_slice());
+    assert_eq!(a, b);
+    for pair in a.iter().zip(b) {
+        match pair {
+            (Check::Exec { command: a, .. }, Check::Exec { command: b, .. }) => assert!(Arc::ptr_eq(a, b)),
+            (Check::Http(a), Check::Http(b)) => assert!(Arc::ptr_eq(&a.options, &b.options)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn there_is_an_end_to_variables() {
+    let text = service("envfile: some.env", 5, "");
+    let sources = MapSources::of(text).with_file("some.env", "A=1\n".repeat(100));
+    // The service's own count, then 100 and what the service adds for each instance.
+    let limits = |variables| Limits { variables, ..Limits::default() };
+    assert_eq!(said(&sources, &limits(100 + 5 * 116)), Vec::<String>::new());
+    let loaded = load(&sources, &limits(100 + 5 * 116 - 1));
+    insta::assert_snapshot!(show(&loaded.diagnostics, &loaded.sources), @r#"
+    E0103 the instances have more than 679 variables in all
+      maestro.yaml:15:7 "x-4" the limit is passed here
+      note: what a service says counts for each of its instances
+      help: write less, or split the file into several environments
+    "#);
+    // A file named again and again, too.
+    let again = service(&format!("envfile: [{}]", "some.env, ".repeat(100)), 0, "")
+        .replace("instances:", "instances: {}");
+    let sources = MapSources::of(again).with_file("some.env", "A=1\n");
+    assert_eq!(said(&sources, &limits(1600)), Vec::<String>::new());
+    assert_eq!(said(&sources, &limits(1599)).len(), 1);
+}
+
+#[test]
+fn there_is_an_end_to_ports() {
+    let limits = |ports| Limits { ports, ..Limits::default() };
+    let text = service("ports: {p: 80, many: 1001-1098}", 5, ", net: none");
+    assert_eq!(said(&MapSources::of(&*text), &limits(599)), Vec::<String>::new().as_slice());
+    let own = service("ports: {p: 80}", 5, ", net: none, ports: {many: 1001-1098}");
+    assert_eq!(said(&MapSources::of(&*own), &limits(496)), Vec::<String>::new().as_slice());
+    for text in [text, own] {
+        assert_eq!(
+            said(&MapSources::of(text), &limits(495)),
+            ["E0103 the instances have more than 495 published ports in all"]
+        );
+    }
+}
+
+#[test]
+fn there_is_an_end_to_checks() {
+    let limits = |checks| Limits { checks, ..Limits::default() };
+    let checks = "lifecycle: {running: [{type: sleep, wait: 1}, {type: health}]}";
+    for text in [service(checks, 5, ""), service("", 5, &format!(", {checks}"))] {
+        assert_eq!(said(&MapSources::of(&*text), &limits(10)), Vec::<String>::new().as_slice());
+        assert_eq!(
+            said(&MapSources::of(text), &limits(9)),
+            ["E0103 the instances have more than 9 lifecycle checks in all"]
+        );
+    }
+}
+
+#[test]
+fn the_limits_are_far_above_what_anybody_deploys() {
+    let Limits { variables, ports, checks, .. } = Limits::default();
+    let instances = 10_000;
+    assert!(variables >= instances * 3_000 && ports >= instances * 20 && checks >= instances * 20);
+}
+
+#[test]
+fn a_fault_of_a_service_is_reported_once() {
+    let text = service(
+        "ports: {u: 53/udp}\nlimits: {memory: 3q, cup: 1}\nlifecycle:\n  running:\n    - {type: tcq}\n    - {type: tcp, port: zz}\n    - {type: http, port: u}",
+        3,
+        ", net: none",
+    );
+    assert_eq!(said(&MapSources::of(service("ports: {p: x}", 3, "")), &Limits::default()).len(), 1);
+    let loaded = load(&MapSources::of(text), &Limits::default());
+    insta::assert_snapshot!(show(&loaded.diagnostics, &loaded.sources), @r#"
+    E0304 `memory` of `limits` of service `s` is `3q`: the unit must be k, m or g
+      maestro.yaml:10:22 "3q"
+      help: write 512m, 2g, or a number of bytes
+    W0303 `limits` of service `s` has no key `cup`; it is ignored
+      maestro.yaml:10:26 "cup"
+      help: did you mean `cpu`?
+    E0304 a `running` check of service `s` has the unknown type `tcq`
+      maestro.yaml:13:18 "tcq"
+      note: the types are tcp, http, exec, rexec, sleep, health
+      help: did you mean `tcp`?
+    E0401 `tcp` check (running) of service `s`: port `zz` is not defined by instance `x-0`
+      maestro.yaml:14:29 "zz"
+    E0304 `http` check (running) of service `s`: port `u` is not TCP
+      maestro.yaml:15:30 "u"
+    "#);
+}
