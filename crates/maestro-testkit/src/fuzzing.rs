@@ -37,6 +37,7 @@ const LIMITS: Limits = Limits {
     variables: 50_000,
     ports: 50_000,
     checks: 50_000,
+    pattern_work: 1_000,
 };
 
 /// Between the environment file and the files that it can include, which are called `f1`, `f2` and so on.

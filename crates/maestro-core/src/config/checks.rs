@@ -3,6 +3,7 @@
 use super::expansion::Counted;
 use super::fields::{Reader, truthy};
 use super::node::{Mapping, Node, Value};
+use super::patterns::Unusable;
 use super::{python, words};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Check, EnvFrom, HttpCheck, Phase, Port, Protocol, RequestOptions};
@@ -339,14 +340,29 @@ fn http(reader: &mut Reader<'_>, node: &Node, map: &Mapping, what: &str) -> Opti
 
 fn regex(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Arc<str>> {
     let text = reader.text(node, &format!("`match_regex` of {what}"))?;
-    match fancy_regex::Regex::new(&text) {
-        Ok(_) => Some(text.into()),
-        Err(error) => {
+    let diagnostic = match reader.patterns.check(&text) {
+        Ok(pattern) => return Some(pattern),
+        Err(Unusable::NoPattern(error)) => {
             let message = format!("`match_regex` of {what} is no regular expression: {error}");
-            reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
-            None
+            Diagnostic::error(Code::BadValue, message)
         }
-    }
+        Err(Unusable::Large) => {
+            let message = format!("`match_regex` of {what} takes too much memory");
+            Diagnostic::error(Code::TooLarge, message).help(
+                r"repeat less; `\w` and `\d` stand for all of Unicode, [0-9A-Za-z_] and [0-9] take less",
+            )
+        }
+        Err(Unusable::TooMuch) => {
+            Diagnostic::error(Code::TooLarge, "all `match_regex` together take too much work")
+                .note("equal patterns count once, those that need much memory count more")
+                .help(
+                    r"repeat less; `\w` and `\d` stand for all of Unicode, [0-9A-Za-z_] and [0-9] take less",
+                )
+        }
+        Err(Unusable::NotTried) => return None,
+    };
+    reader.report(diagnostic.at(node.span));
+    None
 }
 
 const REQUEST_KEYS: [&str; 7] = ["verify", "headers", "params", "timeout", "auth", "data", "allow_redirects"];

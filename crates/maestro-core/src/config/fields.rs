@@ -3,6 +3,7 @@
 use super::expansion::Expansion;
 use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
+use super::patterns::Patterns;
 use super::python;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{SourceMap, Sources, Span};
@@ -19,6 +20,7 @@ pub(super) struct Reader<'a> {
     pub(super) diagnostics: Diagnostics,
     pub(super) map: SourceMap,
     pub(super) expansion: Expansion,
+    pub(super) patterns: Patterns,
     /// What has been said about places that many instances share.
     said: BTreeSet<(Code, Span)>,
 }
@@ -30,7 +32,14 @@ impl<'a> Reader<'a> {
         map: SourceMap,
         limits: &Limits,
     ) -> Self {
-        Self { sources, diagnostics, map, expansion: Expansion::new(limits), said: BTreeSet::new() }
+        Self {
+            sources,
+            diagnostics,
+            map,
+            expansion: Expansion::new(limits),
+            patterns: Patterns::new(limits),
+            said: BTreeSet::new(),
+        }
     }
 }
 

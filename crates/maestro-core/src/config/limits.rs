@@ -21,6 +21,8 @@ pub struct Limits {
     pub ports: u64,
     /// Number of lifecycle checks of all instances.
     pub checks: u64,
+    /// Bytes of the patterns of checks, equal ones counted once; those that are large when compiled count more.
+    pub pattern_work: u64,
 }
 
 impl Default for Limits {
@@ -35,6 +37,7 @@ impl Default for Limits {
             variables: 50_000_000,
             ports: 1_000_000,
             checks: 500_000,
+            pattern_work: 40_000,
         }
     }
 }

@@ -17,6 +17,7 @@ mod env;
 mod expansion;
 mod volumes;
 mod checks;
+mod patterns;
 mod ships;
 mod registries;
 mod instances;

@@ -154,3 +154,39 @@ fn a_fault_of_a_service_is_reported_once() {
       maestro.yaml:15:30 "u"
     "#);
 }
+
+#[test]
+fn the_pattern_of_a_service_is_one() {
+    let text = service("lifecycle: {running: [{type: http, port: 80, match_regex: 'o(?=k)'}]}", 100, "");
+    let limits = Limits { pattern_work: 6, ..Limits::default() };
+    let environment = load(&MapSources::of(text), &limits).environment.unwrap();
+    let patterns = two(&environment).map(|instance| match instance.checks[&Phase::Running].as_slice() {
+        [Check::Http(check)] => check.match_regex.clone().unwrap(),
+        other => panic!("{other:?}"),
+    });
+    assert!(Arc::ptr_eq(&patterns[0], &patterns[1]));
+}
+
+#[test]
+fn there_is_an_end_to_patterns() {
+    let mut lifecycle = String::from("lifecycle:\n  running:\n");
+    for pattern in ["o(?=k)", "ok", "no", "o(?=k)", r"(\w{100}){10}(?=x)"] {
+        writeln!(lifecycle, "    - {{type: http, port: 80, match_regex: '{pattern}'}}").unwrap();
+    }
+    let text = service(&lifecycle, 3, "");
+    let within = |pattern_work| {
+        let loaded = load(&MapSources::of(&*text), &Limits { pattern_work, ..Limits::default() });
+        show(&loaded.diagnostics, &loaded.sources)
+    };
+    insta::assert_snapshot!(within(40_000), @r#"
+    E0103 `match_regex` of `http` check (running) of service `s` takes too much memory
+      maestro.yaml:15:47 "'(\\w{100}){10}(?=x)'"
+      help: repeat less; `\w` and `\d` stand for all of Unicode, [0-9A-Za-z_] and [0-9] take less
+    "#);
+    insta::assert_snapshot!(within(7), @r#"
+    E0103 all `match_regex` together take too much work
+      maestro.yaml:12:47 "'ok'"
+      note: equal patterns count once, those that need much memory count more
+      help: repeat less; `\w` and `\d` stand for all of Unicode, [0-9A-Za-z_] and [0-9] take less
+    "#);
+}

@@ -15,6 +15,7 @@ const SMALL: Limits = Limits {
     variables: 0,
     ports: 0,
     checks: 0,
+    pattern_work: 0,
 };
 
 fn refused_as(template: &str, files: &[(&str, &str)]) -> Code {
