@@ -1,7 +1,7 @@
 //! The check that an HTTP request is answered well.
 
 use super::clients::Clients;
-use super::search::{Body, Pattern};
+use super::search::{Body, Pattern, Patterns};
 use super::{Attempt, Budget, Fault, address, retry, seconds, words};
 use maestro_core::boundary::CheckFailure;
 use maestro_core::model::HttpCheck;
@@ -12,7 +12,11 @@ use std::io;
 use tokio::time::{Instant, timeout};
 
 /// Asks until the answer is good or `max_wait` is over.
-pub(super) async fn check(clients: &Clients, check: &HttpCheck) -> Result<(), CheckFailure> {
+pub(super) async fn check(
+    clients: &Clients,
+    patterns: &Patterns,
+    check: &HttpCheck,
+) -> Result<(), CheckFailure> {
     let what = describe(check);
     let untried = |last: String| CheckFailure { check: describe(check), attempts: 0, last };
     if check.max_wait.is_zero() {
@@ -22,7 +26,7 @@ pub(super) async fn check(clients: &Clients, check: &HttpCheck) -> Result<(), Ch
     let client = clients.get(check).await.map_err(untried)?;
     // An empty pattern is none: maestro-ng looked at the status then.
     let pattern = match check.match_regex.clone().filter(|pattern| !pattern.is_empty()) {
-        Some(pattern) => Some(Pattern::new(pattern).await.map_err(untried)?),
+        Some(pattern) => Some(patterns.get(pattern).await.map_err(untried)?),
         None => None,
     };
     let asking = Asking { check, client, pattern, deadline };

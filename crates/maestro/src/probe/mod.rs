@@ -40,13 +40,18 @@ const QUOTE: usize = 200;
 #[derive(Debug)]
 pub struct SystemProbe {
     clients: clients::Clients,
+    patterns: search::Patterns,
     program_limit: Duration,
 }
 
 impl SystemProbe {
     /// Opens nothing and reads nothing: what HTTP needs is made by the first check that needs it, and kept.
     pub fn new() -> Self {
-        Self { clients: clients::Clients::default(), program_limit: PROGRAM_LIMIT }
+        Self {
+            clients: clients::Clients::default(),
+            patterns: search::Patterns::default(),
+            program_limit: PROGRAM_LIMIT,
+        }
     }
 
     /// Another limit for one run of an `exec` check's program.
@@ -72,7 +77,7 @@ impl Probe for SystemProbe {
     ) -> BoxFuture<'a, Result<(), CheckFailure>> {
         match check {
             Check::Tcp { host, port, attempts } => tcp::check(host, *port, *attempts).boxed(),
-            Check::Http(check) => http::check(&self.clients, check).boxed(),
+            Check::Http(check) => http::check(&self.clients, &self.patterns, check).boxed(),
             Check::Exec { command, attempts, env_from } => {
                 let program = exec::Program { command, env, env_from, limit: self.program_limit };
                 exec::check(program, *attempts).boxed()

@@ -3,8 +3,10 @@
 use super::{quote, seconds};
 use fancy_regex::{Error, Regex, RegexBuilder, RuntimeError};
 use reqwest::Response;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
 /// How much of a body is read, in bytes.
@@ -17,6 +19,16 @@ const LEAST: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(super) struct Pattern(Arc<Regex>);
 
+/// Patterns, each compiled by the first check that needs it: thousands of instances may have the same, and a compiled
+/// one may take megabytes.
+#[derive(Debug, Default)]
+pub(super) struct Patterns {
+    known: Mutex<BTreeMap<Arc<str>, Arc<Compiled>>>,
+}
+
+/// What became of a pattern, once somebody has tried.
+type Compiled = OnceCell<Result<Pattern, String>>;
+
 /// A body, or the beginning of a long one.
 #[derive(Debug)]
 pub(super) struct Body {
@@ -24,9 +36,23 @@ pub(super) struct Body {
     cut: bool,
 }
 
+impl Patterns {
+    /// A pattern ready to be searched for.
+    pub(super) async fn get(&self, pattern: Arc<str>) -> Result<Pattern, String> {
+        let known = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(pattern.clone())
+            .or_default()
+            .clone();
+        known.get_or_init(|| Pattern::new(pattern)).await.clone()
+    }
+}
+
 impl Pattern {
     /// Compiles a pattern; a big one may take a moment.
-    pub(super) async fn new(pattern: Arc<str>) -> Result<Self, String> {
+    async fn new(pattern: Arc<str>) -> Result<Self, String> {
         let text = pattern.clone();
         let compile = move || RegexBuilder::new(&text).dot_matches_new_line(true).build();
         match tokio::task::spawn_blocking(compile).await {
@@ -136,6 +162,14 @@ mod tests {
         }
         assert_eq!(search("no", b"yes").await.unwrap_err(), "no match for `no` in 3 bytes");
         assert!(Pattern::new("(".into()).await.unwrap_err().starts_with("`(` is no regular expression: "));
+    }
+
+    #[tokio::test]
+    async fn instances_share_a_pattern() {
+        let patterns = Patterns::default();
+        let (first, second) = tokio::join!(patterns.get("a".into()), patterns.get("a".into()));
+        assert!(Arc::ptr_eq(&first.unwrap().0, &second.unwrap().0));
+        assert_eq!(patterns.get("(".into()).await.unwrap_err(), patterns.get("(".into()).await.unwrap_err());
     }
 
     #[tokio::test]
