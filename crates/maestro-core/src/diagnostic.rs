@@ -244,49 +244,72 @@ impl Diagnostics {
     }
 }
 
+/// Longer names are not compared: the longest that anybody types is that of a host.
+const LONGEST_NAME: usize = 256;
+
 /// The known name that is closest to the given one, if any is close enough to be a slip of the finger.
 ///
 /// Distance is optimal string alignment (insert, delete, substitute, swap neighbours); ties go to the first name.
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = match given.chars().count() {
+    let limit = match given.chars().take(LONGEST_NAME + 1).count() {
         0 | 1 => return None,
         2..=4 => 1,
         5..=8 => 2,
+        length if length > LONGEST_NAME => return None,
         _ => 3,
     };
+    let given = lowercase(given, usize::MAX);
     let mut best: Option<(usize, &str)> = None;
     for name in known {
-        let distance = distance(given, name);
-        if distance <= limit && best.is_none_or(|(d, _)| distance < d) {
+        // Only a name that is nearer than the best so far is of use.
+        let limit = best.map_or(limit, |(distance, _)| distance.saturating_sub(1));
+        if let Some(distance) = distance(&given, &lowercase(name, given.len() + limit + 1), limit) {
             best = Some((distance, name));
+            if distance == 0 {
+                break;
+            }
         }
     }
     best.map(|(_, name)| name)
 }
 
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().flat_map(char::to_lowercase).collect();
-    let b: Vec<char> = b.chars().flat_map(char::to_lowercase).collect();
-    let mut before = vec![0; b.len() + 1];
-    let mut previous: Vec<usize> = (0..=b.len()).collect();
+fn lowercase(text: &str, most: usize) -> Vec<char> {
+    text.chars().flat_map(char::to_lowercase).take(most).collect()
+}
+
+/// The distance, if it is within the limit. Only alignments that can be are looked at, so that this takes time in
+/// proportion to the length.
+fn distance(a: &[char], b: &[char], limit: usize) -> Option<usize> {
+    if a.len().abs_diff(b.len()) > limit {
+        return None;
+    }
+    let far = limit + 1;
+    let mut before = vec![far; b.len() + 1];
+    let mut previous: Vec<usize> = (0..=b.len()).map(|j| j.min(far)).collect();
     for i in 1..=a.len() {
-        let mut current = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
+        let mut current = vec![far; b.len() + 1];
+        current[0] = i.min(far);
+        for j in i.saturating_sub(limit).max(1)..=(i + limit).min(b.len()) {
             let substitute = previous[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            current[j] = substitute.min(previous[j] + 1).min(current[j - 1] + 1);
+            let mut least = substitute.min(previous[j] + 1).min(current[j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                current[j] = current[j].min(before[j - 2] + 1);
+                least = least.min(before[j - 2] + 1);
             }
+            current[j] = least.min(far);
+        }
+        if current.iter().chain(&previous).all(|distance| *distance == far) {
+            return None;
         }
         before = previous;
         previous = current;
     }
-    previous[b.len()]
+    previous.last().copied().filter(|distance| *distance <= limit)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn nearest_finds_slips_and_leaves_strangers() {
@@ -296,5 +319,43 @@ mod tests {
         assert_eq!(nearest("Worker", known), Some("worker"));
         assert_eq!(nearest("cache", known), None);
         assert_eq!(nearest("", known), None);
+        assert_eq!(nearest("worker2", ["worker1", "worker22", "worker2"]), Some("worker2"));
+    }
+
+    #[test]
+    fn names_of_hosts_are_compared_and_novels_are_not() {
+        let host = "a".repeat(255);
+        let (slip, long) = (format!("{host}b"), format!("{host}bb"));
+        assert_eq!(nearest(&slip, [&*host]), Some(&*host));
+        assert_eq!(nearest(&long, [&*host]), None);
+        assert_eq!(nearest("worker", [&*"worker".repeat(100_000)]), None);
+    }
+
+    /// The textbook's form, over the whole table.
+    fn whole_distance(a: &[char], b: &[char]) -> usize {
+        let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
+        for i in 0..=a.len() {
+            for j in 0..=b.len() {
+                let mut least = if i == 0 || j == 0 { i + j } else { usize::MAX };
+                if i > 0 && j > 0 {
+                    let substitute = table[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                    least = substitute.min(table[i - 1][j] + 1).min(table[i][j - 1] + 1);
+                }
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    least = least.min(table[i - 2][j - 2] + 1);
+                }
+                table[i][j] = least;
+            }
+        }
+        table[a.len()][b.len()]
+    }
+
+    proptest! {
+        #[test]
+        fn the_band_is_wide_enough(a in "[ab-]{0,9}", b in "[ab-]{0,9}", limit in 0..4_usize) {
+            let (a, b) = (lowercase(&a, 99), lowercase(&b, 99));
+            let whole = whole_distance(&a, &b);
+            prop_assert_eq!(distance(&a, &b, limit), (whole <= limit).then_some(whole));
+        }
     }
 }

@@ -250,31 +250,29 @@ impl Draft {
     }
 
     fn unknown_port(&self, reader: &mut Reader<'_>, port: &PortName, subject: &Subject<'_>) {
-        if subject.has_faulty_ports {
+        if subject.has_faulty_ports || !reader.is_news(Code::UnknownName, port.span) {
             return;
         }
         let message = format!("{}: port `{}` is not defined by {}", self.what, port.text, subject.owner);
-        reader.report_once(
-            Diagnostic::error(Code::UnknownName, message)
-                .at(port.span)
-                .suggest(&port.text, subject.ports.keys().map(|k| &**k)),
-        );
+        let error = Diagnostic::error(Code::UnknownName, message).at(port.span);
+        let error = reader.suggest(error, &port.text, subject.ports.keys().map(|k| &**k));
+        reader.report(error);
     }
 
     fn external(&self, reader: &mut Reader<'_>, name: &PortName, port: &Port) -> Option<u16> {
         let PortName { text, span } = name;
-        if port.protocol == Protocol::Udp {
-            let message = format!("{}: port `{text}` is not TCP", self.what);
-            reader.report_once(Diagnostic::error(Code::BadValue, message).at(*span));
-            return None;
+        let fault = if port.protocol == Protocol::Udp {
+            "not TCP".to_owned()
+        } else if let Some(number) = port.external_number().filter(|n| *n != 0) {
+            return Some(number);
+        } else {
+            format!("`{}`, not one port to connect to", port.external)
+        };
+        if reader.is_news(Code::BadValue, *span) {
+            let message = format!("{}: port `{text}` is {fault}", self.what);
+            reader.report(Diagnostic::error(Code::BadValue, message).at(*span));
         }
-        let number = port.external_number().filter(|n| *n != 0);
-        if number.is_none() {
-            let message =
-                format!("{}: port `{text}` is `{}`, not one port to connect to", self.what, port.external);
-            reader.report_once(Diagnostic::error(Code::BadValue, message).at(*span));
-        }
-        number
+        None
     }
 }
 

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// A century, in seconds: no pause of a deployment is longer, and times that far ahead still fit a clock.
 const CENTURY: f64 = 3.2e9;
 
+/// Looking for a name takes time in proportion to the number of names, and there may be as many names to look for.
+const MOST_SUGGESTIONS: usize = 50;
+
 /// What every part of the reader needs: where texts come from, and where complaints go.
 pub(super) struct Reader<'a> {
     pub(super) sources: &'a dyn Sources,
@@ -21,6 +24,8 @@ pub(super) struct Reader<'a> {
     pub(super) map: SourceMap,
     pub(super) expansion: Expansion,
     pub(super) patterns: Patterns,
+    /// For how many more diagnostics a name is looked for among all names of the file.
+    suggestions_left: usize,
     /// What has been said about places that many instances share.
     said: BTreeSet<(Code, Span)>,
 }
@@ -38,6 +43,7 @@ impl<'a> Reader<'a> {
             map,
             expansion: Expansion::new(limits),
             patterns: Patterns::new(limits),
+            suggestions_left: MOST_SUGGESTIONS,
             said: BTreeSet::new(),
         }
     }
@@ -48,12 +54,21 @@ impl Reader<'_> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Reports what only shows with an instance, unless another instance has shown it at the same place.
-    pub(super) fn report_once(&mut self, diagnostic: Diagnostic) {
-        let place = diagnostic.labels.first().map(|label| label.span);
-        if place.is_none_or(|span| self.said.insert((diagnostic.code, span))) {
-            self.report(diagnostic);
-        }
+    /// "Did you mean", from among names of which a file may have thousands; not for more diagnostics than anybody reads.
+    pub(super) fn suggest<'n>(
+        &mut self,
+        diagnostic: Diagnostic,
+        given: &str,
+        known: impl IntoIterator<Item = &'n str>,
+    ) -> Diagnostic {
+        let Some(left) = self.suggestions_left.checked_sub(1) else { return diagnostic };
+        self.suggestions_left = left;
+        diagnostic.suggest(given, known)
+    }
+
+    /// Whether a fault that only shows with an instance has not shown with another one at the same place.
+    pub(super) fn is_news(&mut self, code: Code, place: Span) -> bool {
+        self.said.insert((code, place))
     }
 
     fn wrong_type(&mut self, node: &Node, what: &str, expected: &str) {

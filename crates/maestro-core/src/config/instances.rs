@@ -183,11 +183,9 @@ fn ship<'a>(
     let ship = parents.ships.by_name.get(name.as_str());
     if ship.is_none() && !parents.ships.is_faulty(&name) && !parents.ships.is_unknown() {
         let message = format!("ship `{name}`, of {what}, does not exist");
-        reader.report(
-            Diagnostic::error(Code::UnknownName, message)
-                .at(node.span)
-                .suggest(&name, parents.ships.by_name.keys().map(ShipName::as_str)),
-        );
+        let error = Diagnostic::error(Code::UnknownName, message).at(node.span);
+        let error = reader.suggest(error, &name, parents.ships.by_name.keys().map(ShipName::as_str));
+        reader.report(error);
     }
     ship
 }
@@ -278,14 +276,13 @@ fn extra_hosts(reader: &mut Reader<'_>, parents: &Parents<'_>, map: &Mapping, wh
                         lines.insert(name, ship.ip.to_string());
                     }
                     None if parents.ships.is_faulty(&ship_name) => {}
-                    None => reader.report(
-                        Diagnostic::error(
-                            Code::UnknownName,
-                            format!("ship `{ship_name}`, of `{name}` in {what}, does not exist"),
-                        )
-                        .at(ship.span)
-                        .suggest(&ship_name, parents.ships.by_name.keys().map(ShipName::as_str)),
-                    ),
+                    None => {
+                        let message = format!("ship `{ship_name}`, of `{name}` in {what}, does not exist");
+                        let error = Diagnostic::error(Code::UnknownName, message).at(ship.span);
+                        let known = parents.ships.by_name.keys().map(ShipName::as_str);
+                        let error = reader.suggest(error, &ship_name, known);
+                        reader.report(error);
+                    }
                 }
             }
             _ => reader.report(

@@ -166,11 +166,10 @@ impl Services {
                     continue;
                 }
                 let message = format!("service `{other}`, in `{key}` of service `{name}`, does not exist");
-                reader.report(
-                    Diagnostic::error(Code::UnknownName, message)
-                        .at(span)
-                        .suggest(other.as_str(), self.by_name.keys().map(ServiceName::as_str)),
-                );
+                let error = Diagnostic::error(Code::UnknownName, message).at(span);
+                let known = self.by_name.keys().map(ServiceName::as_str);
+                let error = reader.suggest(error, other.as_str(), known);
+                reader.report(error);
                 continue;
             }
             let Some(service) = self.by_name.get_mut(&name) else { continue };
@@ -196,11 +195,10 @@ impl Services {
                     }
                     let message =
                         format!("`{source}`, in `volumes_from` of instance `{name}`, does not exist");
-                    reader.report(
-                        Diagnostic::error(Code::UnknownName, message)
-                            .at(*span)
-                            .suggest(source, self.instances.keys().map(InstanceName::as_str)),
-                    );
+                    let error = Diagnostic::error(Code::UnknownName, message).at(*span);
+                    let known = self.instances.keys().map(InstanceName::as_str);
+                    let error = reader.suggest(error, source, known);
+                    reader.report(error);
                     continue;
                 };
                 if source.ship != consumer.ship {

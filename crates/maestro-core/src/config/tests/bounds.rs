@@ -190,3 +190,34 @@ fn there_is_an_end_to_patterns() {
       help: repeat less; `\w` and `\d` stand for all of Unicode, [0-9A-Za-z_] and [0-9] take less
     "#);
 }
+
+/// How many diagnostics there are, and how many of them suggest a name.
+fn suggestions(text: String) -> (usize, usize) {
+    let diagnostics = load(&MapSources::of(text), &Limits::default()).diagnostics;
+    let suggesting =
+        diagnostics.iter().filter(|d| d.help.iter().any(|help| help.starts_with("did you mean")));
+    (diagnostics.len(), suggesting.count())
+}
+
+#[test]
+fn only_the_first_unknown_names_are_looked_for() {
+    let mut requires = format!("{HEAD}services:\n");
+    for number in 0..60 {
+        writeln!(requires, "  s{number}: {{image: bb, requires: [t{number}], instances: {{}}}}").unwrap();
+    }
+    assert_eq!(suggestions(requires), (60, 50));
+    let ships = service("", 60, "").replace("ship: a", "ship: ab");
+    assert_eq!(suggestions(ships), (60, 50));
+    let hosts = service("", 60, ", extra_hosts: {h: {ship: ab}}");
+    assert_eq!(suggestions(hosts), (60, 50));
+    let sources = service("", 60, ", volumes_from: x-11_");
+    assert_eq!(suggestions(sources), (60, 50));
+    let ports =
+        service("ports: {http: 80}", 60, ", net: none, lifecycle: {running: [{type: tcp, port: htp}]}");
+    assert_eq!(suggestions(ports), (60, 50));
+    // A fault of the service, which every instance shows, is one.
+    let checks = "[{type: tcp, port: htp}, {type: tcp, port: htt}]";
+    let service =
+        service(&format!("ports: {{http: 80}}\nlifecycle: {{running: {checks}}}"), 60, ", net: none");
+    assert_eq!(suggestions(service), (2, 2));
+}
