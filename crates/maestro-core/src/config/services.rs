@@ -7,14 +7,21 @@ use super::node::{Mapping, Node};
 use super::ships::Ships;
 use super::{Schema, checks, ports, python, resources};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{EnvVar, Instance, Port, Service};
+use crate::model::{EnvVar, Instance, Port, Service, graph};
 use crate::names::{InstanceName, ServiceName};
 use crate::source::Span;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 const KEYS: [&str; 9] =
     ["image", "instances", "omit", "requires", "wants_info", "env", "envfile", "ports", "limits"];
+
+/// Mending one circle may mend others.
+const MOST_CYCLES: usize = 10;
+
+/// How much of a long circle is shown, at either end.
+const SHOWN_PLACES: usize = 5;
 
 /// Services and instances as far as they can be read, and what is needed to check them against each other.
 #[derive(Default)]
@@ -245,12 +252,14 @@ impl Services {
             .iter()
             .map(|(name, s)| (name.as_str(), s.requires.iter().map(ServiceName::as_str).collect()))
             .collect();
-        for cycle in crate::model::graph::cycles(&services) {
-            let mut error = Diagnostic::error(
-                Code::Cycle,
-                format!("services require each other in a circle: {}", path(&cycle)),
-            );
-            for (i, from) in cycle.iter().enumerate() {
+        let cycles = graph::cycles(&services, MOST_CYCLES);
+        for (at, cycle) in cycles.shown.iter().enumerate() {
+            let message = format!("services require each other in a circle: {}", path(cycle));
+            let mut error = Diagnostic::error(Code::Cycle, message);
+            if at + 1 == MOST_CYCLES && cycles.left_out > 0 {
+                error = error.note(format!("there are {} more circles", cycles.left_out));
+            }
+            for (i, from) in cycle.iter().enumerate().filter(|(i, _)| is_shown(*i, cycle)) {
                 let to = cycle[(i + 1) % cycle.len()];
                 if let Some(span) = self.edges.get(&(ServiceName::from(*from), ServiceName::from(to))) {
                     error = error.label(*span, format!("`{from}` needs `{to}`"));
@@ -264,10 +273,14 @@ impl Services {
             .filter(|(_, i)| !i.after.is_empty())
             .map(|(name, i)| (name.as_str(), i.after.iter().map(InstanceName::as_str).collect()))
             .collect();
-        for cycle in crate::model::graph::cycles(&instances) {
-            let message = format!("instances take volumes from each other in a circle: {}", path(&cycle));
+        let cycles = graph::cycles(&instances, MOST_CYCLES);
+        for (at, cycle) in cycles.shown.iter().enumerate() {
+            let message = format!("instances take volumes from each other in a circle: {}", path(cycle));
             let mut error = Diagnostic::error(Code::Cycle, message);
-            for name in &cycle {
+            if at + 1 == MOST_CYCLES && cycles.left_out > 0 {
+                error = error.note(format!("there are {} more circles", cycles.left_out));
+            }
+            for (_, name) in cycle.iter().enumerate().filter(|(i, _)| is_shown(*i, cycle)) {
                 if let Some(places) = self.places.get(*name) {
                     error = error.at(places.name);
                 }
@@ -277,12 +290,22 @@ impl Services {
     }
 }
 
-/// `a -> b -> a`.
+/// Whether this place of a circle is near enough to where it begins to be shown.
+fn is_shown(place: usize, cycle: &[&str]) -> bool {
+    place < SHOWN_PLACES || place + SHOWN_PLACES >= cycle.len()
+}
+
+/// `a -> b -> a`, without the middle of a long one.
 fn path(cycle: &[&str]) -> String {
-    let mut path = cycle.join(" -> ");
-    if let Some(first) = cycle.first() {
-        path.push_str(" -> ");
-        path.push_str(first);
+    let mut path = String::new();
+    for (place, name) in cycle.iter().enumerate() {
+        if is_shown(place, cycle) {
+            path.push_str(name);
+            path.push_str(" -> ");
+        } else if place == SHOWN_PLACES {
+            // Writing to a String does not fail.
+            _ = write!(path, "({} more) -> ", cycle.len() - 2 * SHOWN_PLACES);
+        }
     }
-    path
+    path + cycle.first().copied().unwrap_or_default()
 }

@@ -6,6 +6,7 @@ use super::read::read;
 use super::{template, yaml};
 use crate::diagnostic::{Diagnostics, Label};
 use crate::source::{Origin, SourceId, SourceKind, SourceMap, SourceText, Sources, Span};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use template::Segment;
 
@@ -91,11 +92,8 @@ pub fn place(diagnostics: &mut Diagnostics, map: &SourceMap, origins: &Origins) 
 }
 
 fn collapses(labels: &[Label], placed: &[Span]) -> bool {
-    placed.iter().enumerate().any(|(i, span)| {
-        placed.iter().skip(i + 1).zip(labels.iter().skip(i + 1)).any(|(other, label)| {
-            other == span && labels.get(i).is_some_and(|first| first.span != label.span)
-        })
-    })
+    let mut sources: BTreeMap<Span, Span> = BTreeMap::new();
+    labels.iter().zip(placed).any(|(label, span)| *sources.entry(*span).or_insert(label.span) != label.span)
 }
 
 fn first_line(span: Span, text: &str) -> Span {

@@ -221,3 +221,43 @@ fn only_the_first_unknown_names_are_looked_for() {
         service(&format!("ports: {{http: 80}}\nlifecycle: {{running: {checks}}}"), 60, ", net: none");
     assert_eq!(suggestions(service), (2, 2));
 }
+
+#[test]
+fn of_a_long_circle_both_ends_are_shown() {
+    let mut services = format!("{HEAD}services:\n");
+    for number in 0..30 {
+        let next = (number + 1) % 30;
+        writeln!(services, "  s{number:02}: {{image: bb, requires: [s{next:02}], instances: {{}}}}").unwrap();
+    }
+    insta::assert_snapshot!(complaints(&services), @r#"
+    E0403 services require each other in a circle: s00 -> s01 -> s02 -> s03 -> s04 -> (20 more) -> s25 -> s26 -> s27 -> s28 -> s29 -> s00
+      maestro.yaml:7:31 "s01" `s00` needs `s01`
+      maestro.yaml:8:31 "s02" `s01` needs `s02`
+      maestro.yaml:9:31 "s03" `s02` needs `s03`
+      maestro.yaml:10:31 "s04" `s03` needs `s04`
+      maestro.yaml:11:31 "s05" `s04` needs `s05`
+      maestro.yaml:32:31 "s26" `s25` needs `s26`
+      maestro.yaml:33:31 "s27" `s26` needs `s27`
+      maestro.yaml:34:31 "s28" `s27` needs `s28`
+      maestro.yaml:35:31 "s29" `s28` needs `s29`
+      maestro.yaml:36:31 "s00" `s29` needs `s00`
+    "#);
+    let instances: String = (0..30).fold(service("", 0, ""), |text, number| {
+        text + &format!("      x-{number:02}: {{ship: a, volumes_from: x-{:02}}}\n", (number + 1) % 30)
+    });
+    let loaded = load(&MapSources::of(instances), &Limits::default());
+    let [circle] = &loaded.diagnostics.iter().collect::<Vec<_>>()[..] else { panic!() };
+    assert_eq!(circle.labels.len(), 10);
+    assert!(circle.message.ends_with("x-04 -> (20 more) -> x-25 -> x-26 -> x-27 -> x-28 -> x-29 -> x-00"));
+}
+
+#[test]
+fn of_many_circles_ten_are_shown() {
+    let mut services = format!("{HEAD}services:\n");
+    for number in 0..30 {
+        writeln!(services, "  s{number}: {{image: bb, requires: [s{number}], instances: {{}}}}").unwrap();
+    }
+    let loaded = load(&MapSources::of(services), &Limits::default());
+    let notes: Vec<&str> = loaded.diagnostics.iter().flat_map(|d| &d.notes).map(String::as_str).collect();
+    assert_eq!((loaded.diagnostics.len(), notes), (10, vec!["there are 20 more circles"]));
+}
