@@ -4,7 +4,12 @@ use crate::diagnostic::nearest;
 use crate::model::Environment;
 use crate::model::graph::{Direction, Graph};
 use crate::names::{InstanceName, ServiceName};
-use std::collections::{BTreeMap, BTreeSet};
+use order::order;
+use std::collections::BTreeSet;
+
+mod order;
+
+pub(crate) use order::{in_passes, siblings_before};
 
 /// What the command line says about instances.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,97 +145,6 @@ fn reachable<'a>(graph: &Graph<'a>, from: BTreeSet<&'a ServiceName>) -> BTreeSet
         }
     }
     reached
-}
-
-/// Passes over the list by name; in each, an instance is placed if everything before it in the play's direction has
-/// been placed already, in this pass or an earlier one.
-fn order<'a>(
-    environment: &'a Environment,
-    graph: &Graph<'a>,
-    direction: Direction,
-    chosen: BTreeSet<&'a InstanceName>,
-) -> Vec<&'a InstanceName> {
-    let mut left: BTreeMap<&ServiceName, usize> = BTreeMap::new();
-    for instance in chosen.iter().filter_map(|name| environment.instances.get(*name)) {
-        *left.entry(&instance.service).or_default() += 1;
-    }
-    let siblings = siblings_before(environment, direction, &chosen);
-    let mut placed: BTreeSet<&InstanceName> = BTreeSet::new();
-    let mut ordered = Vec::with_capacity(chosen.len());
-    let mut remaining: Vec<&InstanceName> = chosen.into_iter().collect();
-    while !remaining.is_empty() {
-        let before = ordered.len();
-        remaining.retain(|name| {
-            let Some(instance) = environment.instances.get(*name) else { return false };
-            let ready = is_free(graph, &left, &instance.service)
-                && siblings.get(name).is_none_or(|before| before.iter().all(|s| placed.contains(s)));
-            if ready {
-                if let Some(count) = left.get_mut(&instance.service) {
-                    *count -= 1;
-                }
-                placed.insert(name);
-                ordered.push(*name);
-            }
-            !ready
-        });
-        if ordered.len() == before {
-            // Loading refuses circles, so this cannot happen; if it did, the order by name loses nothing.
-            ordered.append(&mut remaining);
-        }
-    }
-    ordered
-}
-
-/// Whether all instances of all services before this one have been placed.
-fn is_free<'a>(graph: &Graph<'a>, left: &BTreeMap<&'a ServiceName, usize>, service: &ServiceName) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut open: Vec<&ServiceName> = graph.next(service).collect();
-    while let Some(name) = open.pop() {
-        match left.get(name) {
-            Some(0) => {}
-            Some(_) => return false,
-            // Not in the play: what is behind it still counts.
-            None => {
-                if seen.insert(name) {
-                    open.extend(graph.next(name));
-                }
-            }
-        }
-    }
-    true
-}
-
-/// Instances of the same service that come before others because of `volumes_from`, also where those in between are
-/// not chosen.
-pub(crate) fn siblings_before<'a>(
-    environment: &'a Environment,
-    direction: Direction,
-    chosen: &BTreeSet<&'a InstanceName>,
-) -> BTreeMap<&'a InstanceName, BTreeSet<&'a InstanceName>> {
-    let mut before: BTreeMap<&InstanceName, BTreeSet<&InstanceName>> = BTreeMap::new();
-    for name in chosen {
-        for source in sources(environment, name).into_iter().filter(|source| chosen.contains(source)) {
-            let (first, second) = match direction {
-                Direction::Requires => (source, *name),
-                Direction::NeededFor => (*name, source),
-            };
-            before.entry(second).or_default().insert(first);
-        }
-    }
-    before
-}
-
-/// Whose volumes an instance takes, and whose those take.
-fn sources<'a>(environment: &'a Environment, name: &InstanceName) -> BTreeSet<&'a InstanceName> {
-    let direct = |name: &InstanceName| environment.instances.get(name).into_iter().flat_map(|i| &i.after);
-    let mut found = BTreeSet::new();
-    let mut open: Vec<&InstanceName> = direct(name).collect();
-    while let Some(source) = open.pop() {
-        if found.insert(source) {
-            open.extend(direct(source));
-        }
-    }
-    found
 }
 
 /// A pattern of the shell: `*`, `?`, `[seq]`, `[!seq]`, over the whole name and with case, like Python's `fnmatch`.

@@ -41,6 +41,25 @@ impl<'a> Graph<'a> {
         self.edges.get(service).into_iter().flatten().copied()
     }
 
+    /// All services, what comes first first.
+    pub fn in_order(&self) -> Vec<&'a ServiceName> {
+        let mut order = Vec::new();
+        let mut visited: BTreeSet<&ServiceName> = BTreeSet::new();
+        for root in self.edges.keys() {
+            // Depth first, on a stack of our own because the depth is the author's.
+            let mut stack = vec![(*root, false)];
+            while let Some((name, expanded)) = stack.pop() {
+                if expanded {
+                    order.push(name);
+                } else if visited.insert(name) {
+                    stack.push((name, true));
+                    stack.extend(self.next(name).map(|next| (next, false)));
+                }
+            }
+        }
+        order
+    }
+
     /// All services that can be reached, without the one itself unless it is on a circle.
     pub fn closure(&self, service: &ServiceName) -> BTreeSet<&'a ServiceName> {
         let mut reached = BTreeSet::new();

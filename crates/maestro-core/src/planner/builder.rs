@@ -10,7 +10,7 @@ use crate::plan::{
     Action, Condition, DelayReason, EngineCall, FailurePolicy, Fate, Intent, Item, Limits, OnFailure, Plan,
     RegistryAuth, Step, StepId, Target, Unit, UnitId,
 };
-use crate::select::siblings_before;
+use crate::select::{in_passes, siblings_before};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,13 +33,16 @@ pub(super) struct Builder<'a> {
     logins: BTreeMap<(ShipName, RegistryName), StepId>,
     /// Last steps of every instance that acts.
     ends: BTreeMap<&'a InstanceName, Vec<StepId>>,
+    /// For every other one, last steps of the nearest ones before it in its service that act.
+    ends_before: BTreeMap<&'a InstanceName, Vec<StepId>>,
     /// What whoever comes after a service waits for.
     milestones: BTreeMap<&'a ServiceName, Vec<StepId>>,
     /// Services that some other one comes after.
     awaited: BTreeSet<&'a ServiceName>,
     /// The first blocked instance of a service, or of what it comes after.
     blocked: BTreeMap<&'a ServiceName, InstanceName>,
-    blocked_instances: BTreeSet<&'a InstanceName>,
+    /// For each instance the first blocked one, by name, of itself and those that come before it in its service.
+    blocked_instances: BTreeMap<&'a InstanceName, &'a InstanceName>,
 }
 
 impl<'a> Builder<'a> {
@@ -69,10 +72,11 @@ impl<'a> Builder<'a> {
             pulls: BTreeMap::new(),
             logins: BTreeMap::new(),
             ends: BTreeMap::new(),
+            ends_before: BTreeMap::new(),
             milestones: BTreeMap::new(),
             awaited,
             blocked: BTreeMap::new(),
-            blocked_instances: BTreeSet::new(),
+            blocked_instances: BTreeMap::new(),
         }
     }
 
@@ -84,48 +88,15 @@ impl<'a> Builder<'a> {
             by_service.entry(&instance.service).or_default().push((index, *instance));
         }
         let mut order = Vec::new();
-        for service in self.services_in_order() {
-            let mut waiting = by_service.remove(service).unwrap_or_default();
-            let mut placed = Vec::with_capacity(waiting.len());
-            let mut done: BTreeSet<&InstanceName> = BTreeSet::new();
-            while !waiting.is_empty() {
-                let before = placed.len();
-                waiting.retain(|(index, instance)| {
-                    let waits = self
-                        .siblings
-                        .get(&instance.name)
-                        .is_some_and(|before| before.iter().any(|name| !done.contains(*name)));
-                    if !waits {
-                        done.insert(&instance.name);
-                        placed.push((*index, *instance));
-                    }
-                    waits
-                });
-                if placed.len() == before {
-                    // Loading refuses circles.
-                    placed.append(&mut waiting);
-                }
-            }
-            order.push((service, placed));
-        }
-        order
-    }
-
-    /// All services, what comes first first.
-    fn services_in_order(&self) -> Vec<&'a ServiceName> {
-        let mut order = Vec::new();
-        let mut visited: BTreeSet<&ServiceName> = BTreeSet::new();
-        for root in self.environment.services.keys() {
-            // Depth first, on a stack of our own because the depth is the author's.
-            let mut stack = vec![(root, false)];
-            while let Some((name, expanded)) = stack.pop() {
-                if expanded {
-                    order.push(name);
-                } else if visited.insert(name) {
-                    stack.push((name, true));
-                    stack.extend(self.graph.next(name).map(|next| (next, false)));
-                }
-            }
+        for service in self.graph.in_order() {
+            let mut members = by_service.remove(service).unwrap_or_default();
+            let keys: Vec<_> = members.iter().map(|(index, instance)| (*index, &instance.name)).collect();
+            let places: BTreeMap<usize, usize> = in_passes(&keys, &self.siblings, None)
+                .into_iter()
+                .map(|(pass, index)| (index, pass))
+                .collect();
+            members.sort_by_key(|(index, _)| (places.get(index).copied(), *index));
+            order.push((service, members));
         }
         order
     }
@@ -135,16 +106,27 @@ impl<'a> Builder<'a> {
         if !self.ordered {
             return None;
         }
-        let sibling = self
-            .siblings
-            .get(&instance.name)
-            .into_iter()
-            .flatten()
-            .find(|name| self.blocked_instances.contains(**name))
-            .map(|name| (*name).clone());
+        let sibling = self.blocked_sibling(&instance.name).cloned();
         sibling.or_else(|| {
             self.graph.next(&instance.service).find_map(|before| self.blocked.get(before).cloned())
         })
+    }
+
+    /// The first blocked instance among those that come before an instance in its service, however far.
+    fn blocked_sibling(&self, instance: &InstanceName) -> Option<&'a InstanceName> {
+        let before = self.siblings.get(instance).into_iter().flatten();
+        before.filter_map(|name| self.blocked_instances.get(*name).copied()).min()
+    }
+
+    /// Last steps of the nearest instances that act among those before an instance in its service.
+    fn sibling_ends(&self, instance: &InstanceName) -> Vec<StepId> {
+        let mut ends: Vec<StepId> = Vec::new();
+        let mut known: BTreeSet<StepId> = BTreeSet::new();
+        for sibling in self.siblings.get(instance).into_iter().flatten() {
+            let found = self.ends.get(*sibling).or_else(|| self.ends_before.get(*sibling));
+            ends.extend(found.into_iter().flatten().filter(|step| known.insert(**step)));
+        }
+        ends
     }
 
     /// Begins the steps of an instance: they come after everything that this one waits for.
@@ -153,9 +135,7 @@ impl<'a> Builder<'a> {
         let mut last = Vec::new();
         if self.ordered {
             last = self.gates(&instance.service);
-            for sibling in self.siblings.get(&instance.name).into_iter().flatten() {
-                last.extend(self.ends.get(*sibling).into_iter().flatten());
-            }
+            last.extend(self.sibling_ends(&instance.name));
         }
         Chain { unit, last, steps: Vec::new() }
     }
@@ -191,7 +171,8 @@ impl<'a> Builder<'a> {
             }
         };
         self.milestones.insert(service, reached);
-        let blocked = instances.clone().find(|name| self.blocked_instances.contains(*name)).cloned();
+        let blocked = instances.clone().filter_map(|name| self.blocked_instances.get(name)).min();
+        let blocked = blocked.copied().cloned();
         let blocked =
             blocked.or_else(|| self.graph.next(service).find_map(|before| self.blocked.get(before).cloned()));
         if let Some(blocked) = blocked {
@@ -305,10 +286,16 @@ impl<'a> Builder<'a> {
                 let ends = steps.iter().filter(|step| !inner.contains(step)).copied().collect();
                 self.ends.insert(&instance.name, ends);
             }
-            Fate::Blocked(_) => {
-                self.blocked_instances.insert(&instance.name);
+            Fate::Blocked(_) | Fate::Settled(_) => {
+                let ends = self.sibling_ends(&instance.name);
+                if !ends.is_empty() {
+                    self.ends_before.insert(&instance.name, ends);
+                }
             }
-            Fate::Settled(_) => {}
+        }
+        let own = matches!(fate, Fate::Blocked(_)).then_some(&instance.name);
+        if let Some(first) = self.blocked_sibling(&instance.name).into_iter().chain(own).min() {
+            self.blocked_instances.insert(&instance.name, first);
         }
         if let Some(place) = self.fates.get_mut(index) {
             *place = Some(fate);

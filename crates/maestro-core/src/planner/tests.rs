@@ -400,3 +400,44 @@ fn many_ships_share_the_calls() {
     assert_eq!([0, 1, 128, 300, 1000, 100_000].map(per_ship), [16, 16, 16, 6, 2, 2]);
     assert_eq!(Limits { calls_per_ship: 1, ..Limits::default() }.among(1).calls_per_ship, 1);
 }
+
+/// Instances of one service, each of which takes the volumes of the one before.
+const CHAIN: &str = "
+__maestro: {schema: 2}
+name: shop
+ships: {a: {ip: 192.0.2.1}}
+services:
+  db:
+    image: db:1
+    instances:
+      db-1: {ship: a}
+      db-2: {ship: a, volumes_from: db-1}
+      db-3: {ship: a, volumes_from: db-2}
+";
+
+#[test]
+fn who_takes_volumes_waits_also_behind_one_with_nothing_to_do() {
+    let environment = load(&MapSources::of(CHAIN), &TextLimits::default()).environment.unwrap();
+    let selection = select(&environment, &Selector::default(), START.selection_rules()).unwrap();
+    let shown =
+        |world: &str| plan(&environment, &fleet(world), &START, &selection, Limits::default()).to_string();
+    insta::assert_snapshot!(shown("a: db-1 exited db:1, db-2 running db:1 | db:1"), @"
+    start shop
+      db-1 (db) on a: the container does not run
+      db-2 (db) on a: is up
+      db-3 (db) on a: there is no container
+        1. db-1 on a: remove db-1
+        2. db-1 on a: create db-1 from db:1 [after 1]
+        3. db-1 on a: start db-1 [after 2]
+        4. db-1 on a: wait until db-1 is running [after 3]
+        5. db-3 on a: create db-3 from db:1 [after 4]
+        6. db-3 on a: start db-3 [after 5]
+        7. db-3 on a: wait until db-3 is running [after 6]
+    ");
+    insta::assert_snapshot!(shown("a: db-1 exited@other db:1, db-2 running db:1 | db:1"), @"
+    start shop
+      db-1 (db) on a: blocked: a container of that name exists and is not ours: it is `` of service `` in the environment `other`
+      db-2 (db) on a: is up
+      db-3 (db) on a: blocked: needs db-1, which is blocked
+    ");
+}
