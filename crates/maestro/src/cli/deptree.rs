@@ -50,6 +50,7 @@ pub(super) fn run(session: &Session, args: &Args) -> Outcome {
     };
     let services = environment.services.iter();
     let needs = services.map(|(name, service)| (name.clone(), service.requires.clone())).collect();
-    print(&session.printer, &Dependencies { needs, roots }, args.recursive, args.printing.output);
-    Ok(ExitCode::SUCCESS)
+    let dependencies = Dependencies { needs, roots };
+    let is_whole = print(&session.printer, &dependencies, args.recursive, args.printing.output);
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

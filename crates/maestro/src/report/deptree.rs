@@ -1,5 +1,6 @@
 //! What services need: as a tree of text (specification, section 1.9), or as data.
 
+use super::errors::ErrorReport;
 use super::printer::Printer;
 use super::status::Output;
 use super::text::clean;
@@ -43,15 +44,17 @@ impl Dependencies {
     }
 }
 
-/// Prints what services need in the form asked for.
-pub fn print(printer: &Printer, dependencies: &Dependencies, recursive: bool, output: Output) {
+/// How much text trees may be in bytes: where everybody needs the same, a few dozen services are a tree that never ends.
+const MOST: usize = 32 << 20;
+
+/// How much text is printed at once.
+const PAGE: usize = 1 << 16;
+
+/// Prints what services need in the form asked for. Whether it could be shown to its end; if not, that has been said.
+#[must_use]
+pub fn print(printer: &Printer, dependencies: &Dependencies, recursive: bool, output: Output) -> bool {
     let text = match output {
-        Output::Table => {
-            let mut text = String::new();
-            // Writing to a String does not fail.
-            _ = write(&mut text, &dependencies.needs, &dependencies.roots, recursive);
-            text
-        }
+        Output::Table => return print_trees(printer, dependencies, recursive, MOST),
         Output::Name => {
             dependencies.in_order().iter().fold(String::new(), |text, name| text + name.as_str() + "\n")
         }
@@ -60,6 +63,52 @@ pub fn print(printer: &Printer, dependencies: &Dependencies, recursive: bool, ou
         }
     };
     printer.data(&text);
+    true
+}
+
+fn print_trees(printer: &Printer, dependencies: &Dependencies, recursive: bool, most: usize) -> bool {
+    let mut pages = Pages { printer, page: String::new(), left: most, is_in_line: false };
+    let is_whole = write(&mut pages, &dependencies.needs, &dependencies.roots, recursive).is_ok();
+    printer.data(&pages.page);
+    // Nobody wants more of it if nobody reads.
+    let is_cut = !is_whole && !printer.is_closed();
+    if is_cut {
+        let error = ErrorReport::new("the tree is too long to be shown to its end");
+        let hint = if recursive {
+            "without --recursive, a tree shows each service once"
+        } else {
+            "name the services whose trees you want, or list all with --output name or json"
+        };
+        error.hint(hint).print(printer);
+    }
+    !is_cut
+}
+
+/// Prints what is written page by page, until it is too much or nobody reads any more.
+struct Pages<'a> {
+    printer: &'a Printer,
+    page: String,
+    /// How many bytes more there may be; the last line is finished.
+    left: usize,
+    is_in_line: bool,
+}
+
+impl fmt::Write for Pages<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.left == 0 && !self.is_in_line {
+            return Err(fmt::Error);
+        }
+        self.is_in_line = !text.ends_with('\n');
+        self.page.push_str(text);
+        self.left = self.left.saturating_sub(text.len());
+        if self.page.len() >= PAGE {
+            self.printer.data(&std::mem::take(&mut self.page));
+            if self.printer.is_closed() {
+                return Err(fmt::Error);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Writes one tree per root, sorted, an empty line between them.
@@ -191,7 +240,7 @@ mod tests {
         };
         let shown = |output| {
             let (printer, captured) = Printer::captured(crate::report::Capabilities::plain(80));
-            print(&printer, &dependencies, false, output);
+            assert!(print(&printer, &dependencies, false, output));
             captured.stdout()
         };
         assert_eq!(shown(Output::Name), "b\na\ndb\ncache\napi\nweb\n");
@@ -209,6 +258,57 @@ mod tests {
         assert_eq!(document, serde_json::Value::Array(lines));
         assert!(shown(Output::Yaml).starts_with("- service: b\n  asked: false\n  needs:\n  - a\n"));
         assert!(shown(Output::Table).starts_with("a\n \\- b\n\ncache\n \\- db\n\nweb\n"));
+    }
+
+    /// Each service needs the two before it.
+    fn ladder(length: usize) -> Dependencies {
+        let name = |n: usize| ServiceName::from(format!("s{n}").as_str());
+        let needs = (0..length).map(|n| (name(n), (n.saturating_sub(2)..n).map(name).collect()));
+        Dependencies { needs: needs.collect(), roots: [name(length - 1)].into() }
+    }
+
+    #[test]
+    fn a_tree_that_never_ends_is_cut_at_the_end_of_a_line() {
+        let (printer, captured) = Printer::captured(crate::report::Capabilities::plain(80));
+        assert!(!print_trees(&printer, &ladder(100), true, 200_000));
+        let out = captured.stdout();
+        assert!((200_000..201_000).contains(&out.len()) && out.ends_with('\n'), "{} bytes", out.len());
+        insta::assert_snapshot!(captured.stderr(), @"
+        ERROR: the tree is too long to be shown to its end
+          hint: without --recursive, a tree shows each service once
+        ");
+        // Without `--recursive`, and for machines, it is as long as there are services.
+        for output in [Output::Table, Output::Name, Output::Jsonl] {
+            let (printer, captured) = Printer::captured(crate::report::Capabilities::plain(80));
+            assert!(print(&printer, &ladder(100), output != Output::Table, output));
+            assert_eq!((captured.stdout().lines().count(), captured.stderr().len()), (100, 0), "{output:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_has_to_read_to_the_end() {
+        struct Closed;
+        impl std::io::Write for Closed {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let printer = Printer::new(crate::report::Capabilities::plain(80), Closed, Closed, || None);
+        assert!(print(&printer, &ladder(100), true, Output::Table));
+    }
+
+    #[test]
+    fn trees_as_long_as_the_limit_are_whole() {
+        let (printer, captured) = Printer::captured(crate::report::Capabilities::plain(80));
+        let dependencies = ladder(3);
+        let whole = "s2\n +- s0\n \\- s1\n    \\- s0\n";
+        assert!(print_trees(&printer, &dependencies, true, whole.len()));
+        assert_eq!(captured.stdout(), whole);
+        assert!(!print_trees(&printer, &dependencies, true, 3));
+        assert_eq!(captured.stdout_from(whole.len()), "s2\n");
     }
 
     #[test]
