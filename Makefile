@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 60
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint bench fuzz nextest deny cargo-fuzz practice
+.PHONY: help demo demo-down test lint bench fuzz guest nextest deny cargo-fuzz practice
 
 help:
 	@echo 'make demo       three real Docker Engines on this machine, a registry, and a sample shop deployed on them'
@@ -19,6 +19,7 @@ help:
 	@echo 'make test       every test; those on real engines need root'
 	@echo 'make lint       format, clippy, documentation, licences and bans'
 	@echo 'make bench      Maestro beside the fewest API calls that could do the same'
+	@echo 'make guest      maestro-guest as one static file, to be added to images'
 	@echo 'make fuzz       $(FUZZ_SECONDS) seconds of every fuzz target (FUZZ_SECONDS=...)'
 
 demo:
@@ -41,6 +42,13 @@ lint: deny
 bench: practice
 	cargo build --release --locked --quiet -p maestro -p maestro-testkit --bins --example planning
 	@scripts/bench $(ARGS)
+
+# Static for this machine's own target, which has to be named: macros run here and are not.
+guest:
+	@host=$$(rustc -vV | sed -n 's/^host: //p') && \
+	RUSTFLAGS='-C target-feature=+crt-static' \
+	cargo build --profile guest --locked --quiet -p maestro-guest --target "$$host" && \
+	ls -lh "$${CARGO_TARGET_DIR:-target}/$$host/guest/maestro-guest"
 
 fuzz: cargo-fuzz
 	@scripts/fuzz $(FUZZ_SECONDS)

@@ -9,6 +9,7 @@ pub mod names;
 pub mod image;
 pub mod source;
 pub mod diagnostic;
+pub mod guest;
 pub mod model;
 pub mod engine_error;
 pub mod fleet;

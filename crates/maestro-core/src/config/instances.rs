@@ -10,6 +10,7 @@ use super::services::Places;
 use super::ships::Ships;
 use super::{Schema, ports, python, resources, volumes, words};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::guest;
 use crate::image::ImageRef;
 use crate::model::{EnvVar, Instance, LogConfig, Phase, Settings, Ship};
 use crate::names::{InstanceName, ServiceName, ShipName};
@@ -141,10 +142,10 @@ pub(super) fn read(
         }
     }
     let (image, ship) = (ImageRef::parse(image?), ship?);
-    variables.push(EnvVar::new("CONTAINER_NAME", name.as_str()));
-    variables.push(EnvVar::new("CONTAINER_HOST_ADDRESS", ip));
-    variables.push(EnvVar::new("DOCKER_IMAGE", image.as_str()));
-    variables.push(EnvVar::new("DOCKER_TAG", image.tag()));
+    variables.push(EnvVar::new(guest::CONTAINER_NAME, name.as_str()));
+    variables.push(EnvVar::new(guest::HOST_ADDRESS, ip));
+    variables.push(EnvVar::new(guest::IMAGE, image.as_str()));
+    variables.push(EnvVar::new(guest::TAG, image.tag()));
     settings.env = variables.finish();
     let instance = Instance {
         name: name.clone(),

@@ -7,6 +7,7 @@ use super::node::{Mapping, Node};
 use super::ships::Ships;
 use super::{Schema, checks, ports, python, resources};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::guest;
 use crate::model::{EnvVar, Instance, Port, Service, graph};
 use crate::names::{InstanceName, ServiceName};
 use crate::source::Span;
@@ -85,8 +86,8 @@ pub(super) fn read(
                 env.read(reader, node, &what, &mut own_env);
             }
         }
-        own_env.push(EnvVar { name: "MAESTRO_ENVIRONMENT_NAME".into(), value: environment.cloned() });
-        own_env.push(EnvVar::new("SERVICE_NAME", name.as_str()));
+        own_env.push(EnvVar { name: guest::ENVIRONMENT_NAME.into(), value: environment.cloned() });
+        own_env.push(EnvVar::new(guest::SERVICE_NAME, name.as_str()));
         let own_env = own_env.finish();
         let own_ports = ports::read(reader, &ports::Ports::default(), map.get("ports"), &what, key.span);
         let parents = Parents {

@@ -4,6 +4,7 @@
 //! They are therefore made once per service and shared, and joined with a container's own variables only when its
 //! request is written.
 
+use crate::guest;
 use crate::model::{EnvVar, Environment};
 use crate::names::ServiceName;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,15 +15,6 @@ use std::sync::Arc;
 pub struct LinkBlock {
     /// In the order of instances and ports.
     pub vars: Vec<EnvVar>,
-}
-
-/// Turns a name into a part of a variable's name: what is not a letter, digit or underscore becomes `_`, and all
-/// becomes upper case. Letters and digits are Unicode's, as in Python.
-pub fn sanitise(name: &str) -> String {
-    name.chars()
-        .map(|c| if c.is_alphanumeric() || c == '_' { c } else { '_' })
-        .flat_map(char::to_uppercase)
-        .collect()
 }
 
 /// Link variables of all services, each made when it is first asked for.
@@ -88,25 +80,24 @@ fn told<'a>(environment: &'a Environment, service: &'a ServiceName) -> BTreeSet<
 fn block(environment: &Environment, name: &ServiceName, own: bool) -> LinkBlock {
     let mut vars = Vec::new();
     let Some(service) = environment.services.get(name) else { return LinkBlock { vars } };
-    let prefix = sanitise(name.as_str());
     let mut names = String::new();
     for instance in service.instances.iter().filter_map(|i| environment.instances.get(i)) {
         if !names.is_empty() {
             names.push(',');
         }
         names.push_str(instance.name.as_str());
-        let stem = format!("{prefix}_{}", sanitise(instance.name.as_str()));
+        let own_name = instance.name.as_str();
         if let Some(ship) = environment.ships.get(&instance.ship) {
-            vars.push(EnvVar::new(format!("{stem}_HOST"), &*ship.ip));
+            vars.push(EnvVar::new(guest::host(name.as_str(), own_name), &*ship.ip));
         }
         for (port_name, port) in &*instance.ports {
-            let stem = format!("{stem}_{}", sanitise(port_name));
-            vars.push(EnvVar::new(format!("{stem}_PORT"), &*port.external));
+            vars.push(EnvVar::new(guest::port(name.as_str(), own_name, port_name), &*port.external));
             if own {
-                vars.push(EnvVar::new(format!("{stem}_INTERNAL_PORT"), &*port.exposed));
+                let variable = guest::internal_port(name.as_str(), own_name, port_name);
+                vars.push(EnvVar::new(variable, &*port.exposed));
             }
         }
     }
-    vars.push(EnvVar::new(format!("{prefix}_INSTANCES"), &*names));
+    vars.push(EnvVar::new(guest::instances(name.as_str()), &*names));
     LinkBlock { vars }
 }

@@ -11,7 +11,7 @@ pub use container::{
     ContainerEnv, ContainerSpec, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE,
     LABEL_SERVICE, LogConfig, PortBinding, Protocol, RestartPolicy, SpecWriter, Ulimit,
 };
-pub use links::{LinkBlock, Links, sanitise};
+pub use links::{LinkBlock, Links};
 pub use ship::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};
 
 use crate::image::ImageRef;

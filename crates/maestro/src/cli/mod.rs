@@ -11,6 +11,7 @@ mod dump;
 mod events;
 mod exec;
 mod fault;
+mod guest;
 mod interrupts;
 mod kill;
 mod logs;
@@ -80,6 +81,7 @@ enum Command {
     Deptree(deptree::Args),
     Dump(dump::Args),
     Complete(complete::Args),
+    Guest(guest::Args),
 }
 
 /// What the process ends with.
@@ -104,6 +106,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Deptree(args) => deptree::run(&session, &args),
         Command::Dump(args) => dump::run(&session, &args),
         Command::Complete(args) => complete::run(&session, &args),
+        Command::Guest(args) => Ok(guest::run(&session, args)),
     };
     match outcome {
         Ok(code) => session.ended(code),
