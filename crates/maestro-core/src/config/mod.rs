@@ -23,6 +23,7 @@ mod services;
 mod host_ports;
 mod load;
 mod json;
+mod secrets;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
