@@ -127,6 +127,17 @@ impl Reader<'_> {
         value
     }
 
+    /// A port to connect to.
+    pub(super) fn port(&mut self, node: &Node, what: &str) -> Option<u16> {
+        let number = self.integer(node, what)?;
+        let port = u16::try_from(number).ok().filter(|port| *port > 0);
+        if port.is_none() {
+            let message = format!("{what} must be from 1 to 65535, not {number}");
+            self.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+        }
+        port
+    }
+
     fn wrong_type_or_value(&mut self, node: &Node, what: &str, expected: &str) {
         match &node.value {
             Value::Str(text) => {

@@ -16,6 +16,8 @@ mod fields;
 mod env;
 mod volumes;
 mod checks;
+mod endpoints;
+mod docker_host;
 mod ships;
 mod registries;
 mod instances;
@@ -29,10 +31,10 @@ mod golden;
 #[cfg(test)]
 mod tests;
 
+pub use endpoints::endpoint_url;
 pub use json::json;
 pub use limits::Limits;
 pub use load::{Loaded, load};
-pub use ships::endpoint_url;
 
 /// Which order `volumes:` has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

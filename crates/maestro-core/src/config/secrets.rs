@@ -79,6 +79,11 @@ fn is_secret(key: &str) -> bool {
 pub(super) fn hide(map: &mut SourceMap, root: Option<&Arc<Node>>, origins: &Origins) {
     let rendered = origins.rendered().and_then(|id| Some((id, Arc::clone(&map.get(id)?.text))));
     let computed = rendered.as_ref().map(|(_, text)| origins.computed(text.len())).unwrap_or_default();
+    // What the readers have found, where it stands in files.
+    let found: Vec<Hidden> = rendered.iter().flat_map(|(id, _)| map.hidden(*id)).collect();
+    for Hidden { span, within } in found {
+        origins.copies(span).for_each(|span| map.hide(Hidden { span, within }));
+    }
     let Some(root) = root else {
         if let Some((source, _)) = rendered {
             for Range { start, end } in computed {

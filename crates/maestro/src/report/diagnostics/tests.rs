@@ -260,6 +260,8 @@ fn secrets_are_not_shown() {
         ("no YAML because of it, quoted", "  r:\n    password: \"{{ env.ODD }}\"\n    registry: x\n"),
         ("no YAML below another key", "  r:\n    x: {{ env.ODD }}\n"),
         ("no YAML, and written", "  r:\n    password: topsecret: x\n"),
+        ("an address", "  r: {registry: 'http://ci:topsecret@h:1'}"),
+        ("an address below a template", "{# #}  r: {registry: 'http://ci:topsecret@h:1'}"),
         ("no template", "  r: {registry: x, password: topsecret, retry: {{ nothing.at.all }}}"),
     ] {
         let said = said(&format!("{head}{line}\n"));
@@ -267,6 +269,13 @@ fn secrets_are_not_shown() {
         for part in ["topsecret", "top\"", "\"secret", "secret: x"] {
             assert!(!said.contains(part), "{what}: {said}");
         }
+    }
+    for text in
+        ["ships: {a: {ip: h, endpoint: 'tcp://u:topsecret@h:1'}}", "{# #}ships: {a: {ip: 'u:topsecret@h'}}"]
+    {
+        let said = said(&format!("name: t\nservices: {{}}\n{text}\n"));
+        assert!(said.contains("before the `@`") && said.contains("maestro.yaml:3:"), "{said}");
+        assert!(!said.contains("topsecret"), "{said}");
     }
     // A number that says what it was.
     let said = said(&format!("{head}  r: {{registry: x, password: 22:22}}\n"));
