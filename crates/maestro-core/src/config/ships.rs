@@ -220,7 +220,7 @@ fn tls<'n>(
     };
     let (cert, key, ca) = (path("tls_cert"), path("tls_key"), path("tls_ca_cert"));
     let identity = match (cert, key) {
-        (Some((cert, _)), Some((key, _))) => Some(Identity { cert, key }),
+        (Some((cert, _)), Some((key, _))) => Some(Identity { cert, key, optional: false }),
         (None, None) => None,
         (Some((_, span)), None) | (None, Some((_, span))) => {
             let message = format!("{what} needs both `tls_cert` and `tls_key`");
