@@ -1,11 +1,12 @@
 //! `lifecycle:`: what must be true before an instance counts as started or stopped (specification, section 7).
 
-use super::fields::{Reader, truthy};
+mod http;
+
+use super::fields::Reader;
 use super::node::{Mapping, Node, Value};
 use super::{python, words};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Check, EnvFrom, HttpCheck, Phase, Port, Protocol, RequestOptions};
-use crate::names::Secret;
+use crate::model::{Check, EnvFrom, Phase, Port, Protocol};
 use crate::source::Span;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const DEFAULT_TRIES: u32 = 180;
-const DEFAULT_HTTP_WAIT: Duration = Duration::from_mins(5);
 const DEFAULT_HEALTH_WAIT: Duration = Duration::from_mins(3);
 const TYPES: [&str; 6] = ["tcp", "http", "exec", "rexec", "sleep", "health"];
 
@@ -85,7 +85,7 @@ fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, subject: &Subject<'_
     let what = format!("`{kind_text}` check ({phase}) of {}", subject.owner);
     match &*kind_text {
         "tcp" => tcp(reader, node, map, &what, subject),
-        "http" => http(reader, node, map, &what, subject),
+        "http" => http::read(reader, node, map, &what, subject),
         "exec" => {
             reader.check_keys(map, &["type", "command", "attempts", "envfrom"], &what, &[]);
             let command = command(reader, node, map, &what)?;
@@ -213,125 +213,4 @@ fn external(reader: &mut Reader<'_>, span: Span, name: &str, port: &Port, what: 
         reader.report(Diagnostic::error(Code::BadValue, message).at(span));
     }
     number
-}
-
-const HTTP_KEYS: [&str; 9] =
-    ["type", "port", "host", "path", "scheme", "method", "match_regex", "max_wait", "requests_options"];
-
-fn http(
-    reader: &mut Reader<'_>,
-    node: &Node,
-    map: &Mapping,
-    what: &str,
-    subject: &Subject<'_>,
-) -> Option<Check> {
-    for (key, _) in &map.entries {
-        let text = python::text(key);
-        if !HTTP_KEYS.contains(&&*text) {
-            reader.report(
-                Diagnostic::error(Code::BadValue, format!("{what} has no option `{text}`"))
-                    .at(key.span)
-                    .suggest(&text, HTTP_KEYS),
-            );
-        }
-    }
-    let Some(port_node) = map.get("port") else {
-        reader.missing(node, node, what, "port");
-        return None;
-    };
-    let name = python::text(port_node);
-    let port = match (subject.ports.get(&*name), name.trim().parse::<u16>()) {
-        (Some(declared), _) => external(reader, port_node.span, &name, declared, what)?,
-        (None, Ok(number)) => number,
-        (None, Err(_)) => {
-            unknown_port(reader, port_node.span, &name, what, subject);
-            return None;
-        }
-    };
-    let mut text = |key: &str, default: &str| match map.get(key) {
-        None => Some(default.to_owned()),
-        Some(node) if node.is_null() => Some(default.to_owned()),
-        Some(node) => reader.text(node, &format!("`{key}` of {what}")),
-    };
-    let host = text("host", &subject.ip)?;
-    let mut path = text("path", "/")?;
-    if !path.starts_with('/') {
-        path.insert(0, '/');
-    }
-    let scheme = text("scheme", "http")?;
-    let method = text("method", "get")?.to_uppercase();
-    if !matches!(&*scheme, "http" | "https") {
-        let message = format!("`scheme` of {what} must be http or https, not `{scheme}`");
-        reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
-        return None;
-    }
-    let match_regex = match map.get("match_regex").filter(|n| !n.is_null()) {
-        None => None,
-        Some(node) => Some(regex(reader, node, what)?),
-    };
-    let max_wait = match map.get("max_wait") {
-        Some(node) => reader.seconds(node, &format!("`max_wait` of {what}"))?,
-        None => DEFAULT_HTTP_WAIT,
-    };
-    let options =
-        map.get("requests_options").map(|node| request_options(reader, node, what)).unwrap_or_default();
-    Some(Check::Http(Box::new(HttpCheck {
-        host: host.into(),
-        port,
-        scheme: scheme.into(),
-        path: path.into(),
-        method: method.into(),
-        match_regex,
-        max_wait,
-        options,
-    })))
-}
-
-fn regex(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Arc<str>> {
-    let text = reader.text(node, &format!("`match_regex` of {what}"))?;
-    match fancy_regex::Regex::new(&text) {
-        Ok(_) => Some(text.into()),
-        Err(error) => {
-            let message = format!("`match_regex` of {what} is no regular expression: {error}");
-            reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
-            None
-        }
-    }
-}
-
-const REQUEST_KEYS: [&str; 7] = ["verify", "headers", "params", "timeout", "auth", "data", "allow_redirects"];
-
-fn request_options(reader: &mut Reader<'_>, node: &Node, what: &str) -> RequestOptions {
-    let what = format!("`requests_options` of {what}");
-    let mut options = RequestOptions::default();
-    let Some(map) = reader.mapping(node, &what) else { return options };
-    reader.check_keys(map, &REQUEST_KEYS, &what, &[]);
-    match map.get("verify").map(|n| &n.value) {
-        Some(Value::Str(path)) => options.ca_file = Some(path.clone()),
-        Some(_) => options.verify = map.get("verify").map(|n| truthy(n)),
-        None => {}
-    }
-    if let Some(node) = map.get("headers") {
-        options.headers = reader.text_map(node, &format!("`headers` of {what}")).into_iter().collect();
-    }
-    if let Some(node) = map.get("params") {
-        options.params = reader.text_map(node, &format!("`params` of {what}")).into_iter().collect();
-    }
-    if let Some(node) = map.get("timeout").filter(|n| !n.is_null()) {
-        options.timeout = reader.seconds(node, &format!("`timeout` of {what}"));
-    }
-    if let Some(node) = map.get("auth").filter(|n| !n.is_null()) {
-        match reader.texts(node, &format!("`auth` of {what}")).as_slice() {
-            [user, password] => options.auth = Some((user.clone(), Secret::new(password.as_str()))),
-            _ => {
-                let message = format!("`auth` of {what} must be [user, password]");
-                reader.report(Diagnostic::error(Code::WrongType, message).at(node.span));
-            }
-        }
-    }
-    if let Some(node) = map.get("data").filter(|n| !n.is_null()) {
-        options.data = reader.text(node, &format!("`data` of {what}"));
-    }
-    options.allow_redirects = map.get("allow_redirects").map(|n| truthy(n));
-    options
 }
