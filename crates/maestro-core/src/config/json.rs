@@ -21,7 +21,10 @@ fn placed(node: &Node, place: Place) -> serde_json::Value {
             .map_or_else(|| number.text.to_string().into(), Into::into),
         Value::Str(text) => match text.split_once('?') {
             Some((path, _)) if place == Place::Path => format!("{path}?***").into(),
-            _ => text.to_string().into(),
+            _ => match text.rsplit_once('@') {
+                Some((_, host)) if place == Place::Host => format!("***@{host}").into(),
+                _ => text.to_string().into(),
+            },
         },
         Value::Timestamp(_) | Value::Binary(_) => python::text(node).into(),
         Value::Seq(items) => items.iter().map(|item| placed(item, place)).collect(),
@@ -61,6 +64,7 @@ services:
         - type: http
           port: 80
           path: /x?key=hunter2
+          host: 'u:hunter2@h'
           requests_options:
             auth: [u, hunter2]
             headers: {Authorization: hunter2, Accept: hunter2}
@@ -123,6 +127,7 @@ services:
                     "type": "http",
                     "port": 80,
                     "path": "/x?***",
+                    "host": "***@h",
                     "requests_options": {
                       "auth": "***",
                       "headers": {

@@ -28,6 +28,8 @@ pub(super) enum Place {
     Request,
     /// A path: what follows its `?` is secret.
     Path,
+    /// A host: what stands before its `@` is secret.
+    Host,
     /// The values of this mapping are secret, its keys are not.
     Values,
     /// All of it is secret.
@@ -45,10 +47,11 @@ impl Place {
             (_, "audit") => Self::Audit,
             (_, "requests_options") => Self::Request,
             (_, "path") => Self::Path,
+            (_, "host") => Self::Host,
             (_, key) if OF_NAMES.contains(&key) => Self::Names,
             (_, key) if is_secret(key) => Self::Secret,
             (Self::Audit, _) => Self::Audit,
-            (Self::Plain | Self::Request | Self::Path, _) => Self::Plain,
+            (Self::Plain | Self::Request | Self::Path | Self::Host, _) => Self::Plain,
         }
     }
 
@@ -57,7 +60,7 @@ impl Place {
         match self {
             Self::Secret => true,
             Self::Values => !matches!(node.value, Value::Map(_)),
-            Self::Plain | Self::Names | Self::Audit | Self::Request | Self::Path => false,
+            Self::Plain | Self::Names | Self::Audit | Self::Request | Self::Path | Self::Host => false,
         }
     }
 }
@@ -103,9 +106,14 @@ pub(super) fn hide(map: &mut SourceMap, root: Option<&Arc<Node>>, origins: &Orig
         origins.copies(span).for_each(|span| map.hide(Hidden { span, within: None }));
         map.hide(Hidden { span, within: None });
     }
-    for span in found.queries {
-        let Some(at) = text_of(span, map).find('?') else { continue };
-        let span = Span { start: span.start + 1 + u32::try_from(at).unwrap_or(0), ..span };
+    for (span, place) in found.partly {
+        let text = text_of(span, map);
+        let offset = |at: usize| span.start + u32::try_from(at).unwrap_or(0);
+        let span = match place {
+            Place::Host => text.rfind('@').map(|at| Span { end: offset(at), ..span }),
+            _ => text.find('?').map(|at| Span { start: offset(at + 1), ..span }),
+        };
+        let Some(span) = span else { continue };
         origins.copies(span).for_each(|span| map.hide(Hidden { span, within: None }));
         map.hide(Hidden { span, within: None });
     }
@@ -135,7 +143,8 @@ fn hide_computed(map: &mut SourceMap, source: SourceId, gap: &Range<u32>, scalar
 #[derive(Debug, Default)]
 struct Found {
     secrets: BTreeSet<Span>,
-    queries: BTreeSet<Span>,
+    /// Of these a part is secret.
+    partly: BTreeSet<(Span, Place)>,
     /// In the order of the text.
     scalars: BTreeSet<Span>,
     /// Aliases share nodes: each is looked at once.
@@ -150,8 +159,8 @@ impl Found {
         if place.is_secret(node) {
             self.secrets.insert(node.span);
         }
-        if place == Place::Path && node.as_str().is_some() {
-            self.queries.insert(node.span);
+        if matches!(place, Place::Path | Place::Host) && node.as_str().is_some() {
+            self.partly.insert((node.span, place));
         }
         match &node.value {
             Value::Map(map) => {

@@ -17,9 +17,11 @@ use tokio::sync::Mutex;
 const REDIRECTS: usize = 30;
 
 /// What a client cannot change from request to request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Kind {
     verify: bool,
+    /// A file with who is trusted, instead of the system's authorities.
+    ca_file: Option<Arc<str>>,
     redirects: bool,
     /// Without the proxy that the environment may name: nothing is behind a proxy on this very machine.
     direct: bool,
@@ -32,28 +34,31 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// The client for a check. With a CA file it is one of its own, for the file may have changed.
+    /// The client for a check. What it needs of files is read once.
     pub(super) async fn get(&self, check: &HttpCheck) -> Result<Client, String> {
         let kind = Kind {
             verify: check.options.verify.unwrap_or(true),
+            ca_file: check.options.ca_file.clone(),
             redirects: check.options.allow_redirects.unwrap_or(true),
             direct: is_here(&check.host),
         };
-        if let Some(file) = check.options.ca_file.clone() {
-            return aside(move || with_ca_file(kind, &file)).await;
-        }
         let mut shared = self.shared.lock().await;
         if let Some(client) = shared.get(&kind) {
             return Ok(client.clone());
         }
-        match aside(move || with_system_roots(kind)).await {
+        let wanted = kind.clone();
+        let made = aside(move || match &wanted.ca_file {
+            Some(file) => with_ca_file(&wanted, file),
+            None => with_system_roots(&wanted),
+        });
+        match made.await {
             Ok(client) => {
                 shared.insert(kind, client.clone());
                 Ok(client)
             }
             // A machine without any CA certificate can still ask where none is needed.
-            Err(_) if &*check.scheme == "http" => {
-                aside(move || finish(builder(kind).tls_certs_only([]))).await
+            Err(_) if &*check.scheme == "http" && kind.ca_file.is_none() => {
+                aside(move || finish(builder(&kind).tls_certs_only([]))).await
             }
             Err(because) => Err(because),
         }
@@ -72,7 +77,7 @@ fn is_here(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn builder(kind: Kind) -> ClientBuilder {
+fn builder(kind: &Kind) -> ClientBuilder {
     static PROVIDER: Once = Once::new();
     // There is one already if somebody else in this process needed it: as good.
     PROVIDER.call_once(|| drop(ring::default_provider().install_default()));
@@ -88,11 +93,11 @@ fn finish(builder: ClientBuilder) -> Result<Client, String> {
     builder.build().map_err(|error| format!("no HTTP client can be made: {}", super::http::root(&error)))
 }
 
-fn with_system_roots(kind: Kind) -> Result<Client, String> {
+fn with_system_roots(kind: &Kind) -> Result<Client, String> {
     finish(builder(kind).tls_danger_accept_invalid_certs(!kind.verify))
 }
 
-fn with_ca_file(kind: Kind, file: &str) -> Result<Client, String> {
+fn with_ca_file(kind: &Kind, file: &str) -> Result<Client, String> {
     let unusable = |because: &dyn std::fmt::Display| format!("the CA file {file} cannot be used: {because}");
     let pem = std::fs::read(file).map_err(|error| unusable(&super::words(&error)))?;
     let certificates: Vec<CertificateDer<'static>> =

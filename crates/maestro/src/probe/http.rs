@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 /// Asks until the answer is good or `max_wait` is over.
 pub(super) async fn check(clients: &Clients, check: &HttpCheck) -> Result<(), CheckFailure> {
     let what = describe(check);
-    let untried = |last: String| CheckFailure { check: describe(check), attempts: 0, last };
+    let untried = |last: String| untried(check, last);
     if check.max_wait.is_zero() {
         return Err(untried("`max_wait` is 0, which leaves no time for a try".to_owned()));
     }
@@ -27,6 +27,11 @@ pub(super) async fn check(clients: &Clients, check: &HttpCheck) -> Result<(), Ch
     };
     let asking = Asking { check, client, pattern, deadline };
     retry(what, Budget::Until(deadline), asking).await
+}
+
+/// That a check cannot even be tried.
+pub(super) fn untried(check: &HttpCheck, because: String) -> CheckFailure {
+    CheckFailure { check: describe(check), attempts: 0, last: because }
 }
 
 /// The same question, again and again.

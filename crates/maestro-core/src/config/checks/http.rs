@@ -1,12 +1,14 @@
 //! The `http` check, whose options are those of Python's requests.
 
 use super::{Subject, external, unknown_port};
+use crate::config::endpoints::host;
 use crate::config::fields::{Reader, truthy};
 use crate::config::node::{Mapping, Node, Value};
 use crate::config::python;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Check, HttpCheck, RequestOptions};
 use crate::names::Secret;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,28 +41,38 @@ pub(super) fn read(
     let name = python::text(port_node);
     let port = match (subject.ports.get(&*name), name.trim().parse::<u16>()) {
         (Some(declared), _) => external(reader, port_node.span, &name, declared, what)?,
+        (None, Ok(0)) => reader.port(port_node, &format!("`port` of {what}")).unwrap_or_default(),
         (None, Ok(number)) => number,
         (None, Err(_)) => {
             unknown_port(reader, port_node.span, &name, what, subject);
             return None;
         }
     };
-    let mut text = |key: &str, default: &str| match map.get(key) {
+    let text = |reader: &mut Reader<'_>, key: &str, default: &str| match map.get(key) {
         None => Some(default.to_owned()),
         Some(node) if node.is_null() => Some(default.to_owned()),
         Some(node) => reader.text(node, &format!("`{key}` of {what}")),
     };
-    let host = text("host", &subject.ip)?;
-    let mut path = text("path", "/")?;
+    let place = |key: &str| map.get(key).map_or(node.span, |node| node.span);
+    let host = text(reader, "host", &subject.ip)?;
+    if let Err(why) = check_host(&host) {
+        let message = format!("`host` of {what}: {why}");
+        reader.report(Diagnostic::error(Code::BadValue, message).at(place("host")));
+    }
+    let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&host);
+    let mut path = text(reader, "path", "/")?;
     if !path.starts_with('/') {
         path.insert(0, '/');
     }
-    let scheme = text("scheme", "http")?;
-    let method = text("method", "get")?.to_uppercase();
+    let scheme = text(reader, "scheme", "http")?.to_lowercase();
     if !matches!(&*scheme, "http" | "https") {
         let message = format!("`scheme` of {what} must be http or https, not `{scheme}`");
-        reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
-        return None;
+        reader.report(Diagnostic::error(Code::BadValue, message).at(place("scheme")));
+    }
+    let method = text(reader, "method", "get")?.to_uppercase();
+    if !is_token(&method) {
+        let message = format!("`method` of {what}: `{method}` is no HTTP method");
+        reader.report(Diagnostic::error(Code::BadValue, message).at(place("method")));
     }
     let match_regex = match map.get("match_regex").filter(|n| !n.is_null()) {
         None => None,
@@ -82,6 +94,26 @@ pub(super) fn read(
         max_wait,
         options,
     })))
+}
+
+/// A host as [`host`] has it, possibly with a login before it, which is never quoted.
+fn check_host(text: &str) -> Result<(), String> {
+    let (login, name) = text.rsplit_once('@').map_or((None, text), |(login, name)| (Some(login), name));
+    if login.is_some_and(|login| {
+        login.contains(|c: char| c.is_whitespace() || c.is_control() || "/?#[]".contains(c))
+    }) {
+        return Err("its login has characters that must be percent-encoded".to_owned());
+    }
+    // Names in other scripts are sent in their ASCII form.
+    let plain: String = name.chars().map(|c| if c.is_alphabetic() { 'a' } else { c }).collect();
+    if name.is_ascii() { host(name) } else { host(&plain) }
+        .map(|_| ())
+        .map_err(|why| why.replace(&plain, name))
+}
+
+/// What HTTP calls a token: the form of methods and of headers' names.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c))
 }
 
 fn regex(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Arc<str>> {
@@ -116,13 +148,17 @@ fn request_options(reader: &mut Reader<'_>, node: &Node, what: &str) -> RequestO
         }
     }
     if let Some(node) = map.get("headers") {
-        options.headers = reader.text_map(node, &format!("`headers` of {what}")).into_iter().collect();
+        options.headers = headers(reader, node, &format!("`headers` of {what}"));
     }
     if let Some(node) = map.get("params") {
         options.params = reader.text_map(node, &format!("`params` of {what}")).into_iter().collect();
     }
     if let Some(node) = map.get("timeout").filter(|n| !n.is_null()) {
         options.timeout = reader.seconds(node, &format!("`timeout` of {what}"));
+        if options.timeout.is_some_and(|timeout| timeout.is_zero()) {
+            let message = format!("`timeout` of {what} is 0, which leaves no time for an answer");
+            reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+        }
     }
     if let Some(node) = map.get("auth").filter(|n| !n.is_null()) {
         match reader.texts(node, &format!("`auth` of {what}")).as_slice() {
@@ -140,6 +176,29 @@ fn request_options(reader: &mut Reader<'_>, node: &Node, what: &str) -> RequestO
     options
 }
 
+fn headers(reader: &mut Reader<'_>, node: &Node, what: &str) -> BTreeMap<String, String> {
+    let mut headers = BTreeMap::new();
+    let Some(map) = reader.mapping(node, what) else { return headers };
+    for (key, value) in &map.entries {
+        let name = python::text(key);
+        if !is_token(&name) {
+            let message = format!("{what}: `{name}` cannot be the name of a header");
+            reader.report(Diagnostic::error(Code::BadValue, message).at(key.span));
+            continue;
+        }
+        let what = format!("`{name}` of {what}");
+        let Some(text) = reader.required_text(value, &what) else { continue };
+        if text.contains(|c: char| c.is_control() && c != '\t') {
+            // Its value may be secret, and is not quoted.
+            let message = format!("{what} has characters that cannot be in a header, such as a line end");
+            reader.report(Diagnostic::error(Code::BadValue, message).at(value.span));
+            continue;
+        }
+        headers.insert(name, text);
+    }
+    headers
+}
+
 #[cfg(test)]
 mod tests {
     use crate::config::golden::show;
@@ -149,9 +208,10 @@ mod tests {
 
     /// A check with these options, or what is said of them.
     fn check(options: &str) -> Result<HttpCheck, String> {
+        let port = if options.starts_with("port") { "" } else { "port: 80, " };
         let text = format!(
             "name: t\nships: {{a: {{ip: 192.0.2.1}}}}\nservices:\n  s:\n    image: bb\n    instances: {{s-1: {{ship: a}}}}\n\
-             \x20   lifecycle: {{running: [{{type: http, port: 80, {options}}}]}}\n"
+             \x20   lifecycle: {{running: [{{type: http, {port}{options}}}]}}\n"
         );
         let loaded = load(&MapSources::of(text), &Limits::default());
         let said = show(&loaded.diagnostics, &loaded.sources);
@@ -188,6 +248,51 @@ mod tests {
             let expected =
                 "E0304 `verify` of `requests_options` must be true, false or the path of a CA file @";
             assert!(said.starts_with(expected), "{said}");
+        }
+    }
+    #[test]
+    fn what_can_never_work_is_refused() {
+        let options = [
+            "requests_options: {headers: {B C: x}}",
+            "requests_options: {headers: {'': x}}",
+            "requests_options: {headers: {X: \"a\\nb\"}}",
+            "requests_options: {timeout: 0}",
+            "requests_options: {timeout: 0.0}",
+            "method: G T",
+            "method: ''",
+            "host: a b",
+            "host: 'h:80'",
+            "host: 'u:hunter2@h:80'",
+            "host: 'u:hunter 2@h'",
+            "host: ''",
+            "scheme: ftp",
+            "port: 0",
+        ];
+        let said: Vec<String> = options.iter().map(|options| refused(options)).collect();
+        insta::assert_snapshot!(said.join("\n"), @r#"
+        E0304 `headers` of `requests_options`: `B C` cannot be the name of a header @ "B C"
+        E0304 `headers` of `requests_options`: `` cannot be the name of a header @ "''"
+        E0304 `X` of `headers` of `requests_options` has characters that cannot be in a header, such as a line end @ "\"a\\nb\""
+        E0304 `timeout` of `requests_options` is 0, which leaves no time for an answer @ "0"
+        E0304 `timeout` of `requests_options` is 0, which leaves no time for an answer @ "0.0"
+        E0304 `method`: `G T` is no HTTP method @ "G T"
+        E0304 `method`: `` is no HTTP method @ "''"
+        E0304 `host`: `a b` is no host name and no address @ "a b"
+        E0304 `host`: `h:80` is no host name and no address @ "'h:80'"
+        E0304 `host`: `h:80` is no host name and no address @ "'u:hunter2@h:80'"
+        E0304 `host`: its login has characters that must be percent-encoded @ "'u:hunter 2@h'"
+        E0304 `host`: it names no host @ "''"
+        E0304 `scheme` must be http or https, not `ftp` @ "ftp"
+        E0304 `port` must be from 1 to 65535, not 0 @ "0"
+        "#);
+    }
+
+    #[test]
+    fn what_works_is_taken() {
+        let all = check("method: head, scheme: HTTPS, host: bücher.example, path: 'a b?c', requests_options: {headers: {X-A: 'ä b'}}").unwrap();
+        assert_eq!((&*all.method, &*all.scheme, &*all.host), ("HEAD", "https", "bücher.example"));
+        for host in ["localhost", "'::1'", "'[::1]'", "'u:p%20q@h'", "192.0.2.2"] {
+            assert!(check(&format!("host: {host}")).is_ok(), "{host}");
         }
     }
 }

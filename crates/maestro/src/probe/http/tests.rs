@@ -246,7 +246,10 @@ async fn the_environments_proxy_is_used_but_not_for_this_machine() {
 }
 
 mod tls {
-    use super::{HttpCheck, RequestOptions, Server, answer, get, last, patient, run};
+    use super::{
+        Check, HttpCheck, RequestOptions, Server, SystemProbe, answer, get, instance, last, patient, run,
+    };
+    use maestro_core::boundary::Probe as _;
     use rcgen::{
         BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd,
     };
@@ -317,6 +320,14 @@ mod tls {
         let stranger = last_of(&other.pem()).await;
         assert!(stranger.contains("not signed by an authority that is trusted"), "{stranger}");
         assert!(last_of("nothing").await.ends_with("it holds no certificate in PEM form"));
+        // What was read before a run holds for all of it.
+        let (probe, check) = (SystemProbe::new(), trusting(&folder, &both, &check));
+        let whole = Check::Http(Box::new(check));
+        assert_eq!(probe.prepare(&whole).await, Ok(()));
+        std::fs::remove_file(folder.path().join("ca.pem")).unwrap();
+        assert_eq!(probe.check(&instance(), &whole, None).await, Ok(()));
+        let failure = SystemProbe::new().prepare(&whole).await.unwrap_err();
+        assert!(failure.last.ends_with("cannot be used: no such file or directory"), "{failure}");
 
         let cert = params(&["127.0.0.9"]).signed_by(&key, &ours).unwrap();
         let (_server, check) = serving(&cert, &key).await;
