@@ -456,8 +456,9 @@ fn checks_are_read_and_refused() {
                     options: RequestOptions {
                         verify: None,
                         ca_file: None,
+                        cert: None,
                         headers: {},
-                        params: {},
+                        params: [],
                         timeout: None,
                         auth: None,
                         data: None,

@@ -4,7 +4,8 @@ use super::clients::Clients;
 use super::search::{Body, Pattern};
 use super::{Attempt, Budget, Fault, address, retry, seconds, words};
 use maestro_core::boundary::CheckFailure;
-use maestro_core::model::HttpCheck;
+use maestro_core::model::{Fields, HttpCheck};
+use reqwest::header::{AUTHORIZATION, HeaderName, USER_AGENT};
 use reqwest::{Client, Method, Request, StatusCode};
 use rustls::CertificateError;
 use std::error::Error;
@@ -80,20 +81,39 @@ fn request(client: &Client, check: &HttpCheck) -> Result<Request, String> {
     let options = &check.options;
     let method = Method::from_bytes(check.method.as_bytes())
         .map_err(|_| format!("`{}` is no HTTP method", super::quote(&check.method)))?;
-    let url = format!("{}://{}{}", check.scheme, address(&check.host, check.port), check.path);
+    let mut url = format!("{}://{}{}", check.scheme, address(&check.host, check.port), check.path);
+    if let Fields::Text(query) = &options.params
+        && !query.is_empty()
+    {
+        url.push(if check.path.contains('?') { '&' } else { '?' });
+        url.push_str(query);
+    }
     let mut request = client.request(method, url);
-    if !options.params.is_empty() {
-        request = request.query(&options.params);
+    if let Fields::Pairs(pairs) = &options.params
+        && !pairs.is_empty()
+    {
+        request = request.query(pairs);
+    }
+    let names = |name: &str, header: &HeaderName| name.eq_ignore_ascii_case(header.as_str());
+    if !options.headers.keys().any(|name| names(name, &USER_AGENT)) {
+        request = request.header(USER_AGENT, concat!("maestro/", env!("CARGO_PKG_VERSION")));
     }
     if let Some((user, password)) = &options.auth {
         request = request.basic_auth(user, Some(password.expose()));
     }
     for (name, value) in &options.headers {
+        // `auth` wins, as in requests.
+        let Some(value) = value.as_ref().filter(|_| options.auth.is_none() || !names(name, &AUTHORIZATION))
+        else {
+            continue;
+        };
         request = request.header(name, value);
     }
-    if let Some(data) = &options.data {
-        request = request.body(data.clone());
-    }
+    request = match &options.data {
+        Some(Fields::Text(text)) => request.body(text.clone()),
+        Some(Fields::Pairs(pairs)) if !pairs.is_empty() => request.form(pairs),
+        Some(Fields::Pairs(_)) | None => request,
+    };
     request.build().map_err(|error| format!("no such request can be made: {}", root(&error)))
 }
 

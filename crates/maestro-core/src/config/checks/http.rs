@@ -6,7 +6,7 @@ use crate::config::fields::{Reader, truthy};
 use crate::config::node::{Mapping, Node, Value};
 use crate::config::python;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Check, HttpCheck, RequestOptions};
+use crate::model::{Check, ClientCert, Fields, HttpCheck, RequestOptions};
 use crate::names::Secret;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -128,7 +128,8 @@ fn regex(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Arc<str>> {
     }
 }
 
-const REQUEST_KEYS: [&str; 7] = ["verify", "headers", "params", "timeout", "auth", "data", "allow_redirects"];
+const REQUEST_KEYS: [&str; 8] =
+    ["verify", "cert", "headers", "params", "timeout", "auth", "data", "allow_redirects"];
 
 fn request_options(reader: &mut Reader<'_>, node: &Node, what: &str) -> RequestOptions {
     let what = format!("`requests_options` of {what}");
@@ -150,8 +151,11 @@ fn request_options(reader: &mut Reader<'_>, node: &Node, what: &str) -> RequestO
     if let Some(node) = map.get("headers") {
         options.headers = headers(reader, node, &format!("`headers` of {what}"));
     }
-    if let Some(node) = map.get("params") {
-        options.params = reader.text_map(node, &format!("`params` of {what}")).into_iter().collect();
+    if let Some(node) = map.get("cert").filter(|n| !n.is_null()) {
+        options.cert = client_cert(reader, node, &format!("`cert` of {what}"));
+    }
+    if let Some(node) = map.get("params").filter(|n| !n.is_null()) {
+        options.params = fields(reader, node, &format!("`params` of {what}")).unwrap_or_default();
     }
     if let Some(node) = map.get("timeout").filter(|n| !n.is_null()) {
         options.timeout = reader.seconds(node, &format!("`timeout` of {what}"));
@@ -170,13 +174,72 @@ fn request_options(reader: &mut Reader<'_>, node: &Node, what: &str) -> RequestO
         }
     }
     if let Some(node) = map.get("data").filter(|n| !n.is_null()) {
-        options.data = reader.text(node, &format!("`data` of {what}"));
+        options.data = fields(reader, node, &format!("`data` of {what}"));
     }
     options.allow_redirects = map.get("allow_redirects").map(|n| truthy(n));
     options
 }
 
-fn headers(reader: &mut Reader<'_>, node: &Node, what: &str) -> BTreeMap<String, String> {
+/// `FILE`, or `[CERTIFICATE, KEY]`.
+fn client_cert(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<ClientCert> {
+    let files = reader.texts(node, what);
+    match files.as_slice() {
+        [cert] if node.as_seq().is_none() && !cert.is_empty() => {
+            Some(ClientCert { cert: cert.as_str().into(), key: None })
+        }
+        [cert, key] if !cert.is_empty() && !key.is_empty() => {
+            Some(ClientCert { cert: cert.as_str().into(), key: Some(key.as_str().into()) })
+        }
+        _ => {
+            let message = format!("{what} must be the path of a PEM file, or [certificate, key]");
+            reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+            None
+        }
+    }
+}
+
+/// A text, or pairs as a mapping or a list of two each; a value may be several, and null is none.
+fn fields(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Fields> {
+    let mut pairs = Vec::new();
+    match &node.value {
+        Value::Map(map) => {
+            for (key, value) in &map.entries {
+                add_field(reader, &mut pairs, key, value, what);
+            }
+        }
+        Value::Seq(items) => {
+            for item in items {
+                match item.as_seq() {
+                    Some([key, value]) => add_field(reader, &mut pairs, key, value, what),
+                    _ => {
+                        let message = format!("an item of {what} must be [name, value]");
+                        reader.report(Diagnostic::error(Code::WrongType, message).at(item.span));
+                    }
+                }
+            }
+        }
+        _ => return reader.text(node, what).map(Fields::Text),
+    }
+    Some(Fields::Pairs(pairs))
+}
+
+fn add_field(
+    reader: &mut Reader<'_>,
+    pairs: &mut Vec<(String, String)>,
+    key: &Node,
+    value: &Node,
+    what: &str,
+) {
+    let name = python::text(key);
+    let what = format!("`{name}` of {what}");
+    let values = match &value.value {
+        Value::Seq(items) => items.iter().filter_map(|item| reader.text(item, &what)).collect(),
+        _ => reader.texts(value, &what),
+    };
+    pairs.extend(values.into_iter().map(|value| (name.clone(), value)));
+}
+
+fn headers(reader: &mut Reader<'_>, node: &Node, what: &str) -> BTreeMap<String, Option<String>> {
     let mut headers = BTreeMap::new();
     let Some(map) = reader.mapping(node, what) else { return headers };
     for (key, value) in &map.entries {
@@ -187,14 +250,18 @@ fn headers(reader: &mut Reader<'_>, node: &Node, what: &str) -> BTreeMap<String,
             continue;
         }
         let what = format!("`{name}` of {what}");
-        let Some(text) = reader.required_text(value, &what) else { continue };
+        if value.is_null() {
+            headers.insert(name, None);
+            continue;
+        }
+        let Some(text) = reader.text(value, &what) else { continue };
         if text.contains(|c: char| c.is_control() && c != '\t') {
             // Its value may be secret, and is not quoted.
             let message = format!("{what} has characters that cannot be in a header, such as a line end");
             reader.report(Diagnostic::error(Code::BadValue, message).at(value.span));
             continue;
         }
-        headers.insert(name, text);
+        headers.insert(name, Some(text));
     }
     headers
 }
@@ -203,7 +270,7 @@ fn headers(reader: &mut Reader<'_>, node: &Node, what: &str) -> BTreeMap<String,
 mod tests {
     use crate::config::golden::show;
     use crate::config::{Limits, load};
-    use crate::model::{Check, HttpCheck};
+    use crate::model::{Check, Fields, HttpCheck, RequestOptions};
     use crate::source::MapSources;
 
     /// A check with these options, or what is said of them.
@@ -267,6 +334,10 @@ mod tests {
             "host: ''",
             "scheme: ftp",
             "port: 0",
+            "requests_options: {cert: [a]}",
+            "requests_options: {cert: ''}",
+            "requests_options: {params: [a]}",
+            "requests_options: {data: {a: {b: c}}}",
         ];
         let said: Vec<String> = options.iter().map(|options| refused(options)).collect();
         insta::assert_snapshot!(said.join("\n"), @r#"
@@ -284,7 +355,36 @@ mod tests {
         E0304 `host`: it names no host @ "''"
         E0304 `scheme` must be http or https, not `ftp` @ "ftp"
         E0304 `port` must be from 1 to 65535, not 0 @ "0"
+        E0304 `cert` of `requests_options` must be the path of a PEM file, or [certificate, key] @ "[a]"
+        E0304 `cert` of `requests_options` must be the path of a PEM file, or [certificate, key] @ "''"
+        E0301 an item of `params` of `requests_options` must be [name, value] @ "a"
+        E0301 `a` of `data` of `requests_options` must be a string, not a mapping @ "{b: c}"
         "#);
+    }
+
+    #[test]
+    fn options_are_those_of_requests() {
+        let options = |options: &str| check(&format!("requests_options: {{{options}}}")).unwrap().options;
+        let cert =
+            |text: &str| options(text).cert.map(|c| (c.cert.to_string(), c.key.map(|key| key.to_string())));
+        assert_eq!(cert("cert: a.pem"), Some(("a.pem".into(), None)));
+        assert_eq!(cert("cert: [a.pem, a.key]"), Some(("a.pem".into(), Some("a.key".into()))));
+        assert_eq!(cert("cert: null"), None);
+        let pairs = |pairs: &[(&str, &str)]| {
+            Fields::Pairs(
+                pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            )
+        };
+        let expected = pairs(&[("a", "1"), ("a", "True"), ("c", "x")]);
+        for text in ["{a: [1, yes], b: null, c: x}", "[[a, 1], [a, yes], [b, null], [c, x]]"] {
+            assert!(options(&format!("params: {text}")).params == expected, "{text}");
+            assert!(options(&format!("data: {text}")).data.as_ref() == Some(&expected), "{text}");
+        }
+        assert!(options("params: a=b&c").params == Fields::Text("a=b&c".into()));
+        assert!(options("data: text").data == Some(Fields::Text("text".into())));
+        assert!(options("data: null, params: null") == RequestOptions::default());
+        let headers = options("headers: {A: null, B: 1}").headers;
+        assert_eq!(headers, [("A".to_owned(), None), ("B".to_owned(), Some("1".to_owned()))].into());
     }
 
     #[test]

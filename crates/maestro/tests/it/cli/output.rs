@@ -113,7 +113,7 @@ async fn a_check_that_cannot_be_made_stops_nothing() {
     let site = Site::new(&services(""));
     site.run("start").await.ok();
     site.clear_writes();
-    for options in ["verify: nosuch.pem"] {
+    for options in ["verify: nosuch.pem", "cert: nosuch.pem", "cert: [nosuch.pem, nosuch.key]"] {
         site.write(&services(options));
         let ran = site.run("restart").await.exits(1);
         let said = ran.all();
