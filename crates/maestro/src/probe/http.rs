@@ -3,6 +3,7 @@
 use super::clients::Clients;
 use super::search::{Body, Pattern};
 use super::{Attempt, Budget, Fault, address, retry, seconds, words};
+use crate::trust::is_authority;
 use maestro_core::boundary::CheckFailure;
 use maestro_core::model::{Fields, HttpCheck};
 use reqwest::header::{AUTHORIZATION, HeaderName, USER_AGENT};
@@ -143,13 +144,13 @@ fn tls(error: &(dyn Error + 'static)) -> Option<String> {
         return tls(inner);
     }
     let rustls::Error::InvalidCertificate(wrong) = error.downcast_ref()? else { return None };
+    let untrusted = "the server's certificate is not signed by an authority that is trusted \
+                     (`verify` can name a file with the one to trust)";
     Some(match wrong {
         // A wrong signature is what another authority of the same name leads to, such as a renewed one.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "the server's certificate is not signed by an authority that is trusted \
-             (`verify` can name a file with the one to trust)"
-                .to_owned()
-        }
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => untrusted.to_owned(),
+        // One that is signed by itself.
+        CertificateError::Other(other) if is_authority(other) => untrusted.to_owned(),
         CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
             format!("the server's certificate is for another name: {}", presented.join(", "))
         }

@@ -465,6 +465,11 @@ mod tls {
             let result = run(trusting(&folder, &cert.pem(), &check)).await;
             assert_eq!(result.map_err(|f| f.last).err().as_deref(), expected, "{name} {year}");
         }
+        // Nobody was told to trust it.
+        let cert = own("127.0.0.1", 4000);
+        let (_server, check) = serving(cert.as_ref(), cert.key()).await;
+        let last_now = last(check).await;
+        assert!(last_now.contains("not signed by an authority that is trusted (`verify`"), "{last_now}");
         // The same name and authority, but not the same certificate.
         let (shown, trusted) = (own("127.0.0.1", 4000), own("127.0.0.1", 4000));
         let (_server, check) = serving(shown.as_ref(), shown.key()).await;
