@@ -93,7 +93,7 @@ pub(super) fn read(
     };
     reader.check_keys(map, &KEYS, &what, &[]);
     let image = match map.get("image").filter(|n| !n.is_null()) {
-        Some(node) => reader.text(node, &format!("`image` of {what}")),
+        Some(node) => reader.image(node, &format!("`image` of {what}")),
         None => parents.image.clone(),
     };
     let ship = ship(reader, parents, (map, node), &what, key);

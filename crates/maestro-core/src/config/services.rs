@@ -83,7 +83,7 @@ pub(super) fn read(
         let parents = Parents {
             service: &name,
             map,
-            image: map.get("image").and_then(|n| reader.required_text(n, &format!("`image` of {what}"))),
+            image: map.get("image").and_then(|n| reader.image(n, &format!("`image` of {what}"))),
             env: own_env,
             schema,
             ships,
