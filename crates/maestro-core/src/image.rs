@@ -1,9 +1,14 @@
 //! Image references: which part is the registry, the repository, the tag.
 
+mod grammar;
+
+pub use grammar::{NoImage, check};
+
 use std::fmt;
 use std::sync::Arc;
 
-/// An image as the file names it. Every text is accepted, as in maestro-ng; the engine judges.
+/// An image as a file or an engine names it. Every text is accepted, for engines say what they like; files are held to
+/// [`check`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageRef {
     text: Arc<str>,

@@ -138,10 +138,20 @@ pub enum Origin {
     Rendered,
 }
 
+/// A part of a text that messages do not quote, for it may be secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hidden {
+    /// What is not shown.
+    pub span: Span,
+    /// What a label may lie in to have what it points at shown after all; for what is secret for sure, nothing.
+    pub within: Option<Span>,
+}
+
 /// All texts that were read for one environment.
 #[derive(Debug, Clone, Default)]
 pub struct SourceMap {
     texts: Vec<SourceText>,
+    hidden: Vec<Hidden>,
 }
 
 /// A position as people count: both from 1, columns in characters.
@@ -169,6 +179,18 @@ impl SourceMap {
     /// All texts, in the order in which they were read.
     pub fn iter(&self) -> impl Iterator<Item = (SourceId, &SourceText)> {
         self.texts.iter().enumerate().map(|(i, t)| (SourceId(u32::try_from(i).unwrap_or(u32::MAX)), t))
+    }
+
+    /// Keeps a part of a text out of messages.
+    pub fn hide(&mut self, hidden: Hidden) {
+        if hidden.span.start < hidden.span.end {
+            self.hidden.push(hidden);
+        }
+    }
+
+    /// What messages do not quote of a text, in no order; parts may overlap.
+    pub fn hidden(&self, id: SourceId) -> impl Iterator<Item = Hidden> {
+        self.hidden.iter().copied().filter(move |hidden| hidden.span.source == id)
     }
 
     /// Line and column of the start of a span.

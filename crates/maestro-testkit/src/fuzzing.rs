@@ -15,7 +15,7 @@ use maestro_core::config::node::{Node, Value};
 use maestro_core::config::tree::{Tree, place, tree};
 use maestro_core::config::{envfile, ports, python, yaml};
 use maestro_core::diagnostic::{Diagnostics, Severity};
-use maestro_core::image::ImageRef;
+use maestro_core::image::{self, ImageRef};
 use maestro_core::source::{MapSources, Origin, SourceId, SourceMap, SourceText};
 use std::sync::Arc;
 
@@ -97,6 +97,12 @@ pub fn image(bytes: &[u8]) {
         Some(digest) => (None, Some(format!("{}@{digest}", image.repository()))),
         None => (Some(format!("{}:{}", image.repository(), image.tag())), None),
     };
+    // What files may say is split as engines split it.
+    if image::check(text).is_ok() {
+        assert!(!image.repository().is_empty() && !image.tag().is_empty(), "{text:?}");
+        assert!(!image.repository().contains(['@', ' ']), "{text:?}");
+        assert_eq!(image.digest().is_some(), text.contains('@'), "{text:?}");
+    }
     // Engines shorten Docker Hub's names; all others are listed as they were pulled.
     assert!(of_hub || image.is_among(tag.as_deref(), digest.as_deref()), "{text:?} is not itself");
 }

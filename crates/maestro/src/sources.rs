@@ -52,6 +52,16 @@ impl FileSources {
         }
     }
 
+    /// Where env files are looked up, as maestro-ng says it: the directory as it was given, nothing for that of a bare
+    /// name; for standard input the working directory.
+    pub fn base_directory(&self) -> String {
+        let base = match self.place {
+            Place::File(_) => self.base.clone(),
+            Place::Stdin(_) => std::env::current_dir().unwrap_or_default(),
+        };
+        base.display().to_string()
+    }
+
     fn file(&self, path: &Path) -> Result<Vec<u8>, SourceError> {
         let file = File::open(path).map_err(|error| refuse(&error))?;
         let metadata = file.metadata().map_err(|error| refuse(&error))?;
@@ -119,6 +129,14 @@ mod tests {
         assert_eq!(sources.read(SourceKind::EnvFile, "a.env").unwrap(), b"A=1");
         assert_eq!(sources.read(SourceKind::EnvFile, "b.env"), Err(SourceError::NotFound));
         assert_eq!(sources.read(SourceKind::EnvFile, "."), Err(SourceError::NotFound));
+    }
+
+    #[test]
+    fn the_base_directory_is_as_it_was_given() {
+        let base = |argument: &str| FileSources::new(argument, 0).base_directory();
+        assert_eq!(base("maestro.yaml"), "");
+        assert_eq!(base("../a/shop.yaml"), "../a");
+        assert_eq!(base("-"), std::env::current_dir().unwrap().display().to_string());
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! `lifecycle:`: what must be true before an instance counts as started or stopped (specification, section 7).
 
+mod http;
+
 use super::expansion::Counted;
-use super::fields::{Reader, truthy};
+use super::fields::Reader;
 use super::node::{Mapping, Node, Value};
-use super::patterns::Unusable;
 use super::{python, words};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Check, EnvFrom, HttpCheck, Phase, Port, Protocol, RequestOptions};
-use crate::names::Secret;
+use crate::model::{Check, EnvFrom, HttpCheck, Phase, Port, Protocol};
 use crate::source::Span;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const DEFAULT_TRIES: u32 = 180;
-const DEFAULT_HTTP_WAIT: Duration = Duration::from_mins(5);
 const DEFAULT_HEALTH_WAIT: Duration = Duration::from_mins(3);
 const TYPES: [&str; 6] = ["tcp", "http", "exec", "rexec", "sleep", "health"];
 
@@ -129,7 +128,7 @@ fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, owner: &str) -> Opti
     let what = format!("`{kind_text}` check ({phase}) of {owner}");
     let kind = match &*kind_text {
         "tcp" => tcp(reader, node, map, &what)?,
-        "http" => http(reader, node, map, &what)?,
+        "http" => http::read(reader, node, map, &what)?,
         "exec" => {
             reader.check_keys(map, &["type", "command", "attempts", "envfrom"], &what, &[]);
             let command = command(reader, node, map, &what)?;
@@ -237,6 +236,10 @@ impl Draft {
             Kind::Http { check, port, names_host } => {
                 let number = match (subject.ports.get(&*port.text), port.text.trim().parse::<u16>()) {
                     (Some(declared), _) => self.external(reader, port, declared)?,
+                    (None, Ok(0)) => {
+                        self.fault(reader, port, "`port`", "must be from 1 to 65535, not 0");
+                        return None;
+                    }
                     (None, Ok(number)) => number,
                     (None, Err(_)) => {
                         self.unknown_port(reader, port, subject);
@@ -244,6 +247,9 @@ impl Draft {
                     }
                 };
                 let host = if *names_host { check.host.clone() } else { subject.ip.clone() };
+                if let Some(why) = (!names_host).then(|| http::check_host(&host).err()).flatten() {
+                    self.fault(reader, port, "`host`", &format!("is the `ip` of its ship, but {why}"));
+                }
                 Some(Check::Http(Box::new(HttpCheck { host, port: number, ..check.clone() })))
             }
         }
@@ -257,6 +263,13 @@ impl Draft {
         let error = Diagnostic::error(Code::UnknownName, message).at(port.span);
         let error = reader.suggest(error, &port.text, subject.ports.keys().map(|k| &**k));
         reader.report(error);
+    }
+
+    fn fault(&self, reader: &mut Reader<'_>, port: &PortName, option: &str, fault: &str) {
+        if reader.is_news(Code::BadValue, port.span) {
+            let message = format!("{option} of {} {fault}", self.what);
+            reader.report(Diagnostic::error(Code::BadValue, message).at(port.span));
+        }
     }
 
     fn external(&self, reader: &mut Reader<'_>, name: &PortName, port: &Port) -> Option<u16> {
@@ -274,128 +287,4 @@ impl Draft {
         }
         None
     }
-}
-
-const HTTP_KEYS: [&str; 9] =
-    ["type", "port", "host", "path", "scheme", "method", "match_regex", "max_wait", "requests_options"];
-
-fn http(reader: &mut Reader<'_>, node: &Node, map: &Mapping, what: &str) -> Option<Kind> {
-    for (key, _) in &map.entries {
-        let text = python::text(key);
-        if !HTTP_KEYS.contains(&&*text) {
-            reader.report(
-                Diagnostic::error(Code::BadValue, format!("{what} has no option `{text}`"))
-                    .at(key.span)
-                    .suggest(&text, HTTP_KEYS),
-            );
-        }
-    }
-    let Some(port_node) = map.get("port") else {
-        reader.missing(node, node, what, "port");
-        return None;
-    };
-    let port = PortName { text: python::text(port_node), span: port_node.span };
-    let names_host = map.get("host").is_some_and(|n| !n.is_null());
-    let mut text = |key: &str, default: &str| match map.get(key) {
-        None => Some(default.to_owned()),
-        Some(node) if node.is_null() => Some(default.to_owned()),
-        Some(node) => reader.text(node, &format!("`{key}` of {what}")),
-    };
-    let host = text("host", "")?;
-    let mut path = text("path", "/")?;
-    if !path.starts_with('/') {
-        path.insert(0, '/');
-    }
-    let scheme = text("scheme", "http")?;
-    let method = text("method", "get")?.to_uppercase();
-    if !matches!(&*scheme, "http" | "https") {
-        let message = format!("`scheme` of {what} must be http or https, not `{scheme}`");
-        reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
-        return None;
-    }
-    let match_regex = match map.get("match_regex").filter(|n| !n.is_null()) {
-        None => None,
-        Some(node) => Some(regex(reader, node, what)?),
-    };
-    let max_wait = match map.get("max_wait") {
-        Some(node) => reader.seconds(node, &format!("`max_wait` of {what}"))?,
-        None => DEFAULT_HTTP_WAIT,
-    };
-    let options =
-        map.get("requests_options").map(|node| request_options(reader, node, what)).unwrap_or_default();
-    let check = HttpCheck {
-        host: host.into(),
-        port: 0,
-        scheme: scheme.into(),
-        path: path.into(),
-        method: method.into(),
-        match_regex,
-        max_wait,
-        options: options.into(),
-    };
-    Some(Kind::Http { check, port, names_host })
-}
-
-fn regex(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Arc<str>> {
-    let text = reader.text(node, &format!("`match_regex` of {what}"))?;
-    let diagnostic = match reader.patterns.check(&text) {
-        Ok(pattern) => return Some(pattern),
-        Err(Unusable::NoPattern(error)) => {
-            let message = format!("`match_regex` of {what} is no regular expression: {error}");
-            Diagnostic::error(Code::BadValue, message)
-        }
-        Err(Unusable::Large) => {
-            let message = format!("`match_regex` of {what} takes too much memory");
-            Diagnostic::error(Code::TooLarge, message).help(
-                r"repeat less; `\w` and `\d` stand for all of Unicode, [0-9A-Za-z_] and [0-9] take less",
-            )
-        }
-        Err(Unusable::TooMuch) => {
-            Diagnostic::error(Code::TooLarge, "all `match_regex` together take too much work")
-                .note("equal patterns count once, those that need much memory count more")
-                .help(
-                    r"repeat less; `\w` and `\d` stand for all of Unicode, [0-9A-Za-z_] and [0-9] take less",
-                )
-        }
-        Err(Unusable::NotTried) => return None,
-    };
-    reader.report(diagnostic.at(node.span));
-    None
-}
-
-const REQUEST_KEYS: [&str; 7] = ["verify", "headers", "params", "timeout", "auth", "data", "allow_redirects"];
-
-fn request_options(reader: &mut Reader<'_>, node: &Node, what: &str) -> RequestOptions {
-    let what = format!("`requests_options` of {what}");
-    let mut options = RequestOptions::default();
-    let Some(map) = reader.mapping(node, &what) else { return options };
-    reader.check_keys(map, &REQUEST_KEYS, &what, &[]);
-    match map.get("verify").map(|n| &n.value) {
-        Some(Value::Str(path)) => options.ca_file = Some(path.clone()),
-        Some(_) => options.verify = map.get("verify").map(|n| truthy(n)),
-        None => {}
-    }
-    if let Some(node) = map.get("headers") {
-        options.headers = reader.text_map(node, &format!("`headers` of {what}")).into_iter().collect();
-    }
-    if let Some(node) = map.get("params") {
-        options.params = reader.text_map(node, &format!("`params` of {what}")).into_iter().collect();
-    }
-    if let Some(node) = map.get("timeout").filter(|n| !n.is_null()) {
-        options.timeout = reader.seconds(node, &format!("`timeout` of {what}"));
-    }
-    if let Some(node) = map.get("auth").filter(|n| !n.is_null()) {
-        match reader.texts(node, &format!("`auth` of {what}")).as_slice() {
-            [user, password] => options.auth = Some((user.clone(), Secret::new(password.as_str()))),
-            _ => {
-                let message = format!("`auth` of {what} must be [user, password]");
-                reader.report(Diagnostic::error(Code::WrongType, message).at(node.span));
-            }
-        }
-    }
-    if let Some(node) = map.get("data").filter(|n| !n.is_null()) {
-        options.data = reader.text(node, &format!("`data` of {what}"));
-    }
-    options.allow_redirects = map.get("allow_redirects").map(|n| truthy(n));
-    options
 }

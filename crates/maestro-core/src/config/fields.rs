@@ -6,6 +6,7 @@ use super::node::{Mapping, Node, Value};
 use super::patterns::Patterns;
 use super::python;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::image;
 use crate::source::{SourceMap, Sources, Span};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -176,6 +177,28 @@ impl Reader<'_> {
         value
     }
 
+    /// The name of an image.
+    pub(super) fn image(&mut self, node: &Node, what: &str) -> Option<String> {
+        let text = self.required_text(node, what)?;
+        if let Err(fault) = image::check(&text) {
+            let error =
+                Diagnostic::error(Code::BadValue, format!("{what} names no image: {fault}")).at(node.span);
+            self.report(fault.help.into_iter().fold(error, Diagnostic::help));
+        }
+        Some(text)
+    }
+
+    /// A port to connect to.
+    pub(super) fn port(&mut self, node: &Node, what: &str) -> Option<u16> {
+        let number = self.integer(node, what)?;
+        let port = u16::try_from(number).ok().filter(|port| *port > 0);
+        if port.is_none() {
+            let message = format!("{what} must be from 1 to 65535, not {number}");
+            self.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+        }
+        port
+    }
+
     fn wrong_type_or_value(&mut self, node: &Node, what: &str, expected: &str) {
         match &node.value {
             Value::Str(text) => {
@@ -262,5 +285,27 @@ pub(super) fn truthy(node: &Node) -> bool {
         Value::Binary(bytes) => !bytes.is_empty(),
         Value::Seq(items) => !items.is_empty(),
         Value::Map(map) => !map.entries.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::golden::show;
+    use crate::config::{Limits, load};
+    use crate::source::MapSources;
+
+    #[test]
+    fn images_are_checked_where_they_stand() {
+        let text = "name: t\nships: {a: {ip: 192.0.2.1}}\nservices:\n  s:\n    image: Shop/web\n    instances:\n      \
+                    s-1: {ship: a, image: 'bb:1 '}\n      s-2: {ship: a}\n  u:\n    image: UPPER\n    instances: {}\n";
+        let loaded = load(&MapSources::of(text), &Limits::default());
+        insta::assert_snapshot!(show(&loaded.diagnostics, &loaded.sources), @r#"
+        E0304 `image` of instance `s-1` names no image: it has blanks in it
+          maestro.yaml:7:29 "'bb:1 '"
+          help: write `bb:1`
+        E0304 `image` of service `u` names no image: `UPPER` cannot be part of a repository's name
+          maestro.yaml:10:12 "UPPER"
+          help: names of repositories are in lower case; did you mean `upper`?
+        "#);
     }
 }

@@ -100,7 +100,7 @@ pub(super) fn read(
     };
     reader.check_keys(map, &KEYS, &what, &[]);
     let image = match map.get("image").filter(|n| !n.is_null()) {
-        Some(node) => reader.text(node, &format!("`image` of {what}")),
+        Some(node) => reader.image(node, &format!("`image` of {what}")),
         None => parents.image.clone(),
     };
     let ship = ship(reader, parents, (map, node), &what, key);
@@ -197,6 +197,13 @@ fn settings(reader: &mut Reader<'_>, parents: &Parents<'_>, map: &Mapping, what:
     let (privileged, labels, ulimits, restart) =
         (of("privileged").is_some(), of("labels"), of("ulimits"), map.get("restart"));
     let (user, net, workdir) = (of("username"), of("net"), of("workdir"));
+    if let Some(node) = of("lxc_conf") {
+        let message = format!("`lxc_conf` of {what} is not sent: today's engines do nothing with it");
+        let warning = Diagnostic::warning(Code::Suspicious, message).at(node.span);
+        reader.report(
+            warning.help("remove it; `limits`, `cap_add` and `security_opt` do what it was used for"),
+        );
+    }
     let lists = ["cap_add", "cap_drop", "dns", "security_opt"].map(|key| {
         map.get(key).map(|node| reader.texts(node, &format!("`{key}` of {what}"))).unwrap_or_default()
     });
@@ -363,4 +370,24 @@ fn read_labels(reader: &mut Reader<'_>, node: &Node, what: &str) -> BTreeMap<Str
         ));
     }
     labels
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::golden::show;
+    use crate::config::{Limits, load};
+    use crate::source::MapSources;
+
+    #[test]
+    fn what_is_not_sent_is_warned_of() {
+        let text = "name: t\nships: {a: {ip: 192.0.2.1}}\nservices:\n  s:\n    image: bb\n    instances:\n      \
+                    s-1: {ship: a, lxc_conf: {lxc.cgroup.cpuset.cpus: 0}}\n      s-2: {ship: a, lxc_conf: {}}\n";
+        let loaded = load(&MapSources::of(text), &Limits::default());
+        insta::assert_snapshot!(show(&loaded.diagnostics, &loaded.sources), @r#"
+        W0501 `lxc_conf` of instance `s-1` is not sent: today's engines do nothing with it
+          maestro.yaml:7:32 "{lxc.cgroup.cpuset.cpus: 0}"
+          help: remove it; `limits`, `cap_add` and `security_opt` do what it was used for
+        "#);
+        assert!(loaded.environment.is_some());
+    }
 }

@@ -4,7 +4,7 @@ use super::fields::{Reader, truthy};
 use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
-use super::{Schema, host_ports, python, registries, services, ships};
+use super::{Schema, host_ports, python, registries, secrets, services, ships};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
 use crate::source::{SourceMap, Sources};
@@ -33,6 +33,10 @@ pub fn load(sources: &dyn Sources, limits: &Limits) -> Loaded {
     let environment = tree.root.as_deref().and_then(|root| resolve(&mut reader, root));
     let mut diagnostics = reader.diagnostics;
     diagnostics.sort();
+    if !diagnostics.is_empty() {
+        secrets::hide(&mut reader.map, tree.root.as_ref(), &tree.origins);
+        secrets::keep_out_of_messages(&mut diagnostics, &reader.map);
+    }
     place(&mut diagnostics, &reader.map, &tree.origins);
     Loaded {
         environment: environment.filter(|_| !diagnostics.has_errors()),

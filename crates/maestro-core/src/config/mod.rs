@@ -18,6 +18,8 @@ mod expansion;
 mod volumes;
 mod checks;
 mod patterns;
+mod endpoints;
+mod docker_host;
 mod ships;
 mod registries;
 mod instances;
@@ -25,15 +27,16 @@ mod services;
 mod host_ports;
 mod load;
 mod json;
+mod secrets;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod tests;
 
+pub use endpoints::endpoint_url;
 pub use json::json;
 pub use limits::Limits;
 pub use load::{Loaded, load};
-pub use ships::endpoint_url;
 
 /// Which order `volumes:` has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::python;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Login, Registry, Retry};
 use crate::names::{RegistryName, Secret};
-use crate::source::Origin;
+use crate::source::{Hidden, Origin};
 use indexmap::IndexMap;
 
 pub(super) fn read(reader: &mut Reader<'_>, root: &Mapping) -> IndexMap<RegistryName, Registry> {
@@ -31,6 +31,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Mapping) -> IndexMap<Registry
         let place = url.span;
         let Some(url) = reader.required_text(url, &format!("`registry` of {what}")) else { continue };
         if url.contains('@') {
+            reader.map.hide(Hidden { span: place, within: None });
             // Addresses are printed; only `password:` is kept from sight.
             let message = format!("`registry` of {what} has a login in its address, before the `@`");
             let mut error = Diagnostic::error(Code::BadValue, message)

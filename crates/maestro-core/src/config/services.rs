@@ -92,7 +92,7 @@ pub(super) fn read(
         let own_ports = ports::read(reader, &ports::Ports::default(), map.get("ports"), &what, key.span);
         let parents = Parents {
             service: &name,
-            image: map.get("image").and_then(|n| reader.required_text(n, &format!("`image` of {what}"))),
+            image: map.get("image").and_then(|n| reader.image(n, &format!("`image` of {what}"))),
             env_count: env::count(&own_env),
             env: own_env,
             ports_count: own_ports.by_name.values().map(Port::width).sum(),

@@ -1,17 +1,16 @@
 //! `ships:` and `ship_defaults:`: hosts and how their engines are reached (specification, sections 3.3 and 9).
 
+use super::docker_host::{self, from_docker_host};
+use super::endpoints::{HAS_LOGIN, endpoint_url, host, is_ssh_host, is_ssh_user};
 use super::fields::{Reader, truthy};
 use super::node::{Mapping, Node, Value};
 use super::python;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};
 use crate::names::ShipName;
+use crate::source::Hidden;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Name of the ship of an environment that names none.
-const DOCKER_HOST_SHIP: &str = "docker";
-const SOCKET: &str = "/var/run/docker.sock";
 
 /// Keys that a ship takes from `ship_defaults` unless it has them itself, even with null.
 const DEFAULTED: [&str; 11] = [
@@ -48,7 +47,7 @@ impl Ships {
 
     /// The ship of an instance that names none.
     pub(super) fn only(&self) -> Option<&Ship> {
-        self.by_name.get(DOCKER_HOST_SHIP).filter(|_| self.by_name.len() == 1)
+        self.by_name.get(docker_host::SHIP).filter(|_| self.by_name.len() == 1)
     }
 
     /// Whether it has been reported already that there are no ships.
@@ -107,13 +106,13 @@ fn ship(reader: &mut Reader<'_>, name: &str, node: &Node, defaults: Option<&Mapp
     let known: Vec<&str> = OWN.into_iter().chain(DEFAULTED).collect();
     reader.check_keys(map, &known, &what, &[]);
     let field = |key: &str| map.get(key).or_else(|| defaults?.get(key));
-    let Some(ip) = map.get("ip") else {
+    let Some(ip_node) = map.get("ip") else {
         reader.missing(node, node, &what, "ip");
         return None;
     };
-    let ip: Arc<str> = reader.required_text(ip, &format!("`ip` of {what}"))?.into();
+    let ip: Arc<str> = reader.required_text(ip_node, &format!("`ip` of {what}"))?.into();
     let endpoint = match map.get("endpoint").filter(|n| !n.is_null()) {
-        Some(node) => Some((reader.text(node, &format!("`endpoint` of {what}"))?, node)),
+        Some(node) => Some((reader.text(node, &format!("`endpoint` of {what}"))?, node.as_ref())),
         None => None,
     };
     let transport = match &endpoint {
@@ -121,17 +120,11 @@ fn ship(reader: &mut Reader<'_>, name: &str, node: &Node, defaults: Option<&Mapp
             Ok(Transport::Tls { host, port, .. }) => tls(reader, &what, host, port, &field),
             Ok(transport) => transport,
             Err(why) => {
-                reader.report(
-                    Diagnostic::error(Code::BadValue, format!("`endpoint` of {what}: {why}")).at(node.span),
-                );
+                bad_endpoint(reader, node, &what, url, &why);
                 return None;
             }
         },
-        _ => {
-            let host = endpoint.as_ref().map_or(&*ip, |(text, _)| text);
-            let host: Arc<str> = host.trim_start_matches('[').trim_end_matches(']').into();
-            classic(reader, node, &what, host, &field)?
-        }
+        _ => classic(reader, &what, (&ip, ip_node), endpoint.as_ref(), &field)?,
     };
     Some(Ship {
         name: name.into(),
@@ -144,12 +137,29 @@ fn ship(reader: &mut Reader<'_>, name: &str, node: &Node, defaults: Option<&Mapp
     })
 }
 
+/// Complains about an endpoint. Endpoints are printed, so none may have a password in it, and none that has is quoted.
+fn bad_endpoint(reader: &mut Reader<'_>, node: &Node, what: &str, text: &str, why: &str) {
+    let error = Diagnostic::error(Code::BadValue, format!("`endpoint` of {what}: {why}")).at(node.span);
+    let digits = |port: &&str| !port.is_empty() && port.bytes().all(|c| c.is_ascii_digit());
+    let error = match text.rsplit_once(':').map(|(_, port)| port).filter(digits) {
+        _ if why == HAS_LOGIN => {
+            reader.map.hide(Hidden { span: node.span, within: None });
+            error.help("an engine takes no password; write `ssh://USER@HOST`, or `tls_cert:` and `tls_key:`")
+        }
+        Some(port) if !text.contains("://") => {
+            error.help(format!("write `tcp://{text}`, or the host alone and `docker_port: {port}`"))
+        }
+        _ => error,
+    };
+    reader.report(error);
+}
+
 /// maestro-ng's three forms, first match wins: SSH tunnel, socket, TCP with or without TLS.
 fn classic<'n>(
     reader: &mut Reader<'_>,
-    node: &Node,
     what: &str,
-    host: Arc<str>,
+    (ip, ip_node): (&str, &Node),
+    endpoint: Option<&(String, &Node)>,
     field: &impl Fn(&str) -> Option<&'n Arc<Node>>,
 ) -> Option<Transport> {
     let secure = ["tls", "tls_verify"].iter().any(|key| field(key).is_some_and(|n| truthy(n)));
@@ -162,28 +172,38 @@ fn classic<'n>(
                 2375
             }
         }
-        Some(node) => {
-            let number = reader.integer(node, &format!("`docker_port` of {what}"))?;
-            let Ok(port) = u16::try_from(number) else {
-                let message = format!("`docker_port` of {what} must be from 1 to 65535, not {number}");
-                reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
-                return None;
-            };
-            port
+        Some(node) => reader.port(node, &format!("`docker_port` of {what}"))?,
+    };
+    let text = endpoint.map_or(ip, |(text, _)| text);
+    let refuse = |reader: &mut Reader<'_>, why: &str| match endpoint {
+        Some((_, node)) => bad_endpoint(reader, node, what, text, why),
+        None => {
+            if why == HAS_LOGIN {
+                reader.map.hide(Hidden { span: ip_node.span, within: None });
+            }
+            let message = format!("`ip` of {what}: {why}");
+            reader.report(Diagnostic::error(Code::BadValue, message).at(ip_node.span));
         }
     };
     if let Some(tunnel) = field("ssh_tunnel").filter(|n| truthy(n)) {
+        if text.contains('@') {
+            refuse(reader, HAS_LOGIN);
+            return None;
+        }
+        let host = text.trim_start_matches('[').trim_end_matches(']').into();
         return ssh_tunnel(reader, tunnel, what, host, port);
     }
     if let Some(path) = field("socket_path").filter(|n| truthy(n)) {
         let path = reader.text(path, &format!("`socket_path` of {what}"))?;
         return Some(Transport::Unix { path: path.into() });
     }
-    if host.is_empty() {
-        reader
-            .report(Diagnostic::error(Code::BadValue, format!("{what} has an empty address")).at(node.span));
-        return None;
-    }
+    let host: Arc<str> = match host(text) {
+        Ok(host) => host.into(),
+        Err(why) => {
+            refuse(reader, &why);
+            return None;
+        }
+    };
     if secure { Some(tls(reader, what, host, port, field)) } else { Some(Transport::Tcp { host, port }) }
 }
 
@@ -200,7 +220,7 @@ fn tls<'n>(
     };
     let (cert, key, ca) = (path("tls_cert"), path("tls_key"), path("tls_ca_cert"));
     let identity = match (cert, key) {
-        (Some((cert, _)), Some((key, _))) => Some(Identity { cert, key }),
+        (Some((cert, _)), Some((key, _))) => Some(Identity { cert, key, optional: false }),
         (None, None) => None,
         (Some((_, span)), None) | (None, Some((_, span))) => {
             let message = format!("{what} needs both `tls_cert` and `tls_key`");
@@ -250,33 +270,18 @@ fn ssh_tunnel(
     let (user, key) = (text("user"), text("key"));
     let port = match map.get("port").filter(|n| !n.is_null()) {
         None => None,
-        Some(node) => {
-            let number = reader.integer(node, &format!("`port` of {what}"))?;
-            let Ok(port) = u16::try_from(number) else {
-                let message = format!("`port` of {what} must be from 1 to 65535, not {number}");
-                reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
-                return None;
-            };
-            Some(port)
-        }
+        Some(node) => Some(reader.port(node, &format!("`port` of {what}"))?),
     };
     let remote = match map.get("socket").filter(|n| !n.is_null()) {
         Some(node) => SshRemote::Socket(reader.text(node, &format!("`socket` of {what}"))?.into()),
         None => SshRemote::Port(docker_port),
     };
-    // A host that begins with a dash would be an option to ssh.
-    if !is_ssh_word(&host) || !user.as_deref().is_none_or(is_ssh_word) {
+    if !is_ssh_host(&host) || !user.as_deref().is_none_or(is_ssh_user) {
         let message = format!("{what}: `{host}` or its user is no name that ssh can be given");
         reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
         return None;
     }
     Some(Transport::Ssh { host, port, user: Some(user?.into()), key: Some(key?.into()), remote })
-}
-
-fn is_ssh_word(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with('-')
-        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%'))
 }
 
 fn api_version(reader: &mut Reader<'_>, node: Option<&Arc<Node>>, what: &str) -> Option<ApiVersion> {
@@ -310,141 +315,55 @@ fn api_version(reader: &mut Reader<'_>, node: Option<&Arc<Node>>, what: &str) ->
     version
 }
 
-/// Reads `tcp://host:port`, `https://host:port`, `unix:///path`, `ssh://[user@]host[:port][/socket]`.
-///
-/// # Errors
-/// What is wrong with it, as half a sentence.
-pub fn endpoint_url(url: &str) -> Result<Transport, String> {
-    let (scheme, rest) = url.split_once("://").ok_or("it has no scheme")?;
-    let bad_port = |port: &str| format!("`{port}` is no port");
-    match scheme {
-        "unix" if rest.starts_with('/') => Ok(Transport::Unix { path: rest.into() }),
-        "unix" => Err("a socket needs an absolute path, as in unix:///var/run/docker.sock".into()),
-        "tcp" | "http" | "https" => {
-            let authority = rest.split('/').next().unwrap_or_default();
-            let (host, port) = host_and_port(authority);
-            if host.is_empty() {
-                return Err("it names no host".into());
-            }
-            let secure = scheme == "https";
-            let port = match port {
-                None => {
-                    if secure {
-                        2376
-                    } else {
-                        2375
-                    }
-                }
-                Some(port) => port.parse().map_err(|_| bad_port(port))?,
-            };
-            Ok(if secure {
-                Transport::Tls { host: host.into(), port, identity: None, trust: Trust::System }
-            } else {
-                Transport::Tcp { host: host.into(), port }
-            })
-        }
-        "ssh" => {
-            let (authority, path) = match rest.find('/') {
-                Some(slash) => rest.split_at(slash),
-                None => (rest, ""),
-            };
-            let (user, authority) = match authority.rsplit_once('@') {
-                Some((user, authority)) => (Some(user), authority),
-                None => (None, authority),
-            };
-            let (host, port) = host_and_port(authority);
-            if !is_ssh_word(host) || !user.is_none_or(is_ssh_word) {
-                return Err(format!("`{authority}` is no host that ssh can be given"));
-            }
-            Ok(Transport::Ssh {
-                host: host.into(),
-                port: port.map(|port| port.parse().map_err(|_| bad_port(port))).transpose()?,
-                user: user.map(Into::into),
-                key: None,
-                remote: SshRemote::Socket(if matches!(path, "" | "/") { SOCKET } else { path }.into()),
-            })
-        }
-        _ => Err(format!("`{scheme}` is not a way to reach an engine; use tcp, https, unix or ssh")),
-    }
-}
-
-/// Splits `host:port`, `[::1]:port`, `host`.
-fn host_and_port(authority: &str) -> (&str, Option<&str>) {
-    if let Some(rest) = authority.strip_prefix('[')
-        && let Some((host, rest)) = rest.split_once(']')
-    {
-        return (host, rest.strip_prefix(':'));
-    }
-    match authority.rsplit_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (authority, None),
-    }
-}
-
-/// The ship of an environment without `ships:`: the engine that the Docker CLI would talk to.
-fn from_docker_host(reader: &mut Reader<'_>, root: &Node) -> Option<Ship> {
-    let variables = reader.sources.variables();
-    let Some(url) = variables.get("DOCKER_HOST").filter(|v| !v.is_empty()) else {
-        reader.report(
-            Diagnostic::error(Code::MissingKey, "the environment has no `ships`, and DOCKER_HOST is not set")
-                .at(root.span)
-                .help("name the hosts under `ships:`, or set DOCKER_HOST for an environment of one engine"),
-        );
-        return None;
-    };
-    let transport = match endpoint_url(url) {
-        Ok(transport) => transport,
-        Err(why) => {
-            reader.report(
-                Diagnostic::error(Code::BadValue, format!("DOCKER_HOST is `{url}`: {why}")).at(root.span),
-            );
-            return None;
-        }
-    };
-    let (ip, transport) = match transport {
-        Transport::Tcp { host, port } | Transport::Tls { host, port, .. } => {
-            let verify = variables.get("DOCKER_TLS_VERIFY").is_some_and(|v| !v.is_empty());
-            let certs = variables.get("DOCKER_CERT_PATH").filter(|v| !v.is_empty());
-            let secure = verify || url.starts_with("https");
-            let file = |dir: &str, name: &str| Arc::<str>::from(format!("{dir}/{name}"));
-            let transport = if secure {
-                Transport::Tls {
-                    host: host.clone(),
-                    port,
-                    identity: certs
-                        .map(|dir| Identity { cert: file(dir, "cert.pem"), key: file(dir, "key.pem") }),
-                    trust: certs.map_or(Trust::System, |dir| Trust::File(file(dir, "ca.pem"))),
-                }
-            } else {
-                Transport::Tcp { host: host.clone(), port }
-            };
-            (host, transport)
-        }
-        Transport::Ssh { ref host, .. } => (host.clone(), transport),
-        Transport::Unix { .. } => ("127.0.0.1".into(), transport),
-    };
-    Some(Ship { name: DOCKER_HOST_SHIP.into(), ip, transport, api_version: None, timeout: None })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::config::golden::show;
+    use crate::config::{Limits, load};
+    use crate::source::{MapSources, SourceId};
 
     #[test]
-    fn reads_endpoints() {
-        for (url, expected) in [
-            ("tcp://h:1", "tcp://h:1"),
-            ("tcp://h", "tcp://h:2375"),
-            ("tcp://[::1]:2", "tcp://[::1]:2"),
-            ("https://h", "https://h:2376"),
-            ("unix:///run/d.sock", "unix:///run/d.sock"),
-            ("ssh://h", "ssh://h"),
-            ("ssh://u@h:22/run/d.sock", "ssh://u@h:22"),
-        ] {
-            assert_eq!(endpoint_url(url).map(|t| t.to_string()).as_deref(), Ok(expected), "{url}");
+    fn endpoints_are_checked() {
+        let ships = [
+            "a: {ip: h, endpoint: '10.0.0.1:2375'}",
+            "b: {ip: h, endpoint: 'a b'}",
+            "c: {ip: h, endpoint: 'tcp://[::1'}",
+            "d: {ip: h, docker_port: 0}",
+            "e: {ip: h, endpoint: 'tcp://h:0'}",
+            "f: {ip: h, ssh_tunnel: {user: u, key: k, port: 0}}",
+            "g: {ip: h, endpoint: 'tcp://u:hunter2@h:1'}",
+            "h: {ip: h, endpoint: 'u:hunter2@h'}",
+            "i: {ip: 'u:hunter2@h'}",
+            "j: {ip: 'u:hunter2@h', ssh_tunnel: {user: u, key: k}}",
+            "k: {ip: 'h:2375'}",
+            "l: {ip: h, endpoint: 'ssh://u:hunter2@h'}",
+            "fine: {ip: h, endpoint: '[::1]', docker_port: '1'}",
+            "socket: {ip: 'any thing', socket_path: /s}",
+        ];
+        let text = format!("name: t\nservices: {{}}\nships:\n  {}\n", ships.join("\n  "));
+        let loaded = load(&MapSources::of(&*text), &Limits::default());
+        let said = show(&loaded.diagnostics, &loaded.sources);
+        for diagnostic in loaded.diagnostics.iter() {
+            assert!(!format!("{diagnostic:?}").contains("hunter2"));
         }
-        for url in ["h", "npipe://x", "unix://x", "tcp://", "tcp://h:x", "ssh://-oProxyCommand=x", "ssh://"] {
-            assert!(endpoint_url(url).is_err(), "{url}");
-        }
+        assert_eq!(loaded.sources.hidden(SourceId(0)).count(), 5);
+        let messages = said.lines().filter(|line| !line.starts_with("  maestro.yaml")).collect::<Vec<_>>();
+        insta::assert_snapshot!(messages.join("\n"), @"
+        E0304 `endpoint` of ship `a`: `10.0.0.1:2375` is no host name and no address
+          help: write `tcp://10.0.0.1:2375`, or the host alone and `docker_port: 2375`
+        E0304 `endpoint` of ship `b`: `a b` is no host name and no address
+        E0304 `endpoint` of ship `c`: `[::1` is no host name and no address
+        E0304 `docker_port` of ship `d` must be from 1 to 65535, not 0
+        E0304 `endpoint` of ship `e`: `0` is no port: ports are from 1 to 65535
+        E0304 `port` of `ssh_tunnel` of ship `f` must be from 1 to 65535, not 0
+        E0304 `endpoint` of ship `g`: it has a login in it, before the `@`
+          help: an engine takes no password; write `ssh://USER@HOST`, or `tls_cert:` and `tls_key:`
+        E0304 `endpoint` of ship `h`: it has a login in it, before the `@`
+          help: an engine takes no password; write `ssh://USER@HOST`, or `tls_cert:` and `tls_key:`
+        E0304 `ip` of ship `i`: it has a login in it, before the `@`
+        E0304 `ip` of ship `j`: it has a login in it, before the `@`
+        E0304 `ip` of ship `k`: `h:2375` is no host name and no address
+        E0304 `endpoint` of ship `l`: it has a login in it, before the `@`
+          help: an engine takes no password; write `ssh://USER@HOST`, or `tls_cert:` and `tls_key:`
+        ");
     }
 }

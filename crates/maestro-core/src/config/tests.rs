@@ -462,8 +462,9 @@ fn checks_are_read_and_refused() {
                     options: RequestOptions {
                         verify: None,
                         ca_file: None,
+                        cert: None,
                         headers: {},
-                        params: {},
+                        params: [],
                         timeout: None,
                         auth: None,
                         data: None,

@@ -7,6 +7,7 @@ use super::{template, yaml};
 use crate::diagnostic::{Diagnostics, Label};
 use crate::source::{Origin, SourceId, SourceKind, SourceMap, SourceText, Sources, Span};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use template::Segment;
 
@@ -105,6 +106,36 @@ fn first_line(span: Span, text: &str) -> Span {
 }
 
 impl Origins {
+    /// The rendered text, if anything was rendered.
+    pub(super) fn rendered(&self) -> Option<SourceId> {
+        self.rendered
+    }
+
+    /// What of the rendered text, which has so many bytes, stands in no file: the values of expressions.
+    pub(super) fn computed(&self, length: usize) -> Vec<Range<u32>> {
+        let mut gaps = Vec::new();
+        let mut at = 0;
+        for segment in &self.segments {
+            gaps.push(at..segment.rendered);
+            at = segment.rendered + segment.length;
+        }
+        gaps.push(at..u32::try_from(length).unwrap_or(u32::MAX));
+        gaps.retain(|gap| gap.start < gap.end);
+        gaps
+    }
+
+    /// The parts of a span that stand in files, as they stand there.
+    pub(super) fn copies(&self, span: Span) -> impl Iterator<Item = Span> {
+        let first = self.segments.partition_point(|segment| segment.rendered + segment.length <= span.start);
+        let overlapping = self.segments.iter().skip(first).take_while(move |s| s.rendered < span.end);
+        overlapping.filter(move |_| Some(span.source) == self.rendered).map(move |segment| {
+            let start = span.start.max(segment.rendered);
+            let end = span.end.min(segment.rendered + segment.length);
+            let there = |at: u32| segment.start + (at - segment.rendered);
+            Span { source: segment.source, start: there(start), end: there(end) }
+        })
+    }
+
     /// Where a span of the rendered text stands in a file; the same span if it does not.
     fn place(&self, span: Span) -> Span {
         if Some(span.source) != self.rendered {

@@ -48,8 +48,9 @@ pub(super) fn read(
     result.binds =
         binds.into_iter().map(|(source, (path, mode))| format!("{source}:{path}:{mode}")).collect();
     if let Some(node) = container_volumes {
+        let binds = result.paths.clone();
         for path in reader.texts(node, &format!("`container_volumes` of {owner}")) {
-            if let Some(bound) = result.paths.get(&path) {
+            if let Some(bound) = binds.get(&path) {
                 let message = format!("{owner} has `{path}` both as a bind and as a container volume");
                 reader.report(
                     Diagnostic::error(Code::Conflict, message).at(node.span).label(*bound, "bound here"),
@@ -86,5 +87,43 @@ fn target(reader: &mut Reader<'_>, node: &Node, source: &str, owner: &str) -> Op
             reader.report(error);
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::golden::show;
+    use crate::config::{Limits, load};
+    use crate::source::MapSources;
+
+    const FILE: &str = "\
+__maestro: {schema: 2}
+name: t
+ships: {a: {ip: 192.0.2.1}}
+services:
+  s:
+    image: bb
+    instances:
+";
+
+    #[test]
+    fn a_container_volume_may_be_there_twice() {
+        let text = format!("{FILE}      s-1: {{ship: a, container_volumes: [/a, /b, /a]}}\n");
+        let loaded = load(&MapSources::of(text), &Limits::default());
+        assert_eq!(show(&loaded.diagnostics, &loaded.sources), "");
+        let volumes = &loaded.environment.unwrap().instances["s-1"].settings.volumes;
+        assert_eq!(volumes.iter().collect::<Vec<_>>(), ["/a", "/b"]);
+    }
+
+    #[test]
+    fn a_container_volume_may_not_be_a_bind_too() {
+        let text =
+            format!("{FILE}      s-1: {{ship: a, volumes: {{/h: /a}}, container_volumes: [/b, /a]}}\n");
+        let loaded = load(&MapSources::of(text), &Limits::default());
+        insta::assert_snapshot!(show(&loaded.diagnostics, &loaded.sources), @r#"
+        E0404 instance `s-1` has `/a` both as a bind and as a container volume
+          maestro.yaml:8:60 "[/b, /a]"
+          maestro.yaml:8:36 "/a" bound here
+        "#);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::names::Secret;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,18 +110,54 @@ pub struct RequestOptions {
     pub verify: Option<bool>,
     /// A CA file to verify against.
     pub ca_file: Option<Arc<str>>,
-    /// Extra headers.
-    pub headers: BTreeMap<String, String>,
-    /// Extra query parameters.
-    pub params: BTreeMap<String, String>,
+    /// The client's certificate.
+    pub cert: Option<ClientCert>,
+    /// Extra headers; none for one that is not to be sent, though it usually is.
+    pub headers: BTreeMap<String, Option<String>>,
+    /// Extra query.
+    pub params: Fields,
     /// Deadline of one request.
     pub timeout: Option<Duration>,
     /// Basic authentication.
     pub auth: Option<(String, Secret)>,
-    /// Body.
-    pub data: Option<String>,
+    /// Body; pairs are sent as a form.
+    pub data: Option<Fields>,
     /// Whether redirects are followed; they are by default.
     pub allow_redirects: Option<bool>,
+}
+
+/// The certificate that a check shows, PEM.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientCert {
+    /// Path of the certificate chain.
+    pub cert: Arc<str>,
+    /// Path of the private key; none if it is in the same file.
+    pub key: Option<Arc<str>>,
+}
+
+/// What is sent as a query or as a body.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Fields {
+    /// To be encoded; names may be there several times.
+    Pairs(Vec<(String, String)>),
+    /// As it is.
+    Text(String),
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self::Pairs(Vec::new())
+    }
+}
+
+/// Without the values, which may be secret.
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fields::Pairs(pairs) => f.debug_list().entries(pairs.iter().map(|(name, _)| name)).finish(),
+            Fields::Text(_) => f.write_str("***"),
+        }
+    }
 }
 
 impl Check {

@@ -6,7 +6,7 @@ pub mod graph;
 mod links;
 mod ship;
 
-pub use check::{Check, EnvFrom, HttpCheck, Phase, RequestOptions};
+pub use check::{Check, ClientCert, EnvFrom, Fields, HttpCheck, Phase, RequestOptions};
 pub use container::{
     ContainerEnv, ContainerSpec, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE,
     LABEL_SERVICE, LogConfig, PortBinding, Protocol, RestartPolicy, SpecWriter, Ulimit,

@@ -77,6 +77,8 @@ pub struct Identity {
     pub cert: Arc<str>,
     /// Path of the private key, PEM.
     pub key: Arc<str>,
+    /// Whether none is shown where neither file exists.
+    pub optional: bool,
 }
 
 /// Whose server certificates are accepted.

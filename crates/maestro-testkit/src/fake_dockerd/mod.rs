@@ -105,6 +105,7 @@ impl FakeDockerd {
                 identity: Some(Identity {
                     cert: pki.client_cert().to_string_lossy().into(),
                     key: pki.client_key().to_string_lossy().into(),
+                    optional: false,
                 }),
                 trust: Trust::File(pki.ca().to_string_lossy().into()),
             },

@@ -37,12 +37,12 @@ pub(super) async fn act(
     // What has changed can only be told when the images have been pulled: the line is walked twice.
     if let Intent::Restart(Restart { refresh: true, only_if_changed: true, .. }) = intent {
         let pull = line.plan_for(&Intent::Pull, Some(intent)).await.map_err(untouched)?;
-        if !line.carry_out(pull, showing, Walk::First, &mut interrupts).await.is_success() {
+        if !line.carry_out(pull, showing, Walk::First, &mut interrupts).await?.is_success() {
             return Ok(ExitCode::FAILURE);
         }
     }
     let plan = line.plan(&without_refresh(intent)).await.map_err(untouched)?;
-    let summary = line.carry_out(plan, showing, Walk::Last, &mut interrupts).await;
+    let summary = line.carry_out(plan, showing, Walk::Last, &mut interrupts).await?;
     Ok(if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -116,9 +116,16 @@ impl<'a> Line<'a> {
         showing: Showing,
         walk: Walk,
         interrupts: &mut mpsc::UnboundedReceiver<()>,
-    ) -> RunSummary {
+    ) -> Result<RunSummary, Fault> {
+        let probe = SystemProbe::default();
+        for step in &plan.steps {
+            let Action::Check { target, check, .. } = &step.action else { continue };
+            if let Err(failure) = probe.prepare(check).await {
+                return Err(Fault::Unprepared { instance: target.name().clone(), failure });
+            }
+        }
         let plan = Arc::new(plan);
-        let means = Means { engines: self.engines.clone(), probe: Arc::new(SystemProbe::default()) };
+        let means = Means { engines: self.engines.clone(), probe: Arc::new(probe) };
         let mut watching = Watching {
             inner: reporter(showing.progress(), self.session.printer.clone(), self.session.began),
             untold: walk == Walk::First && showing.is_one_document(),
@@ -138,7 +145,7 @@ impl<'a> Line<'a> {
                 .printer
                 .talk(&format!("{left_out} more did not start; `maestro logs` shows what they wrote"));
         }
-        summary
+        Ok(summary)
     }
 
     /// What a container that did not start has to say for itself.

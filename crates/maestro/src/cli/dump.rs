@@ -7,6 +7,7 @@ use crate::report::wire;
 use maestro_core::model::SpecWriter;
 use maestro_core::model::graph::Direction;
 use maestro_core::select::{SelectionRules, Selector, select};
+use serde_json::{Map, Value};
 use std::process::ExitCode;
 
 /// Show what the file means for each instance
@@ -31,7 +32,11 @@ pub(super) fn run(session: &Session, args: &Args) -> Outcome {
     let selector = Selector { things: args.things.clone(), with_dependencies: true, ..Selector::default() };
     let rules = SelectionRules { direction: Direction::Requires, includes_omitted: false };
     let selection = select(&environment, &selector, rules)?;
-    let config = tree.filter(|_| args.config).map(|tree| maestro_core::config::json(&tree));
+    let config = tree.filter(|_| args.config).map(|tree| {
+        let mut config = maestro_core::config::json(&tree);
+        add_base_directory(&mut config, session.base_directory());
+        config
+    });
     let mut writer = SpecWriter::new(&environment);
     let instances = selection.instances.iter().filter_map(|name| {
         let instance = environment.instances.get(name)?;
@@ -63,4 +68,34 @@ pub(super) fn run(session: &Session, args: &Args) -> Outcome {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// maestro-ng notes in the file that it has loaded where that was, over what the file says.
+fn add_base_directory(config: &mut Value, directory: String) {
+    let Some(config) = config.as_object_mut() else { return };
+    let header = config.entry("__maestro").or_insert(Value::Null);
+    if header.is_null() {
+        *header = Value::Object(Map::new());
+    }
+    if let Some(header) = header.as_object_mut() {
+        header.insert("base_dir".to_owned(), directory.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_directory_is_in_the_header() {
+        for (config, expected) in [
+            (r#"{"name":"t"}"#, r#"{"name":"t","__maestro":{"base_dir":"d"}}"#),
+            (r#"{"__maestro":null}"#, r#"{"__maestro":{"base_dir":"d"}}"#),
+            (r#"{"__maestro":{"base_dir":"x","schema":2}}"#, r#"{"__maestro":{"base_dir":"d","schema":2}}"#),
+        ] {
+            let mut config: Value = serde_json::from_str(config).unwrap();
+            add_base_directory(&mut config, "d".to_owned());
+            assert_eq!(config.to_string(), expected);
+        }
+    }
 }

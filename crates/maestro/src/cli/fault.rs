@@ -1,8 +1,10 @@
 //! What ends a command early, said to the operator.
 
 use crate::report::{ErrorReport, Printer, list};
+use maestro_core::boundary::CheckFailure;
 use maestro_core::check::Finding;
 use maestro_core::engine_error::EngineError;
+use maestro_core::names::InstanceName;
 use maestro_core::select::UnknownThing;
 
 /// Why a command could not do what it was asked. Failures within a run are not among these: a run reports them.
@@ -36,6 +38,14 @@ pub enum Fault {
     /// An option has a value that means nothing.
     #[error("{0}")]
     Usage(String),
+    /// A check cannot be made at all.
+    #[error("the check {} of {instance} cannot be made: {}; no container was touched", failure.check, failure.last)]
+    Unprepared {
+        /// The instance that is checked.
+        instance: InstanceName,
+        /// What is in the way.
+        failure: CheckFailure,
+    },
     /// The user wanted no more of something that only reads.
     #[error("interrupted")]
     LeftOff,
@@ -77,6 +87,7 @@ impl Fault {
             }
             Fault::Usage(_)
             | Fault::LeftOff
+            | Fault::Unprepared { .. }
             | Fault::Interrupted
             | Fault::UnsoundPlan(_)
             | Fault::Terminal(_)

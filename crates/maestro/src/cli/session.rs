@@ -43,6 +43,11 @@ impl Session {
         load(&FileSources::new(&self.file, limits.file_bytes as u64), &limits)
     }
 
+    /// Where what the environment file names is looked up.
+    pub(super) fn base_directory(&self) -> String {
+        FileSources::new(&self.file, 0).base_directory()
+    }
+
     /// Reads the environment and says what is wrong with it. Opens no connection.
     pub(super) fn environment(&self) -> Result<Environment, Fault> {
         Ok(self.environment_and_text()?.0)

@@ -94,7 +94,8 @@ fn client(
             builder.dangerous().with_custom_certificate_verifier(Arc::new(trust))
         }
     };
-    match identity {
+    let exists = |path: &str| std::path::Path::new(path).exists();
+    match identity.filter(|identity| !identity.optional || exists(&identity.cert) || exists(&identity.key)) {
         None => Ok(builder.with_no_client_auth()),
         Some(identity) => {
             let chain = certificates(&identity.cert, "tls_cert")?;

@@ -1,14 +1,16 @@
 //! The HTTP clients of `http` checks: whom they trust, and whether they go through a proxy.
 
 use crate::trust::CaFile;
-use maestro_core::model::HttpCheck;
+use maestro_core::model::{ClientCert, HttpCheck};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder};
+use reqwest::{Client, ClientBuilder, Identity};
 use rustls::ClientConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::{Arc, Once};
 use tokio::sync::Mutex;
@@ -17,9 +19,12 @@ use tokio::sync::Mutex;
 const REDIRECTS: usize = 30;
 
 /// What a client cannot change from request to request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Kind {
     verify: bool,
+    /// A file with who is trusted, instead of the system's authorities.
+    ca_file: Option<Arc<str>>,
+    cert: Option<ClientCert>,
     redirects: bool,
     /// Without the proxy that the environment may name: nothing is behind a proxy on this very machine.
     direct: bool,
@@ -32,28 +37,29 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// The client for a check. With a CA file it is one of its own, for the file may have changed.
+    /// The client for a check. What it needs of files is read once.
     pub(super) async fn get(&self, check: &HttpCheck) -> Result<Client, String> {
         let kind = Kind {
             verify: check.options.verify.unwrap_or(true),
+            ca_file: check.options.ca_file.clone(),
+            cert: check.options.cert.clone(),
             redirects: check.options.allow_redirects.unwrap_or(true),
             direct: is_here(&check.host),
         };
-        if let Some(file) = check.options.ca_file.clone() {
-            return aside(move || with_ca_file(kind, &file)).await;
-        }
         let mut shared = self.shared.lock().await;
         if let Some(client) = shared.get(&kind) {
             return Ok(client.clone());
         }
-        match aside(move || with_system_roots(kind)).await {
+        let wanted = kind.clone();
+        let made = aside(move || make(&wanted));
+        match made.await {
             Ok(client) => {
                 shared.insert(kind, client.clone());
                 Ok(client)
             }
             // A machine without any CA certificate can still ask where none is needed.
-            Err(_) if &*check.scheme == "http" => {
-                aside(move || finish(builder(kind).tls_certs_only([]))).await
+            Err(_) if &*check.scheme == "http" && kind.ca_file.is_none() && kind.cert.is_none() => {
+                aside(move || finish(builder(&kind).tls_certs_only([]))).await
             }
             Err(because) => Err(because),
         }
@@ -72,15 +78,15 @@ fn is_here(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn builder(kind: Kind) -> ClientBuilder {
+fn builder(kind: &Kind) -> ClientBuilder {
     static PROVIDER: Once = Once::new();
     // There is one already if somebody else in this process needed it: as good.
     PROVIDER.call_once(|| drop(ring::default_provider().install_default()));
-    let builder = Client::builder()
-        .user_agent(concat!("maestro/", env!("CARGO_PKG_VERSION")))
-        .referer(false)
-        .pool_max_idle_per_host(0)
-        .redirect(if kind.redirects { Policy::limited(REDIRECTS) } else { Policy::none() });
+    let builder = Client::builder().referer(false).pool_max_idle_per_host(0).redirect(if kind.redirects {
+        Policy::limited(REDIRECTS)
+    } else {
+        Policy::none()
+    });
     if kind.direct { builder.no_proxy() } else { builder }
 }
 
@@ -88,25 +94,87 @@ fn finish(builder: ClientBuilder) -> Result<Client, String> {
     builder.build().map_err(|error| format!("no HTTP client can be made: {}", super::http::root(&error)))
 }
 
-fn with_system_roots(kind: Kind) -> Result<Client, String> {
-    finish(builder(kind).tls_danger_accept_invalid_certs(!kind.verify))
+fn make(kind: &Kind) -> Result<Client, String> {
+    let shown = kind.cert.as_ref().map(Shown::read).transpose()?;
+    if let Some(file) = &kind.ca_file {
+        return with_ca_file(kind, file, shown);
+    }
+    let mut builder = builder(kind).tls_danger_accept_invalid_certs(!kind.verify);
+    if let Some(shown) = shown {
+        let unusable =
+            |error: &reqwest::Error| unusable("certificate", &shown.file, &super::http::root(error));
+        let identity = Identity::from_pem(&shown.pem).map_err(|error| unusable(&error))?;
+        builder = builder.identity(identity);
+    }
+    finish(builder)
 }
 
-fn with_ca_file(kind: Kind, file: &str) -> Result<Client, String> {
-    let unusable = |because: &dyn std::fmt::Display| format!("the CA file {file} cannot be used: {because}");
-    let pem = std::fs::read(file).map_err(|error| unusable(&super::words(&error)))?;
-    let certificates: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| unusable(&error))?;
-    if certificates.is_empty() {
-        return Err(unusable(&"it holds no certificate in PEM form"));
-    }
+fn with_ca_file(kind: &Kind, file: &str, shown: Option<Shown>) -> Result<Client, String> {
+    let unusable = |because: &dyn Display| unusable("CA", file, because);
+    let pem = read(file).map_err(|error| unusable(&error))?;
+    let certificates = certificates(&pem).map_err(|error| unusable(&error))?;
     let provider = Arc::new(ring::default_provider());
     let trust = CaFile::new(certificates, provider.clone()).map_err(|error| unusable(&error))?;
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(&error))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(trust))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(trust));
+    let tls = match shown {
+        None => tls.with_no_client_auth(),
+        Some(Shown { chain, key, file, .. }) => tls
+            .with_client_auth_cert(chain, key)
+            .map_err(|error| self::unusable("certificate", &file, &error))?,
+    };
     finish(builder(kind).tls_backend_preconfigured(tls))
+}
+
+/// The certificate that a client shows.
+struct Shown {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    /// Both as they were read.
+    pem: Vec<u8>,
+    file: Arc<str>,
+}
+
+impl Shown {
+    fn read(cert: &ClientCert) -> Result<Self, String> {
+        let file = Arc::clone(&cert.cert);
+        let mut pem = read(&file).map_err(|error| unusable("certificate", &file, &error))?;
+        let chain = certificates(&pem).map_err(|error| unusable("certificate", &file, &error))?;
+        let key_file = cert.key.as_ref().unwrap_or(&file);
+        if cert.key.is_some() {
+            pem.push(b'\n');
+            pem.extend(read(key_file).map_err(|error| unusable("key", key_file, &error))?);
+        }
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
+            pem::Error::NoItemsFound => unusable("key", key_file, &"it holds no private key in PEM form"),
+            error => unusable("key", key_file, &error),
+        })?;
+        let pair = CertifiedKey::from_der(chain.clone(), key.clone_key(), &ring::default_provider());
+        pair.map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => unusable(
+                "certificate",
+                &file,
+                &format_args!("the private key in {key_file} is that of another"),
+            ),
+            error => unusable("certificate", &file, &error),
+        })?;
+        Ok(Self { chain, key, pem, file })
+    }
+}
+
+fn unusable(what: &str, file: &str, because: &dyn Display) -> String {
+    format!("the {what} file {file} cannot be used: {because}")
+}
+
+fn read(file: &str) -> Result<Vec<u8>, String> {
+    std::fs::read(file).map_err(|error| super::words(&error))
+}
+
+fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Vec<_> =
+        CertificateDer::pem_slice_iter(text).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    if found.is_empty() { Err("it holds no certificate in PEM form".to_owned()) } else { Ok(found) }
 }

@@ -3,8 +3,10 @@
 use super::clients::Clients;
 use super::search::{Body, Pattern, Patterns};
 use super::{Attempt, Budget, Fault, address, retry, seconds, words};
+use crate::trust::is_authority;
 use maestro_core::boundary::CheckFailure;
-use maestro_core::model::HttpCheck;
+use maestro_core::model::{Fields, HttpCheck};
+use reqwest::header::{AUTHORIZATION, HeaderName, USER_AGENT};
 use reqwest::{Client, Method, Request, StatusCode};
 use rustls::CertificateError;
 use std::error::Error;
@@ -18,7 +20,7 @@ pub(super) async fn check(
     check: &HttpCheck,
 ) -> Result<(), CheckFailure> {
     let what = describe(check);
-    let untried = |last: String| CheckFailure { check: describe(check), attempts: 0, last };
+    let untried = |last: String| untried(check, last);
     if check.max_wait.is_zero() {
         return Err(untried("`max_wait` is 0, which leaves no time for a try".to_owned()));
     }
@@ -31,6 +33,11 @@ pub(super) async fn check(
     };
     let asking = Asking { check, client, pattern, deadline };
     retry(what, Budget::Until(deadline), asking).await
+}
+
+/// That a check cannot even be tried.
+pub(super) fn untried(check: &HttpCheck, because: String) -> CheckFailure {
+    CheckFailure { check: describe(check), attempts: 0, last: because }
 }
 
 /// The same question, again and again.
@@ -79,20 +86,39 @@ fn request(client: &Client, check: &HttpCheck) -> Result<Request, String> {
     let options = &check.options;
     let method = Method::from_bytes(check.method.as_bytes())
         .map_err(|_| format!("`{}` is no HTTP method", super::quote(&check.method)))?;
-    let url = format!("{}://{}{}", check.scheme, address(&check.host, check.port), check.path);
+    let mut url = format!("{}://{}{}", check.scheme, address(&check.host, check.port), check.path);
+    if let Fields::Text(query) = &options.params
+        && !query.is_empty()
+    {
+        url.push(if check.path.contains('?') { '&' } else { '?' });
+        url.push_str(query);
+    }
     let mut request = client.request(method, url);
-    if !options.params.is_empty() {
-        request = request.query(&options.params);
+    if let Fields::Pairs(pairs) = &options.params
+        && !pairs.is_empty()
+    {
+        request = request.query(pairs);
+    }
+    let names = |name: &str, header: &HeaderName| name.eq_ignore_ascii_case(header.as_str());
+    if !options.headers.keys().any(|name| names(name, &USER_AGENT)) {
+        request = request.header(USER_AGENT, concat!("maestro/", env!("CARGO_PKG_VERSION")));
     }
     if let Some((user, password)) = &options.auth {
         request = request.basic_auth(user, Some(password.expose()));
     }
     for (name, value) in &options.headers {
+        // `auth` wins, as in requests.
+        let Some(value) = value.as_ref().filter(|_| options.auth.is_none() || !names(name, &AUTHORIZATION))
+        else {
+            continue;
+        };
         request = request.header(name, value);
     }
-    if let Some(data) = &options.data {
-        request = request.body(data.clone());
-    }
+    request = match &options.data {
+        Some(Fields::Text(text)) => request.body(text.clone()),
+        Some(Fields::Pairs(pairs)) if !pairs.is_empty() => request.form(pairs),
+        Some(Fields::Pairs(_)) | None => request,
+    };
     request.build().map_err(|error| format!("no such request can be made: {}", root(&error)))
 }
 
@@ -122,13 +148,13 @@ fn tls(error: &(dyn Error + 'static)) -> Option<String> {
         return tls(inner);
     }
     let rustls::Error::InvalidCertificate(wrong) = error.downcast_ref()? else { return None };
+    let untrusted = "the server's certificate is not signed by an authority that is trusted \
+                     (`verify` can name a file with the one to trust)";
     Some(match wrong {
         // A wrong signature is what another authority of the same name leads to, such as a renewed one.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "the server's certificate is not signed by an authority that is trusted \
-             (`verify` can name a file with the one to trust)"
-                .to_owned()
-        }
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => untrusted.to_owned(),
+        // One that is signed by itself.
+        CertificateError::Other(other) if is_authority(other) => untrusted.to_owned(),
         CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
             format!("the server's certificate is for another name: {}", presented.join(", "))
         }

@@ -45,13 +45,23 @@ pub struct SystemProbe {
 }
 
 impl SystemProbe {
-    /// Opens nothing and reads nothing: what HTTP needs is made by the first check that needs it, and kept.
+    /// Opens nothing and reads nothing: what HTTP needs is made when it is first needed, and kept.
     pub fn new() -> Self {
         Self {
             clients: clients::Clients::default(),
             patterns: search::Patterns::default(),
             program_limit: PROGRAM_LIMIT,
         }
+    }
+
+    /// Reads what a check needs of this machine's files, and keeps it. For what acts, before anything is touched: a
+    /// check that can never be made must not be found when the old container is gone.
+    ///
+    /// # Errors
+    /// What is missing or unusable, in words.
+    pub async fn prepare(&self, check: &Check) -> Result<(), CheckFailure> {
+        let Check::Http(check) = check else { return Ok(()) };
+        self.clients.get(check).await.map(drop).map_err(|because| http::untried(check, because))
     }
 
     /// Another limit for one run of an `exec` check's program.

@@ -52,7 +52,7 @@ impl Pki {
     }
 
     fn identity(&self) -> Identity {
-        Identity { cert: self.path("client.pem"), key: self.path("client.key") }
+        Identity { cert: self.path("client.pem"), key: self.path("client.key"), optional: false }
     }
 
     /// An engine that speaks TLS and wants to see certificates of `ca`, if any. Returns its port.
@@ -162,7 +162,17 @@ async fn only_whom_the_engine_trusts() {
     assert_eq!(connect("localhost", port, trust(), Some(pki.identity())).await, "connected");
     let nobody = connect("localhost", port, trust(), None).await;
     assert!(nobody.contains("the engine asks for a client certificate"), "{nobody}");
-    let stranger = Identity { cert: pki.path("stranger.pem"), key: pki.path("stranger.key") };
+    // As Docker's client has it: what is not there is not shown, half of it is an error.
+    let optional =
+        |cert: &str, key: &str| Identity { cert: pki.path(cert), key: pki.path(key), optional: true };
+    let nobody = connect("localhost", port, trust(), Some(optional("no.pem", "no.key"))).await;
+    assert!(nobody.contains("the engine asks for a client certificate"), "{nobody}");
+    let half = connect("localhost", port, trust(), Some(optional("client.pem", "no.key"))).await;
+    assert!(half.contains("cannot read the private key"), "{half}");
+    let whole = optional("client.pem", "client.key");
+    assert_eq!(connect("localhost", port, trust(), Some(whole)).await, "connected");
+    let stranger =
+        Identity { cert: pki.path("stranger.pem"), key: pki.path("stranger.key"), optional: false };
     let refused = connect("localhost", port, trust(), Some(stranger)).await;
     assert!(refused.contains("the engine does not accept the client certificate"), "{refused}");
 }
@@ -187,12 +197,12 @@ async fn files_that_cannot_be_used_are_named() {
         ),
         (
             Trust::Anything,
-            Some(Identity { cert: pki.path("client.pem"), key: pki.path("client.pem") }),
+            Some(Identity { cert: pki.path("client.pem"), key: pki.path("client.pem"), optional: false }),
             format!("there is no private key in PEM form in {directory}/client.pem (tls_key)"),
         ),
         (
             Trust::Anything,
-            Some(Identity { cert: pki.path("client.pem"), key: pki.path("server.key") }),
+            Some(Identity { cert: pki.path("client.pem"), key: pki.path("server.key"), optional: false }),
             format!(
                 "the private key {directory}/server.key (tls_key) does not belong to the certificate {directory}/client.pem (tls_cert)"
             ),

@@ -3,7 +3,7 @@
 use crate::probe::SystemProbe;
 use crate::probe::testing::{Answer, Server, answer, instance};
 use maestro_core::boundary::{CheckFailure, Probe as _};
-use maestro_core::model::{Check, HttpCheck, RequestOptions};
+use maestro_core::model::{Check, Fields, HttpCheck, RequestOptions};
 use maestro_core::names::Secret;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,6 +27,10 @@ fn get(server: &Server) -> HttpCheck {
 
 fn patient() -> RequestOptions {
     RequestOptions { timeout: Some(Duration::from_mins(1)), ..RequestOptions::default() }
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Fields {
+    Fields::Pairs(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
 }
 
 async fn run(check: HttpCheck) -> Result<(), CheckFailure> {
@@ -122,10 +126,14 @@ async fn a_pattern_overrules_the_status() {
 async fn the_request_is_what_the_file_says() {
     let server = Server::new(vec![answer("200 OK", &[], "")]).await;
     let options = RequestOptions {
-        headers: BTreeMap::from([("X-Probe".into(), "yes".into()), ("User-Agent".into(), "mine".into())]),
-        params: BTreeMap::from([("b".into(), "ä ö".into()), ("c".into(), "1".into())]),
+        headers: BTreeMap::from([
+            ("X-Probe".into(), Some("yes".into())),
+            ("user-agent".into(), Some("mine".into())),
+            ("Authorization".into(), Some("hunter3".into())),
+        ]),
+        params: pairs(&[("b", "ä ö"), ("b", "2"), ("c", "1")]),
         auth: Some(("user".into(), Secret::new("hunter2"))),
-        data: Some("{\"a\": 1}".into()),
+        data: Some(Fields::Text("{\"a\": 1}".into())),
         ..patient()
     };
     let check = HttpCheck {
@@ -143,7 +151,7 @@ async fn the_request_is_what_the_file_says() {
     assert_eq!(
         lines,
         [
-            "POST /deep?a=1&b=%C3%A4+%C3%B6&c=1 HTTP/1.1",
+            "POST /deep?a=1&b=%C3%A4+%C3%B6&b=2&c=1 HTTP/1.1",
             "accept: */*",
             "authorization: Basic dXNlcjpodW50ZXIy",
             "content-length: 8",
@@ -152,6 +160,49 @@ async fn the_request_is_what_the_file_says() {
             "x-probe: yes",
         ]
     );
+}
+
+/// The lines of the head but for the host, in order, and the body.
+async fn sent(check: impl FnOnce(HttpCheck) -> HttpCheck) -> (Vec<String>, String) {
+    let server = Server::new(vec![answer("200 OK", &[], "")]).await;
+    assert_eq!(run(check(get(&server))).await, Ok(()));
+    let request = &server.requests()[0];
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let mut lines: Vec<String> =
+        head.lines().filter(|line| !line.starts_with("host:")).map(ToOwned::to_owned).collect();
+    lines[1..].sort_unstable();
+    (lines, body.to_owned())
+}
+
+#[tokio::test]
+async fn forms_and_texts_are_sent_and_headers_are_not() {
+    let options = RequestOptions {
+        data: Some(pairs(&[("a", "1 2"), ("a", "ä"), ("b", "&")])),
+        params: Fields::Text("x=1&y".into()),
+        headers: BTreeMap::from([("User-Agent".into(), None)]),
+        ..patient()
+    };
+    let (head, body) =
+        sent(|check| HttpCheck { method: "POST".into(), options: options.into(), ..check }).await;
+    assert_eq!(body, "a=1+2&a=%C3%A4&b=%26");
+    let form = "content-type: application/x-www-form-urlencoded";
+    assert_eq!(head, ["POST /health?x=1&y HTTP/1.1", "accept: */*", "content-length: 20", form]);
+
+    let options = RequestOptions {
+        data: Some(pairs(&[("a", "1")])),
+        params: Fields::Text("x".into()),
+        headers: BTreeMap::from([("Content-Type".into(), Some("text/plain".into()))]),
+        ..patient()
+    };
+    let (head, _) = sent(|check| HttpCheck { path: "/?a=b".into(), options: options.into(), ..check }).await;
+    let ours = concat!("user-agent: maestro/", env!("CARGO_PKG_VERSION"));
+    let expected =
+        ["GET /?a=b&x HTTP/1.1", "accept: */*", "content-length: 3", "content-type: text/plain", ours];
+    assert_eq!(head, expected);
+
+    let options = RequestOptions { data: Some(pairs(&[])), params: Fields::Text(String::new()), ..patient() };
+    let (head, _) = sent(|check| HttpCheck { options: options.into(), ..check }).await;
+    assert_eq!(head, ["GET /health HTTP/1.1", "accept: */*", ours]);
 }
 
 #[tokio::test]
@@ -186,7 +237,7 @@ async fn what_went_wrong_is_said_in_words() {
 async fn what_cannot_get_better_is_tried_once() {
     let server = Server::new(vec![answer("200 OK", &[], "")]).await;
     let check = HttpCheck { max_wait: Duration::from_mins(5), ..get(&server) };
-    let headers = BTreeMap::from([("no good".to_owned(), "x".to_owned())]);
+    let headers = BTreeMap::from([("no good".to_owned(), Some("x".to_owned()))]);
     let bad_header = RequestOptions { headers, ..patient() };
     let no_file = RequestOptions { ca_file: Some("/no/such/ca.pem".into()), ..patient() };
     for (check, because) in [
@@ -253,10 +304,18 @@ async fn the_environments_proxy_is_used_but_not_for_this_machine() {
 }
 
 mod tls {
-    use super::{HttpCheck, RequestOptions, Server, answer, get, last, patient, run};
+    use super::{
+        Check, HttpCheck, RequestOptions, Server, SystemProbe, answer, get, instance, last, patient, run,
+    };
+    use maestro_core::boundary::Probe as _;
+    use maestro_core::model::ClientCert;
+    use rcgen::ExtendedKeyUsagePurpose::ClientAuth;
     use rcgen::{
         BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd,
     };
+    use rustls::RootCertStore;
+    use rustls::server::WebPkiClientVerifier;
+    use rustls::server::danger::ClientCertVerifier;
     use std::sync::Arc;
     use tempfile::TempDir;
     use tokio_rustls::TlsAcceptor;
@@ -272,12 +331,20 @@ mod tls {
     }
 
     async fn serving(cert: &Certificate, key: &KeyPair) -> (Server, HttpCheck) {
+        serving_those(cert, key, WebPkiClientVerifier::no_client_auth()).await
+    }
+
+    async fn serving_those(
+        cert: &Certificate,
+        key: &KeyPair,
+        clients: Arc<dyn ClientCertVerifier>,
+    ) -> (Server, HttpCheck) {
         let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config =
             rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
                 .with_safe_default_protocol_versions()
                 .unwrap()
-                .with_no_client_auth()
+                .with_client_cert_verifier(clients)
                 .with_single_cert(vec![cert.der().clone()], key)
                 .unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -324,11 +391,67 @@ mod tls {
         let stranger = last_of(&other.pem()).await;
         assert!(stranger.contains("not signed by an authority that is trusted"), "{stranger}");
         assert!(last_of("nothing").await.ends_with("it holds no certificate in PEM form"));
+        // What was read before a run holds for all of it.
+        let (probe, check) = (SystemProbe::new(), trusting(&folder, &both, &check));
+        let whole = Check::Http(Box::new(check));
+        assert_eq!(probe.prepare(&whole).await, Ok(()));
+        std::fs::remove_file(folder.path().join("ca.pem")).unwrap();
+        assert_eq!(probe.check(&instance(), &whole, None).await, Ok(()));
+        let failure = SystemProbe::new().prepare(&whole).await.unwrap_err();
+        assert!(failure.last.ends_with("cannot be used: no such file or directory"), "{failure}");
 
         let cert = params(&["127.0.0.9"]).signed_by(&key, &ours).unwrap();
         let (_server, check) = serving(&cert, &key).await;
         let last_now = last(trusting(&folder, &both, &check)).await;
         assert_eq!(last_now, "the server's certificate is for another name: IpAddress(127.0.0.9)");
+    }
+
+    #[tokio::test]
+    async fn a_client_certificate_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = authority();
+        let keys = [KeyPair::generate().unwrap(), KeyPair::generate().unwrap()];
+        let mut asking = params(&["client"]);
+        asking.extended_key_usages = vec![ClientAuth];
+        let client = asking.signed_by(&keys[1], &ours).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(ours.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let server = params(&["127.0.0.1"]).signed_by(&keys[0], &ours).unwrap();
+        let (_server, check) = serving_those(&server, &keys[0], clients).await;
+        let file = |name: &str, text: &str| -> Arc<str> {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().into()
+        };
+        let (cert, key) = (client.pem(), keys[1].serialize_pem());
+        let two = ClientCert { cert: file("cert.pem", &cert), key: Some(file("key.pem", &key)) };
+        let one = ClientCert { cert: file("both.pem", &(key + &cert)), key: None };
+        let other = ClientCert { key: Some(file("other.pem", &keys[0].serialize_pem())), ..two.clone() };
+        let half = ClientCert { key: None, ..two.clone() };
+        let missing = ClientCert { cert: "/no/such.pem".into(), key: None };
+        let trusting = trusting(&folder, &ours.pem(), &check);
+        let blind =
+            HttpCheck { options: RequestOptions { verify: Some(false), ..patient() }.into(), ..check };
+        for check in [trusting, blind] {
+            let with = |cert: Option<&ClientCert>| {
+                let options = RequestOptions { cert: cert.cloned(), ..(*check.options).clone() };
+                HttpCheck { options: options.into(), ..check.clone() }
+            };
+            assert!(run(with(None)).await.is_err());
+            assert_eq!(run(with(Some(&two))).await, Ok(()));
+            assert_eq!(run(with(Some(&one))).await, Ok(()));
+            for (cert, because) in [
+                (&other, "other.pem is that of another"),
+                (&half, "cert.pem cannot be used: it holds no private key in PEM form"),
+                (&missing, "the certificate file /no/such.pem cannot be used: no such file or directory"),
+            ] {
+                let check = Check::Http(Box::new(with(Some(cert))));
+                let failure = SystemProbe::new().prepare(&check).await.unwrap_err();
+                assert!(failure.last.contains(because), "{failure}");
+            }
+        }
     }
 
     /// What `openssl req -x509` makes, named by `verify:`.
@@ -351,6 +474,11 @@ mod tls {
             let result = run(trusting(&folder, &cert.pem(), &check)).await;
             assert_eq!(result.map_err(|f| f.last).err().as_deref(), expected, "{name} {year}");
         }
+        // Nobody was told to trust it.
+        let cert = own("127.0.0.1", 4000);
+        let (_server, check) = serving(cert.as_ref(), cert.key()).await;
+        let last_now = last(check).await;
+        assert!(last_now.contains("not signed by an authority that is trusted (`verify`"), "{last_now}");
         // The same name and authority, but not the same certificate.
         let (shown, trusted) = (own("127.0.0.1", 4000), own("127.0.0.1", 4000));
         let (_server, check) = serving(shown.as_ref(), shown.key()).await;

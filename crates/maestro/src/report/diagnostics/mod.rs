@@ -19,6 +19,10 @@ const MOST: usize = 40;
 /// Labels that are so many lines apart are shown in one piece.
 const NEAR: usize = 5;
 
+/// Why a line does not look as it does in the file.
+const MASKED: &str =
+    "`…` stands for what may be secret: passwords and the like, and what a template's expressions gave";
+
 /// Says on standard error all that is to be said about an environment, and how much that was.
 pub fn print(printer: &Printer, diagnostics: &Diagnostics, sources: &SourceMap) {
     if !diagnostics.is_empty() {
@@ -76,6 +80,8 @@ struct Piece {
     snippet: Snippet<'static, Annotation<'static>>,
     /// The place as the renderer will say it, and as it is.
     correction: Option<(String, String)>,
+    /// Whether something is not shown.
+    masked: bool,
 }
 
 struct View<'a> {
@@ -92,15 +98,20 @@ impl View<'_> {
         let title = level.primary_title(lines_of(&diagnostic.message)).id(diagnostic.code.id());
         let mut group = Group::with_title(title);
         let mut corrections = Vec::new();
+        let mut masked = false;
         for piece in self.pieces(diagnostic) {
             group = group.element(piece.snippet);
             corrections.extend(piece.correction);
+            masked |= piece.masked;
         }
         for note in &diagnostic.notes {
             group = group.element(Level::NOTE.message(lines_of(note)));
         }
         if let Some(note) = self.rendered_note(diagnostic) {
             group = group.element(Level::NOTE.message(note));
+        }
+        if masked {
+            group = group.element(Level::NOTE.message(MASKED));
         }
         for help in &diagnostic.help {
             group = group.element(Level::HELP.message(lines_of(help)));
@@ -137,7 +148,8 @@ impl View<'_> {
             .iter()
             .map(|(_, label)| Mark { start: label.span.start as usize, end: label.span.end as usize })
             .collect();
-        let excerpt = Excerpt::new(&source.text, lines, &marks);
+        let hidden = self.sources.hidden(first.span.source);
+        let excerpt = Excerpt::new(&source.text, lines, &marks, hidden);
         let mut snippet = Snippet::source(excerpt.text.clone()).line_start(excerpt.first_line);
         for ((at, label), span) in cluster.iter().zip(excerpt.marks.clone()) {
             let kind = if *at == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
@@ -152,7 +164,7 @@ impl View<'_> {
             let place = |column| format!("{path}:{}:{column}", position.line);
             (place(shown), place(position.column))
         });
-        Some(Piece { snippet: snippet.path(path), correction })
+        Some(Piece { snippet: snippet.path(path), correction, masked: excerpt.masked })
     }
 
     fn rendered_note(&self, diagnostic: &Diagnostic) -> Option<String> {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::report::Capabilities;
 use maestro_core::diagnostic::Code;
-use maestro_core::source::{SourceId, Span};
+use maestro_core::source::{Hidden, SourceId, Span};
 use proptest::prelude::*;
 
 const FILE: &str = "name: shop
@@ -213,6 +213,89 @@ fn they_go_to_standard_error_and_nothing_does_where_all_is_well() {
     assert_eq!(captured.stdout(), "");
 }
 
+/// What `validate` says of a file, whose `{{ env.PW }}` is `topsecret`.
+fn said(file: &str) -> String {
+    let sources = maestro_core::source::MapSources::of(file)
+        .with_variable("PW", "topsecret")
+        .with_variable("ODD", "top\"secret: x")
+        .with_variable("R", "5");
+    let loaded = maestro_core::config::load(&sources, &maestro_core::config::Limits::default());
+    render(&loaded.diagnostics, &loaded.sources, 100, Paint::new(false))
+}
+
+#[test]
+fn what_expressions_gave_is_not_shown() {
+    let file = "name: t\nships: {a: {ip: 192.0.2.1}}\nservices: {}\nregistries:\n  \
+         r: {registry: 'http://h:1', username: u, password: {{ env.PW }}, retry: {{ env.R }}}\n";
+    insta::assert_snapshot!(said(file), @"
+    error[E0301]: `retry` of registry `r` must be a mapping, not an integer
+     --> maestro.yaml (rendered):5:72
+      |
+    5 |   r: {registry: 'http://h:1', username: u, password: …, retry: 5}
+      |                                                                ^
+      |
+      = note: this is a place in the rendered text of maestro.yaml: what its template became
+      = note: `…` stands for what may be secret: passwords and the like, and what a template's expressions gave
+
+    ERROR: maestro.yaml: 1 error
+    ");
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let head = "name: t\nships: {a: {ip: 192.0.2.1}}\nregistries:\n";
+    for (what, line) in [
+        ("written in the file", "  r: {registry: x, password: topsecret, retry: 5}"),
+        ("below a template", "{# #}  r: {registry: x, password: topsecret, retry: 5}"),
+        ("partly computed", "  r: {registry: x, password: top{{ env.NO }}secret, retry: 5}"),
+        ("itself at fault", "  r: {registry: x, password: [topsecret]}"),
+        ("an alias of nothing", "  r: {registry: x, password: *topsecret}"),
+        ("odd", "  r: {registry: x, password: !topsecret x, retry: 5}"),
+        ("a missing key", "  r: {username: {{ env.PW }}}"),
+        ("other faults on the line", "  r: {x: {{ env.PW }}, y: 1, registry: x}"),
+        ("no YAML", "  r: {registry: x, password: {{ env.PW }}, y: ]}"),
+        ("no YAML, and no template", "  r: {registry: x, password: topsecret, y: ]}"),
+        ("no YAML, with a list", "  r:\n    auth:\n    - topsecret\n    - x: ]\n"),
+        ("no YAML because of it", "  r:\n    registry: x\n    password: {{ env.ODD }}\n"),
+        ("no YAML because of it, quoted", "  r:\n    password: \"{{ env.ODD }}\"\n    registry: x\n"),
+        ("no YAML below another key", "  r:\n    x: {{ env.ODD }}\n"),
+        ("no YAML, and written", "  r:\n    password: topsecret: x\n"),
+        ("an address", "  r: {registry: 'http://ci:topsecret@h:1'}"),
+        ("an address below a template", "{# #}  r: {registry: 'http://ci:topsecret@h:1'}"),
+        ("no template", "  r: {registry: x, password: topsecret, retry: {{ nothing.at.all }}}"),
+    ] {
+        let said = said(&format!("{head}{line}\n"));
+        assert!(said.contains("rror[E0") || said.contains("ning[W0"), "{what}: {said}");
+        for part in ["topsecret", "top\"", "\"secret", "secret: x"] {
+            assert!(!said.contains(part), "{what}: {said}");
+        }
+    }
+    for text in
+        ["ships: {a: {ip: h, endpoint: 'tcp://u:topsecret@h:1'}}", "{# #}ships: {a: {ip: 'u:topsecret@h'}}"]
+    {
+        let said = said(&format!("name: t\nservices: {{}}\n{text}\n"));
+        assert!(said.contains("before the `@`") && said.contains("maestro.yaml:3:"), "{said}");
+        assert!(!said.contains("topsecret"), "{said}");
+    }
+    // A number that says what it was.
+    let said = said(&format!("{head}  r: {{registry: x, password: 22:22}}\n"));
+    assert!(said.contains("warning[W0501]") && !said.contains("22:22") && !said.contains("1342"), "{said}");
+}
+
+#[test]
+fn columns_stay_true_where_something_is_not_shown() {
+    let file = "name: t\nships: {a: {ip: 192.0.2.1}}\nregistries: {r: {registry: x, password: {{ env.PW }}, retry: 5}}\n";
+    // Written in the file, computed, and neither: what is pointed at is as far away as the text before it is long.
+    for (password, place) in [("a", 51), ("{{ env.PW }}", 62)] {
+        let said = said(&file.replace("{{ env.PW }}", password));
+        assert!(said.contains(&format!(":3:{place}\n")), "{said}");
+        let lines: Vec<&str> = said.lines().filter(|line| line.contains('|')).collect();
+        let [_, line, carets, ..] = lines[..] else { panic!("{said}") };
+        let of = |line: &str, c: char| line.chars().position(|at| at == c);
+        assert_eq!(of(line, '5'), of(carets, '^'), "{said}");
+    }
+}
+
 #[test]
 fn machines_get_places_too() {
     let fault =
@@ -230,10 +313,16 @@ proptest! {
     fn any_span_of_any_text_can_be_shown(
         text in "([ -~]{0,400}|[äß東\u{301}\t\r\n]{0,9}|\n){0,8}",
         ends in proptest::collection::vec((any::<proptest::sample::Index>(), any::<proptest::sample::Index>()), 1..4),
+        hidden in proptest::collection::vec((any::<proptest::sample::Index>(), any::<proptest::sample::Index>()), 0..4),
         columns in 1usize..200,
     ) {
         let boundaries: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
-        let sources = map(&text, Origin::File);
+        let mut sources = map(&text, Origin::File);
+        for (i, (a, b)) in hidden.iter().enumerate() {
+            let (a, b) = (*a.get(&boundaries), *b.get(&boundaries));
+            let span = span_at(a.min(b), a.max(b));
+            sources.hide(Hidden { span, within: (i % 2 == 0).then_some(span) });
+        }
         let mut fault = Diagnostic::error(Code::BadValue, "bad");
         for (a, b) in &ends {
             let (a, b) = (*a.get(&boundaries), *b.get(&boundaries));

@@ -97,6 +97,33 @@ async fn what_does_not_start() {
     insta::assert_snapshot!(site.transcript(&["start -c 1", "status"]).await);
 }
 
+/// Found when the old container is gone, it would have cost a service.
+#[tokio::test]
+async fn a_check_that_cannot_be_made_stops_nothing() {
+    let services = |options: &str| {
+        format!(
+            "
+  web:
+    image: shop/web:2.0
+    lifecycle: {{stopped: [{{type: http, port: 80, scheme: https, requests_options: {{{options}}}}}]}}
+    instances: {{web-1: {{ship: atlantic}}}}
+"
+        )
+    };
+    let site = Site::new(&services(""));
+    site.run("start").await.ok();
+    site.clear_writes();
+    for options in ["verify: nosuch.pem", "cert: nosuch.pem", "cert: [nosuch.pem, nosuch.key]"] {
+        site.write(&services(options));
+        let ran = site.run("restart").await.exits(1);
+        let said = ran.all();
+        assert!(said.contains("nosuch.pem cannot be used: no such file"), "{said}");
+        assert!(said.contains("web-1") && said.contains("no container was touched"), "{said}");
+        assert!(site.writes().is_empty(), "{:?}", site.writes());
+    }
+    assert_eq!(site.state("web-1"), "running");
+}
+
 #[tokio::test]
 async fn plans_in_every_form() {
     let site = Site::new(SHOP);

@@ -71,6 +71,7 @@ pub(super) fn call(
                 "title" => titled(text),
                 "swapcase" => swapped(text),
                 "upper" => text.to_uppercase(),
+                "casefold" => folded(text),
                 _ => text.to_lowercase(),
             })
         }
@@ -195,6 +196,20 @@ pub(in crate::config::template) fn capitalized(text: &str) -> String {
         Some(first) => first.to_uppercase().collect::<String>() + &characters.as_str().to_lowercase(),
         None => String::new(),
     }
+}
+
+/// Unicode's full case folding. But for two exceptions it is what the three conversions in a row come to: the dotless i
+/// folds to itself, and Cherokee, which got its lower case late, folds to upper case.
+fn folded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            'ı' => out.push(c),
+            '\u{13a0}'..='\u{13ff}' | '\u{ab70}'..='\u{abbf}' => out.extend(c.to_uppercase()),
+            _ => out.extend(c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase)),
+        }
+    }
+    out
 }
 
 fn titled(text: &str) -> String {

@@ -193,6 +193,8 @@ fn strings_have_pythons_methods() {
         ("'hello world'.title()", "Hello World"),
         ("'hello world'.capitalize()", "Hello world"),
         ("'aBc'.swapcase()", "AbC"),
+        ("'Straße ŒUVRE ﬁn ΣΊΣΥΦΟΣ'.casefold()", "strasse œuvre fin σίσυφοσ"),
+        ("'ẞ İ ı ᾼ ŉ Ꭰꭰ'.casefold()", "ss i̇ ı αι ʼn ᎠᎠ"),
         ("' x '.strip()", "x"),
         ("'xxaxx'.strip('x')", "a"),
         ("'xxaxx'.lstrip('x')", "axx"),

@@ -182,10 +182,11 @@ async fn errors_in_what_a_template_became() {
     error[E0401]: ship `upc`, of instance `web-2`, does not exist
       --> maestro.yaml (rendered):16:21
        |
-    16 |       web-2: {ship: upc}
+    16 |       web-…: {ship: upc}
        |                     ^^^
        |
        = note: this is a place in the rendered text of maestro.yaml: what its template became
+       = note: `…` stands for what may be secret: passwords and the like, and what a template's expressions gave
 
     ERROR: maestro.yaml: 1 error
     ");
