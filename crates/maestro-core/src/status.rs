@@ -256,6 +256,7 @@ mod tests {
                 .chain([("web-4".into(), instance("web-4", "s2"))])
                 .collect(),
             registries: indexmap::IndexMap::default(),
+            auditors: Vec::new(),
         }
     }
 

@@ -4,7 +4,7 @@ use super::fields::{Reader, truthy};
 use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
-use super::{Schema, host_ports, python, registries, secrets, services, ships};
+use super::{Schema, auditors, host_ports, python, registries, secrets, services, ships};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
 use crate::source::{SourceMap, Sources};
@@ -75,27 +75,18 @@ fn resolve(reader: &mut Reader<'_>, node: &Node) -> Option<Environment> {
             );
         }
     }
-    if let Some(audit) = root.get("audit").filter(|n| truthy(n)) {
-        if audit.as_seq().is_some() {
-            reader.report(
-                Diagnostic::warning(Code::Suspicious, "auditors are not supported yet: nobody will be told")
-                    .at(audit.span),
-            );
-        } else {
-            let message = format!("`audit` must be a list, not {}", audit.kind());
-            reader.report(Diagnostic::error(Code::WrongType, message).at(audit.span));
-        }
-    }
     let registries = registries::read(reader, root);
     let ships = ships::read(reader, root, node);
     let services = services::read(reader, root, schema, name.as_ref(), &ships);
     host_ports::check(reader, &services);
+    let auditors = auditors::read(reader, root);
     Some(Environment {
         name,
         ships: ships.by_name,
         services: services.by_name,
         instances: services.instances,
         registries,
+        auditors,
     })
 }
 

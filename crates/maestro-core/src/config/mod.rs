@@ -22,6 +22,7 @@ mod endpoints;
 mod docker_host;
 mod ships;
 mod registries;
+mod auditors;
 mod instances;
 mod services;
 mod host_ports;
@@ -37,6 +38,7 @@ pub use endpoints::endpoint_url;
 pub use json::json;
 pub use limits::Limits;
 pub use load::{Loaded, load};
+pub(crate) use template::format_texts;
 
 /// Which order `volumes:` has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,6 +40,7 @@ use std::rc::Rc;
 use text::{Meter, Output};
 use value::{Heap, Object, Value};
 
+pub(crate) use format::format_texts;
 pub(crate) use text::Segment;
 
 /// What rendering produced.

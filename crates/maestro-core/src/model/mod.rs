@@ -1,11 +1,14 @@
 //! The described world: an [`Environment`] is valid by construction; who made one has reported all its errors.
 
+mod auditor;
 mod check;
 mod container;
 pub mod graph;
 mod links;
 mod ship;
 
+pub(crate) use auditor::host;
+pub use auditor::{Auditor, Channel, Format, Level, Payload, Script, Slack, Webhook, WebhookMethod};
 pub use check::{Check, ClientCert, EnvFrom, Fields, HttpCheck, Phase, RequestOptions};
 pub use container::{
     ContainerEnv, ContainerSpec, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE,
@@ -34,6 +37,8 @@ pub struct Environment {
     pub instances: BTreeMap<InstanceName, Instance>,
     /// Registries in the order of the file: the first that matches an image is its registry.
     pub registries: IndexMap<RegistryName, Registry>,
+    /// Who is told what is done, in the order of the file.
+    pub auditors: Vec<Auditor>,
 }
 
 /// A logical service: what its instances share, and what it needs.

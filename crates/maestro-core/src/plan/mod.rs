@@ -516,6 +516,21 @@ impl Plan {
         self.units.get(self.step(id)?.unit.index())
     }
 
+    /// The steps that an instance takes part in: its own, the shared pulls, and the logins that those come after.
+    pub fn steps_of(&self, item: &Item) -> Vec<StepId> {
+        let Fate::Act { steps, .. } = &item.fate else { return Vec::new() };
+        let mut all = Vec::with_capacity(steps.len() + 1);
+        for step in steps {
+            for before in self.step(*step).into_iter().flat_map(|step| &step.after) {
+                if matches!(self.unit_of(*before), Some(Unit::Login { .. })) && !steps.contains(before) {
+                    all.push(*before);
+                }
+            }
+            all.push(*step);
+        }
+        all
+    }
+
     /// Whether carrying it out makes no call that changes a ship.
     pub fn is_empty(&self) -> bool {
         !self.steps.iter().any(|s| matches!(s.action, Action::Call(_)))

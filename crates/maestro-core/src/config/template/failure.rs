@@ -73,6 +73,11 @@ impl Failure {
         self.0.missing
     }
 
+    /// Whether it is about work or memory.
+    pub(super) fn is_runaway(&self) -> bool {
+        self.0.code == Code::TemplateRunaway
+    }
+
     /// Where it is, unless a more exact place is known.
     #[must_use]
     pub(super) fn at(mut self, span: Span) -> Self {

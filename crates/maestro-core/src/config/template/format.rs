@@ -6,7 +6,8 @@ use super::calls::Arguments;
 use super::failure::{Failure, Res};
 use super::methods::fill_to_width;
 use super::value::Value;
-use crate::source::{SourceId, Span};
+use crate::config::Limits;
+use crate::source::{MapSources, SourceId, SourceMap, Span};
 use std::rc::Rc;
 
 /// How often a specification may contain replacement fields itself: Python's limit.
@@ -17,6 +18,21 @@ const DEEPEST: usize = 2;
 struct Numbering {
     next: usize,
     by_hand: bool,
+}
+
+/// `format.format(**values)` outside of any template, with texts only, in so many bytes of memory; or what is wrong
+/// with the format.
+pub(crate) fn format_texts(format: &str, values: &[(&str, &str)], bytes: u64) -> Result<String, String> {
+    let limits = Limits { template_steps: bytes, template_bytes: bytes, ..Limits::default() };
+    let (sources, mut map) = (MapSources::default(), SourceMap::default());
+    let mut renderer = Renderer::new(&sources, &limits, &mut map);
+    let values = values.iter().map(|(name, value)| Ok((Rc::from(*name), renderer.heap.str(*value)?)));
+    let text = values
+        .collect::<Res<_>>()
+        .and_then(|named| renderer.format(format, &Arguments { positional: Vec::new(), named }));
+    text.map_err(|failure| {
+        if failure.is_runaway() { "it is too long".to_owned() } else { failure.into_diagnostic(&map).message }
+    })
 }
 
 impl Renderer<'_> {

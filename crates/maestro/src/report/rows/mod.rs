@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use maestro_core::boundary::{CallOutcome, Progress};
 use maestro_core::event::{Event, News, RunSummary, Skipped, StepOutcome, Verdict};
 use maestro_core::names::ShipName;
-use maestro_core::plan::{Action, EngineCall, Fate, Intent, Item, Plan, StepId, Unit, UnitId};
+use maestro_core::plan::{Action, EngineCall, Intent, Item, Plan, StepId, Unit, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,21 +58,6 @@ struct Busy {
     total: Duration,
 }
 
-/// The steps that an instance takes part in: its own, the shared pulls, and the logins that those come after.
-fn steps_of(plan: &Plan, item: &Item) -> Vec<StepId> {
-    let Fate::Act { steps, .. } = &item.fate else { return Vec::new() };
-    let mut all = Vec::with_capacity(steps.len() + 1);
-    for step in steps {
-        for before in plan.step(*step).into_iter().flat_map(|step| &step.after) {
-            if matches!(plan.unit_of(*before), Some(Unit::Login { .. })) && !steps.contains(before) {
-                all.push(*before);
-            }
-        }
-        all.push(*step);
-    }
-    all
-}
-
 impl Rows {
     /// Before the first step. Times of the day, such as those a container was started at, are told relative to `now`.
     pub fn new(plan: Arc<Plan>, now: Timestamp) -> Self {
@@ -82,7 +67,7 @@ impl Rows {
         let mut rows = Vec::with_capacity(count);
         let mut counts = BTreeMap::new();
         for (at, item) in plan.items.iter().enumerate() {
-            let steps = steps_of(&plan, item);
+            let steps = plan.steps_of(item);
             for step in &steps {
                 if let (Some(rows), Ok(at)) = (members.get_mut(step.index()), u32::try_from(at)) {
                     rows.push(at);
