@@ -5,6 +5,7 @@ pub mod terminal;
 pub mod trust;
 pub mod engine;
 pub mod probe;
+pub mod audit;
 pub mod observe;
 pub mod execute;
 pub mod report;

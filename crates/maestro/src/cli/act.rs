@@ -3,6 +3,7 @@
 use super::arguments::{Selecting, Showing};
 use super::look::look;
 use super::session::Session;
+use super::telling::Telling;
 use super::{Fault, Outcome, interrupts};
 use crate::execute::{Means, execute};
 use crate::observe::Engines;
@@ -34,16 +35,18 @@ pub(super) async fn act(
 ) -> Outcome {
     let line = Line::new(session, selecting)?;
     let mut interrupts = interrupts::listen();
-    // What has changed can only be told when the images have been pulled: the line is walked twice.
-    if let Intent::Restart(Restart { refresh: true, only_if_changed: true, .. }) = intent {
-        let pull = line.plan_for(&Intent::Pull, Some(intent)).await.map_err(untouched)?;
-        if !line.carry_out(pull, showing, Walk::First, &mut interrupts).await?.is_success() {
-            return Ok(ExitCode::FAILURE);
-        }
-    }
-    let plan = line.plan(&without_refresh(intent)).await.map_err(untouched)?;
-    let summary = line.carry_out(plan, showing, Walk::Last, &mut interrupts).await?;
-    Ok(if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let first = if pulls_first(intent) { Intent::Pull } else { intent.clone() };
+    let plan = line.plan_for(&first, Some(intent)).await.map_err(untouched)?;
+    let ready = Ready::new(plan).await?;
+    let mut telling = Telling::begin(&line.environment, intent, &ready.plan, &mut interrupts).await?;
+    let outcome = line.walk(intent, ready, showing, &mut telling, &mut interrupts).await;
+    telling.end(outcome.as_ref().map(|_| ()), &session.printer, &mut interrupts).await;
+    Ok(if outcome?.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What has changed can only be told when the images have been pulled: the line is walked twice.
+fn pulls_first(intent: &Intent) -> bool {
+    matches!(intent, Intent::Restart(Restart { refresh: true, only_if_changed: true, .. }))
 }
 
 /// Whoever interrupts a command that acts wants to know how far it has come.
@@ -71,6 +74,25 @@ enum Walk {
     First,
     /// The one that the command is about.
     Last,
+}
+
+/// A plan, and everything on this machine that its checks need.
+struct Ready {
+    plan: Arc<Plan>,
+    probe: SystemProbe,
+}
+
+impl Ready {
+    async fn new(plan: Plan) -> Result<Self, Fault> {
+        let probe = SystemProbe::default();
+        for step in &plan.steps {
+            let Action::Check { target, check, .. } = &step.action else { continue };
+            if let Err(failure) = probe.prepare(check).await {
+                return Err(Fault::Unprepared { instance: target.name().clone(), failure });
+            }
+        }
+        Ok(Self { plan: Arc::new(plan), probe })
+    }
 }
 
 /// An environment, its engines, and what was selected.
@@ -110,29 +132,43 @@ impl<'a> Line<'a> {
         }
     }
 
-    async fn carry_out(
+    /// Carries out a plan, and what is planned after it.
+    async fn walk(
         &self,
-        plan: Plan,
+        intent: &Intent,
+        mut ready: Ready,
         showing: Showing,
-        walk: Walk,
+        telling: &mut Telling,
         interrupts: &mut mpsc::UnboundedReceiver<()>,
     ) -> Result<RunSummary, Fault> {
-        let probe = SystemProbe::default();
-        for step in &plan.steps {
-            let Action::Check { target, check, .. } = &step.action else { continue };
-            if let Err(failure) = probe.prepare(check).await {
-                return Err(Fault::Unprepared { instance: target.name().clone(), failure });
+        if pulls_first(intent) {
+            let pulled = self.carry_out(ready, showing, Walk::First, telling, interrupts).await;
+            if !pulled.is_success() {
+                return Ok(pulled);
             }
+            let plan = self.plan(&without_refresh(intent)).await.map_err(untouched)?;
+            ready = Ready::new(plan).await?;
         }
-        let plan = Arc::new(plan);
+        Ok(self.carry_out(ready, showing, Walk::Last, telling, interrupts).await)
+    }
+
+    async fn carry_out(
+        &self,
+        Ready { plan, probe }: Ready,
+        showing: Showing,
+        walk: Walk,
+        telling: &mut Telling,
+        interrupts: &mut mpsc::UnboundedReceiver<()>,
+    ) -> RunSummary {
         let means = Means { engines: self.engines.clone(), probe: Arc::new(probe) };
         let mut watching = Watching {
             inner: reporter(showing.progress(), self.session.printer.clone(), self.session.began),
             untold: walk == Walk::First && showing.is_one_document(),
             failed: Vec::new(),
         };
+        let mut listening = telling.listen(&mut watching);
         let summary =
-            execute(plan.clone(), &means, &mut watching, interrupts, self.session.began.into()).await;
+            execute(plan.clone(), &means, &mut listening, interrupts, self.session.began.into()).await;
         let left_out = watching.failed.len().saturating_sub(MOST_OUTPUTS);
         for step in watching.failed.into_iter().take(MOST_OUTPUTS) {
             tokio::select! {
@@ -145,7 +181,7 @@ impl<'a> Line<'a> {
                 .printer
                 .talk(&format!("{left_out} more did not start; `maestro logs` shows what they wrote"));
         }
-        Ok(summary)
+        summary
     }
 
     /// What a container that did not start has to say for itself.

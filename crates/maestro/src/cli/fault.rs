@@ -1,5 +1,7 @@
 //! What ends a command early, said to the operator.
 
+use super::telling;
+use crate::audit::Missed;
 use crate::report::{ErrorReport, Printer, list};
 use maestro_core::boundary::CheckFailure;
 use maestro_core::check::Finding;
@@ -52,6 +54,12 @@ pub enum Fault {
     /// The user wanted no more of it before anything was begun.
     #[error("interrupted while the ships were looked at: no container was touched")]
     Interrupted,
+    /// The same, later.
+    #[error("interrupted while auditors were told: no container was touched")]
+    InterruptedTelling,
+    /// Auditors that could not be told what was to be done.
+    #[error("auditors could not be told")]
+    Unannounced(Vec<Missed>),
     /// An engine said no, or nothing.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -85,10 +93,17 @@ impl Fault {
             Fault::NothingNamed(verb) => {
                 ErrorReport::of(self).hint(format!("`maestro {verb} --all` means everything"))
             }
+            Fault::Unannounced(missed) => {
+                for missed in missed {
+                    telling::unannounced(missed).print(printer);
+                }
+                return;
+            }
             Fault::Usage(_)
             | Fault::LeftOff
             | Fault::Unprepared { .. }
             | Fault::Interrupted
+            | Fault::InterruptedTelling
             | Fault::UnsoundPlan(_)
             | Fault::Terminal(_)
             | Fault::Output(_) => ErrorReport::of(self),

@@ -24,6 +24,7 @@ mod session;
 mod start;
 mod status;
 mod stop;
+mod telling;
 mod validate;
 
 pub use parse::parse;

@@ -46,6 +46,16 @@ impl Clients {
             redirects: check.options.allow_redirects.unwrap_or(true),
             direct: is_here(&check.host),
         };
+        self.shared(kind, &check.scheme).await
+    }
+
+    /// A client for a host, which trusts whom the system trusts.
+    pub(super) async fn usual(&self, scheme: &str, host: &str) -> Result<Client, String> {
+        let kind = Kind { verify: true, ca_file: None, cert: None, redirects: true, direct: is_here(host) };
+        self.shared(kind, scheme).await
+    }
+
+    async fn shared(&self, kind: Kind, scheme: &str) -> Result<Client, String> {
         let mut shared = self.shared.lock().await;
         if let Some(client) = shared.get(&kind) {
             return Ok(client.clone());
@@ -58,7 +68,7 @@ impl Clients {
                 Ok(client)
             }
             // A machine without any CA certificate can still ask where none is needed.
-            Err(_) if &*check.scheme == "http" && kind.ca_file.is_none() && kind.cert.is_none() => {
+            Err(_) if scheme == "http" && kind.ca_file.is_none() && kind.cert.is_none() => {
                 aside(move || finish(builder(&kind).tls_certs_only([]))).await
             }
             Err(because) => Err(because),

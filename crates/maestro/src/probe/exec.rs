@@ -78,8 +78,8 @@ fn variables(env: Option<&ContainerEnv>) -> serde_json::Map<String, serde_json::
     all
 }
 
-/// Runs the program once.
-async fn run(program: Program<'_>, input: &[u8]) -> Result<(), Fault> {
+/// Runs the program once; it may read this if that is what it wants.
+pub(super) async fn run(program: Program<'_>, input: &[u8]) -> Result<(), Fault> {
     let (mut running, mut output) = spawn(program)?;
     let stdin = running.child.stdin.take();
     let mut tail = Tail::default();

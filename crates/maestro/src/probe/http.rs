@@ -123,7 +123,7 @@ fn request(client: &Client, check: &HttpCheck) -> Result<Request, String> {
 }
 
 /// Why there was no answer, in people's words. The outer layers of the error only say that there was none.
-pub(super) fn root(error: &reqwest::Error) -> String {
+pub(crate) fn root(error: &reqwest::Error) -> String {
     if error.is_redirect() {
         return "too many redirects".to_owned();
     }

@@ -10,12 +10,14 @@ mod search;
 mod sleep;
 mod tcp;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
+
+pub(crate) use http::root;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use maestro_core::boundary::{CheckFailure, Probe};
-use maestro_core::model::{Check, ContainerEnv};
+use maestro_core::model::{Check, ContainerEnv, EnvFrom};
 use maestro_core::names::InstanceName;
 use std::io;
 use std::net::Ipv6Addr;
@@ -102,6 +104,20 @@ impl Probe for SystemProbe {
     }
 }
 
+/// A client for requests to a host that are no checks: proxies and trust are those of checks.
+pub(crate) async fn web_client(scheme: &str, host: &str) -> Result<reqwest::Client, String> {
+    clients::Clients::default().usual(scheme, host).await
+}
+
+/// Runs a program once, with this on its standard input, and kills it and what it started if it takes too long or the
+/// future is dropped.
+pub(crate) async fn run_program(command: &[String], input: &[u8], limit: Duration) -> Result<(), String> {
+    let program = exec::Program { command, env: None, env_from: &EnvFrom::Stdin, limit };
+    exec::run(program, input).await.map_err(|fault| match fault {
+        Fault::Passing(because) | Fault::Lasting(because) => because,
+    })
+}
+
 /// What a try ended with, other than success.
 #[derive(Debug, PartialEq, Eq)]
 enum Fault {
@@ -162,7 +178,7 @@ fn address(host: &str, port: u16) -> String {
 }
 
 /// An error of the operating system as part of a sentence: without its number, and without a capital.
-fn words(error: &io::Error) -> String {
+pub(crate) fn words(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split_once(" (os error ").map_or(&*text, |(words, _)| words);
     let mut chars = text.chars();
@@ -171,7 +187,7 @@ fn words(error: &io::Error) -> String {
 }
 
 /// A stranger's text fit for one line of a terminal: no control characters, and not longer than [`QUOTE`].
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut line: String = text.chars().take(QUOTE).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(QUOTE).is_some() {
         line.push('…');
@@ -180,7 +196,7 @@ fn quote(text: &str) -> String {
 }
 
 /// A duration in seconds, as people write it: `3 s`, `0.25 s`.
-fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     let rounded = (duration.as_secs_f64() * 100.0).round() / 100.0;
     format!("{rounded} s")
 }

@@ -9,13 +9,13 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 /// Somebody whose checks these are.
-pub(super) fn instance() -> InstanceName {
+pub(crate) fn instance() -> InstanceName {
     InstanceName::from("web-1")
 }
 
 /// What a server does with one connection, once it has read the request.
 #[derive(Clone)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// Sends this and closes.
     Send(Vec<u8>),
     /// Sends this and says nothing more, ever.
@@ -23,7 +23,7 @@ pub(super) enum Answer {
 }
 
 /// An answer with a status such as `200 OK`, header lines and a body.
-pub(super) fn answer(status: &str, headers: &[&str], body: impl AsRef<[u8]>) -> Answer {
+pub(crate) fn answer(status: &str, headers: &[&str], body: impl AsRef<[u8]>) -> Answer {
     let body = body.as_ref();
     let mut text = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n", body.len());
     for header in headers {
@@ -35,20 +35,20 @@ pub(super) fn answer(status: &str, headers: &[&str], body: impl AsRef<[u8]>) -> 
 }
 
 /// A server on this machine; it ends when it is dropped.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
     _tasks: JoinSet<()>,
 }
 
 impl Server {
     /// Gives the first connection the first answer, and so on; the last answer serves all that follow.
-    pub(super) async fn new(answers: Vec<Answer>) -> Self {
+    pub(crate) async fn new(answers: Vec<Answer>) -> Self {
         Self::start(answers, None).await
     }
 
     /// The same over TLS.
-    pub(super) async fn with_tls(answers: Vec<Answer>, tls: TlsAcceptor) -> Self {
+    pub(crate) async fn with_tls(answers: Vec<Answer>, tls: TlsAcceptor) -> Self {
         Self::start(answers, Some(tls)).await
     }
 
@@ -82,7 +82,7 @@ impl Server {
     }
 
     /// The requests so far, as they came.
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }

@@ -9,16 +9,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `maestro` may use of its own crate. A new module gets a line here, and with it a layer.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("sources", &[]),
     ("terminal", &[]),
     ("trust", &[]),
     ("engine", &["trust"]),
     ("probe", &["trust"]),
+    ("audit", &["probe"]),
     ("observe", &[]),
     ("execute", &["observe"]),
     ("report", &["terminal"]),
-    ("cli", &["sources", "terminal", "engine", "probe", "observe", "execute", "report"]),
+    ("cli", &["sources", "terminal", "engine", "probe", "audit", "observe", "execute", "report"]),
 ];
 
 /// What `maestro-core` may depend on: nothing that could open a file or a socket, or wait.

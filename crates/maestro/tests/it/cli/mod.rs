@@ -1,9 +1,11 @@
 //! The program itself, run as its users run it, against pretended Docker Engines that listen on loopback.
 
+mod auditors;
 mod bad;
 mod many;
 mod output;
 mod shell;
 mod signals;
+mod sink;
 mod site;
 mod streams;
