@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use tokio::time::sleep;
 
 /// Containers that were begun together are waited for together: whoever asks within this time shares the look.
-const GATHER: Duration = Duration::from_millis(25);
+const GATHER: Duration = Duration::from_millis(10);
 
 /// One look at a ship, shared by all who asked before it began.
 #[derive(Default)]

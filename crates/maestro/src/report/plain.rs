@@ -14,10 +14,17 @@ pub(super) struct Plain {
     clock: Clock,
     columns: Columns,
     rows: Option<Rows>,
-    /// What was last printed of each row: two steps with the same words are one line.
-    last: Vec<String>,
+    /// What was last printed of each row.
+    last: Vec<Line>,
     /// Tenths of a pull that were told; every tenth is one line.
     tenths: BTreeMap<StepId, u8>,
+}
+
+/// A line in its two parts. The first is made once; two steps with the same words are one line.
+#[derive(Clone, Default)]
+struct Line {
+    beginning: String,
+    rest: String,
 }
 
 impl Plain {
@@ -42,7 +49,7 @@ impl Plain {
 impl Reporter for Plain {
     fn event(&mut self, event: &Event) {
         if let Event::RunStarted { plan } = event {
-            self.last = vec![String::new(); plan.items.len()];
+            self.last = vec![Line::default(); plan.items.len()];
             self.rows = Some(Rows::new(plan.clone(), self.clock.now()));
             self.printer.data(&(self.columns.header() + "\n"));
         }
@@ -59,11 +66,16 @@ impl Reporter for Plain {
                 let (Some(row), Some(last)) = (rows.rows().get(row), self.last.get_mut(row)) else {
                     continue;
                 };
-                let line = self.columns.line(row, paint);
-                if line != *last {
-                    text.push_str(&line);
+                let rest = Columns::rest(row, paint);
+                let is_first = last.beginning.is_empty();
+                if is_first || rest != last.rest {
+                    if is_first {
+                        last.beginning = self.columns.beginning(row, paint);
+                    }
+                    text.push_str(&last.beginning);
+                    text.push_str(&rest);
                     text.push('\n');
-                    *last = line;
+                    last.rest = rest;
                 }
             }
             self.printer.data(&text);

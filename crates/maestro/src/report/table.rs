@@ -52,10 +52,14 @@ impl Columns {
         line
     }
 
-    /// One row of a run: prefix, then what is settled, then what is being done.
-    pub(super) fn line(self, row: &Row, paint: Paint) -> String {
-        let mut line =
-            self.prefix(row.number, row.instance.as_str(), row.service.as_str(), row.ship.as_str(), paint);
+    /// What every line of a row begins with.
+    pub(super) fn beginning(self, row: &Row, paint: Paint) -> String {
+        self.prefix(row.number, row.instance.as_str(), row.service.as_str(), row.ship.as_str(), paint)
+    }
+
+    /// The rest of a row of a run: what is settled, then what is being done.
+    pub(super) fn rest(row: &Row, paint: Paint) -> String {
+        let mut line = String::new();
         if let Some(cell) = &row.cell {
             push_cell(&mut line, cell.tone, &cell.text, paint);
         }
