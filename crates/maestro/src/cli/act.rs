@@ -41,6 +41,7 @@ pub(super) async fn act(
     let mut telling = Telling::begin(&line.environment, intent, &ready.plan, &mut interrupts).await?;
     let outcome = line.walk(intent, ready, showing, &mut telling, &mut interrupts).await;
     telling.end(outcome.as_ref().map(|_| ()), &session.printer, &mut interrupts).await;
+    line.leave();
     Ok(if outcome?.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -133,6 +134,12 @@ impl<'a> Line<'a> {
     }
 
     /// Carries out a plan, and what is planned after it.
+    /// The process ends with the command: its memory goes back as a whole. To free a large environment piece by piece
+    /// would only keep the user waiting. The engines are dropped all the same: theirs is more than memory.
+    fn leave(self) {
+        std::mem::forget(self.environment);
+    }
+
     async fn walk(
         &self,
         intent: &Intent,
@@ -181,6 +188,8 @@ impl<'a> Line<'a> {
                 .printer
                 .talk(&format!("{left_out} more did not start; `maestro logs` shows what they wrote"));
         }
+        // As in `leave`.
+        std::mem::forget(plan);
         summary
     }
 
