@@ -1,0 +1,146 @@
+//! Two tools' doing beside each other: every difference as a line of text.
+
+use super::cases::{Case, Step};
+use super::lane::Seen;
+use super::spoken::Spoken;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+/// Collects the differences of one case.
+struct Report<'a> {
+    case: &'a Case,
+    step: &'a Step,
+    found: Vec<String>,
+}
+
+impl Report<'_> {
+    fn difference(&mut self, aspect: &str, original: &str, ours: &str) {
+        self.found.push(format!("{} [{}] {aspect}: {original} => {ours}", self.case.name, self.step.line));
+    }
+
+    fn compare<T: Debug + PartialEq>(&mut self, aspect: &str, original: &T, ours: &T) {
+        if original != ours {
+            self.difference(aspect, &format!("{original:?}"), &format!("{ours:?}"));
+        }
+    }
+
+    /// Compares what has a name on both sides.
+    fn compare_all<K: Ord, V: PartialEq>(
+        &mut self,
+        original: &BTreeMap<K, V>,
+        ours: &BTreeMap<K, V>,
+        aspect: impl Fn(&K) -> String,
+        show: impl Fn(&V) -> String,
+    ) {
+        let keys: BTreeSet<&K> = original.keys().chain(ours.keys()).collect();
+        for key in keys {
+            let (original, ours) = (original.get(key), ours.get(key));
+            if original != ours {
+                let show = |value: Option<&V>| value.map_or_else(|| "nothing".to_owned(), &show);
+                self.difference(&aspect(key), &show(original), &show(ours));
+            }
+        }
+    }
+
+    fn speech(&mut self, original: &Spoken, ours: &Spoken) {
+        for line in original.text.iter().filter(|line| !ours.text.contains(line)) {
+            self.difference("text", &format!("{line:?}"), "nothing");
+        }
+        for line in ours.text.iter().filter(|line| !original.text.contains(line)) {
+            self.difference("text", "nothing", &format!("{line:?}"));
+        }
+        let common = |lines: &[String], others: &[String]| -> Vec<String> {
+            lines.iter().filter(|line| others.contains(line)).cloned().collect()
+        };
+        self.compare(
+            "order of text",
+            &common(&original.text, &ours.text),
+            &common(&ours.text, &original.text),
+        );
+        if self.case.racy {
+            return;
+        }
+        // What a row comes to is what scripts look for.
+        let last = |spoken: &Spoken| -> BTreeMap<(u32, String), String> {
+            let last = |lines: &Vec<String>| lines.last().cloned().unwrap_or_default();
+            spoken.rows.iter().map(|(key, lines)| (key.clone(), last(lines))).collect()
+        };
+        self.compare_all(
+            &last(original),
+            &last(ours),
+            |(number, name)| format!("row {number} {name}"),
+            |row| format!("{row:?}"),
+        );
+        // On the way there Maestro may say less, having looked before, but nothing else.
+        for ((number, name), lines) in &ours.rows {
+            let Some(known) = original.rows.get(&(*number, name.clone())) else { continue };
+            let new: BTreeSet<&String> =
+                lines.iter().rev().skip(1).filter(|line| !known.contains(line)).collect();
+            for line in new {
+                self.difference(&format!("progress {number} {name}"), "nothing", &format!("{line:?}"));
+            }
+        }
+    }
+
+    fn writes(&mut self, original: &Seen, ours: &Seen) {
+        if self.case.racy {
+            return;
+        }
+        let together = |seen: &Seen| {
+            let mut by_subject: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            for (subject, line) in &seen.writes {
+                let key = if self.case.in_order { "all" } else { subject };
+                by_subject.entry(key.to_owned()).or_default().push(line.clone());
+            }
+            by_subject
+        };
+        let (original, ours) = (together(original), together(ours));
+        self.compare_all(&original, &ours, |subject| format!("calls of {subject}"), |calls| calls.join("; "));
+    }
+
+    fn containers(&mut self, original: &Seen, ours: &Seen) {
+        if self.case.racy {
+            return;
+        }
+        let names: BTreeSet<&String> = original.containers.keys().chain(ours.containers.keys()).collect();
+        for name in names {
+            match (original.containers.get(name), ours.containers.get(name)) {
+                (Some(original), Some(ours)) => self.compare_all(
+                    &original.fields,
+                    &ours.fields,
+                    |field| format!("inspect {name} {field}"),
+                    Clone::clone,
+                ),
+                (Some(_), None) => self.difference(&format!("container {name}"), "there", "nothing"),
+                (None, Some(_)) => self.difference(&format!("container {name}"), "nothing", "there"),
+                (None, None) => {}
+            }
+        }
+    }
+}
+
+/// Everything in which a case went differently, step by step.
+pub(crate) fn differences(case: &Case, original: &[Seen], ours: &[Seen]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (step, (original, ours)) in case.steps.iter().zip(original.iter().zip(ours)) {
+        let mut report = Report { case, step, found };
+        report.compare("exit code", &original.code.unwrap_or_default(), &ours.code.unwrap_or_default());
+        report.speech(&Spoken::read(&original.stdout), &Spoken::read(&ours.stdout));
+        report.writes(original, ours);
+        report.containers(original, ours);
+        report.compare("file", &original.file, &ours.file);
+        found = report.found;
+    }
+    found
+}
+
+/// What Maestro must have said and has not, and what it must never say.
+pub(crate) fn unsaid(case: &Case, ours: &[Seen]) -> Vec<String> {
+    let all = ours.iter().fold(String::new(), |all, seen| all + &seen.stdout + &seen.stderr);
+    let missing = case.says.iter().filter(|words| !all.contains(*words));
+    let traces = ["panicked", "Traceback"].into_iter().filter(|word| all.contains(word));
+    missing
+        .map(|words| format!("{}: Maestro does not say {words:?}", case.name))
+        .chain(traces.map(|word| format!("{}: Maestro says {word:?}", case.name)))
+        .collect()
+}

@@ -1,0 +1,68 @@
+//! The file of known differences.
+
+use std::path::Path;
+
+/// One number, and what follows from it.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    /// `Q-05`, `D-stop-service`, or the number of a design record.
+    pub(crate) number: String,
+    /// What differences look like; `*` stands for anything.
+    pub(crate) patterns: Vec<String>,
+}
+
+pub(crate) fn read(path: &Path) -> Vec<Difference> {
+    let mut all: Vec<Difference> = Vec::new();
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        if line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some(pattern) = line.strip_prefix("    ") {
+            all.last_mut().expect("a pattern belongs to a number").patterns.push(pattern.to_owned());
+            continue;
+        }
+        let (number, what) = line.split_once(' ').unwrap_or_else(|| panic!("{line:?} says nothing"));
+        let digits = |text: &str| text.len() >= 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let known = number.strip_prefix("Q-").is_some_and(digits)
+            || number.starts_with("D-")
+            || (digits(number) && number.len() == 4);
+        assert!(known && !what.is_empty(), "{line:?} is neither a quirk, a decision nor a design record");
+        all.push(Difference { number: number.to_owned(), patterns: Vec::new() });
+    }
+    all
+}
+
+/// Whether a text looks like a pattern, in which `*` stands for anything.
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    true
+}
+
+#[test]
+fn patterns_match_whole_texts() {
+    for (pattern, text, expected) in [
+        ("a", "a", true),
+        ("a", "ab", false),
+        ("a*c", "abc", true),
+        ("a*c", "abcd", false),
+        ("a*b*c", "a b b c", true),
+        ("*x*", "axb", true),
+        ("a*a", "a", false),
+        ("*", "", true),
+    ] {
+        assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+    }
+}

@@ -1,0 +1,250 @@
+//! Two ships for one tool, and what is done on them for a case.
+
+use super::cases::{Act, Case};
+use super::inspected::{self, Containers};
+use super::recorder::{Journal, Recorder};
+use super::spoken::Redaction;
+use maestro_testkit::practice::{EngineApi, PracticeFleet};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// What containers do where a case does not say.
+const SLEEP: &str = "command: sleep 100, stop_timeout: 0";
+/// How long one command may take, whatever it waits for.
+const COMMAND_DEADLINE: Duration = Duration::from_mins(2);
+/// The images that every ship has when a case begins.
+const IMAGES: [&str; 3] = ["bb:latest", "shop/web:1.0", "shop/web:2.0"];
+
+/// One of the two tools.
+#[derive(Debug, Clone)]
+pub(crate) struct Tool {
+    pub(crate) program: PathBuf,
+}
+
+/// A tool with its ships.
+pub(crate) struct Lane {
+    tool: Tool,
+    ships: Vec<Ship>,
+    journal: Arc<Mutex<Journal>>,
+    placeholders: Vec<(String, String)>,
+}
+
+struct Ship {
+    /// What cases call it.
+    name: &'static str,
+    api: EngineApi,
+    _recorder: Recorder,
+    /// Ids of the images that it had at first, by their tags.
+    images: BTreeMap<String, String>,
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// Exit code; none if no tool was run.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
+    /// The calls that may change something: what each is about, and the call.
+    pub(crate) writes: Vec<(String, String)>,
+    /// All containers afterwards.
+    pub(crate) containers: Containers,
+    /// A file that was to be shown.
+    pub(crate) file: Option<String>,
+}
+
+impl Lane {
+    /// Takes two ships of the fleet for a tool.
+    pub(crate) async fn new(tool: &Tool, fleet: &PracticeFleet, first: usize) -> Lane {
+        let journal = Arc::new(Mutex::new(Journal::default()));
+        let mut ships = Vec::new();
+        let registry = fleet.description().registry.as_ref().unwrap();
+        let mut placeholders = vec![
+            ("<SLEEP>".to_owned(), SLEEP.to_owned()),
+            // A case's own empty lines are not part of its files.
+            ("<BLANK>".to_owned(), String::new()),
+            ("<REGISTRY>".to_owned(), registry.address.clone()),
+            ("<USER>".to_owned(), registry.login.username.clone()),
+            ("<PASSWORD>".to_owned(), registry.login.password.clone()),
+        ];
+        for (number, name) in ["a", "b"].into_iter().enumerate() {
+            let ship = &fleet.ships()[first + number];
+            let recorder = Recorder::start(name, ship.harness_socket.clone(), journal.clone()).await;
+            let api = fleet.api(&ship.name).unwrap();
+            for image in IMAGES {
+                fleet.load_image(&ship.name, image).await.unwrap();
+            }
+            let port = recorder.address.port();
+            let whole = format!("{{ip: {}, endpoint: 127.0.0.1, docker_port: {port}, timeout: 60}}", ship.ip);
+            let number = number + 1;
+            placeholders.extend([
+                (format!("<{}>", name.to_uppercase()), whole),
+                (format!("<E{number}>"), ship.ip.to_string()),
+                (format!("<P{number}>"), port.to_string()),
+                (format!("<SOCKET{number}>"), ship.harness_socket.display().to_string()),
+            ]);
+            let images = tags(&api).await;
+            ships.push(Ship { name, api, _recorder: recorder, images });
+        }
+        Lane { tool: tool.clone(), ships, journal, placeholders }
+    }
+
+    fn fill(&self, text: &str) -> String {
+        self.placeholders.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+    }
+
+    /// Does all of a case, from the same beginning as ever.
+    pub(crate) async fn play(&self, case: &Case) -> Vec<Seen> {
+        self.clean().await;
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().canonicalize().unwrap();
+        let write = |name: &str, text: &str| {
+            let file = path.join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, self.fill(text)).unwrap();
+        };
+        write("maestro.yaml", &case.environment);
+        for (name, text) in &case.files {
+            write(name, text);
+        }
+        let redaction = Redaction::new(&path, &self.placeholders);
+        *self.journal.lock().unwrap() = Journal { rules: case.rules.clone(), ..Journal::default() };
+        let mut before = Containers::default();
+        let mut steps = Vec::new();
+        for step in &case.steps {
+            let mut seen = Seen::default();
+            match &step.act {
+                Act::Tag { ship, image, repository, tag } => {
+                    let path = format!("/images/{image}/tag?repo={repository}&tag={tag}");
+                    self.ship(ship).api.post(&path, &serde_json::Value::Null).await.unwrap();
+                }
+                Act::Fetch { ship, image } => {
+                    let image = self.fill(image);
+                    let (repository, tag) = image.rsplit_once(':').unwrap();
+                    self.ship(ship).api.pull(repository, tag, Some(&self.login())).await.unwrap();
+                }
+                Act::Show { file } => {
+                    let text = std::fs::read_to_string(path.join(file));
+                    seen.file =
+                        Some(redaction.of(&text.unwrap_or_else(|error| format!("({})", error.kind()))));
+                }
+                Act::Tool { variables, stdin, arguments } => {
+                    seen = self.run(&path, variables, stdin.as_deref(), arguments).await;
+                    seen.stdout = redaction.of(&seen.stdout);
+                    seen.stderr = redaction.of(&seen.stderr);
+                }
+            }
+            {
+                let mut journal = self.journal.lock().unwrap();
+                let calls = std::mem::take(&mut journal.calls);
+                let writes = calls.iter().filter(|call| call.writes());
+                let redact = |text: String| redaction.of(&text);
+                seen.writes = writes
+                    .map(|call| (call.subject(&journal.names), redact(call.line(&journal.names))))
+                    .collect();
+            }
+            seen.containers = self.look(&redaction, &before).await;
+            before = seen.containers.clone();
+            steps.push(seen);
+        }
+        steps
+    }
+
+    fn ship(&self, name: &str) -> &Ship {
+        self.ships.iter().find(|ship| ship.name == name).unwrap()
+    }
+
+    fn login(&self) -> maestro_testkit::practice::Login {
+        maestro_testkit::practice::Login { username: self.fill("<USER>"), password: self.fill("<PASSWORD>") }
+    }
+
+    async fn run(
+        &self,
+        home: &Path,
+        variables: &[(String, String)],
+        stdin: Option<&str>,
+        arguments: &[String],
+    ) -> Seen {
+        let mut command = tokio::process::Command::new(&self.tool.program);
+        command
+            .args(arguments.iter().map(|argument| self.fill(argument)))
+            .current_dir(home)
+            // Neither tool sees this machine's proxies and authorities.
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", home)
+            .env("LANG", "C.UTF-8")
+            .env("COLUMNS", "120")
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .kill_on_drop(true)
+            .stdin(match stdin {
+                Some(file) => Stdio::from(std::fs::File::open(home.join(file)).unwrap()),
+                None => Stdio::null(),
+            });
+        let began = Instant::now();
+        let output = tokio::time::timeout(COMMAND_DEADLINE, command.output()).await;
+        let Ok(output) = output else {
+            panic!("{} {} hangs", self.tool.program.display(), arguments.join(" "))
+        };
+        let output = output.unwrap();
+        Seen {
+            code: Some(output.status.code().unwrap_or(-1)),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            took: began.elapsed(),
+            ..Seen::default()
+        }
+    }
+
+    async fn look(&self, redaction: &Redaction, before: &Containers) -> Containers {
+        let mut all = Containers::default();
+        for ship in &self.ships {
+            for name in ship.api.containers().await.unwrap() {
+                let found = ship.api.get(&format!("/containers/{name}/json")).await.unwrap();
+                let key = format!("{}/{name}", ship.name);
+                let container = inspected::flatten(&found, redaction, before.get(&key));
+                all.insert(key, container);
+            }
+        }
+        all
+    }
+
+    /// Takes away what the last case has left.
+    async fn clean(&self) {
+        for ship in &self.ships {
+            let api = &ship.api;
+            for name in api.containers().await.unwrap() {
+                api.delete(&format!("/containers/{name}?force=1&v=1")).await.unwrap();
+            }
+            let now = tags(api).await;
+            for tag in now.keys().filter(|tag| !ship.images.contains_key(*tag)) {
+                api.delete(&format!("/images/{tag}?force=1")).await.unwrap();
+            }
+            for (name, id) in ship.images.iter().filter(|(name, id)| now.get(*name) != Some(id)) {
+                let (repository, tag) = name.rsplit_once(':').unwrap();
+                let path = format!("/images/{id}/tag?repo={repository}&tag={tag}");
+                api.post(&path, &serde_json::Value::Null).await.unwrap();
+            }
+            api.post("/volumes/prune", &serde_json::Value::Null).await.unwrap();
+        }
+    }
+}
+
+/// Ids of an engine's images by their tags.
+async fn tags(api: &EngineApi) -> BTreeMap<String, String> {
+    let images = api.get("/images/json").await.unwrap();
+    let mut tags = BTreeMap::new();
+    for image in images.as_array().unwrap() {
+        for tag in image["RepoTags"].as_array().into_iter().flatten() {
+            let tag = tag.as_str().unwrap().to_owned();
+            if tag != "<none>:<none>" {
+                tags.insert(tag, image["Id"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    tags
+}

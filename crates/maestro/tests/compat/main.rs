@@ -1,0 +1,155 @@
+//! Maestro beside maestro-ng 0.8.3 itself: both do the same on the same engines, and every difference is one that was
+//! decided. Needs root and what `scripts/install-practice-fleet` and `scripts/install-maestro-ng` install.
+//!
+//! `MAESTRO_COMPAT=32,33` narrows the cases down; what was seen is left in `target/tmp/compat`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test stops where something is not as it must be"
+)]
+
+mod cases;
+mod compare;
+mod differences;
+mod inspected;
+mod lane;
+mod recorder;
+mod spoken;
+
+use cases::Case;
+use differences::Difference;
+use lane::{Lane, Seen, Tool};
+use maestro_testkit::practice::{Login, PracticeFleet, TransportKind};
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// Cases that are under way at the same time. Each has four ships: two for either tool.
+const AT_ONCE: usize = 2;
+
+/// The programs, if all is there that the comparison needs.
+fn tools() -> Option<(Tool, Tool)> {
+    let original = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("maestro-ng/bin/maestro");
+    let missing = match PracticeFleet::available() {
+        Err(error) => Some(error.to_string()),
+        Ok(()) if !original.is_file() => Some("run scripts/install-maestro-ng".to_owned()),
+        Ok(()) => None,
+    };
+    if let Some(missing) = missing {
+        let required = std::env::var_os("MAESTRO_REQUIRE_NETNS").is_some();
+        assert!(!required, "maestro-ng and real engines are required: {missing}");
+        std::io::Write::write_all(
+            &mut std::io::stderr(),
+            format!("nothing is compared: {missing}\n").as_bytes(),
+        )
+        .unwrap();
+        return None;
+    }
+    let ours = PathBuf::from(env!("CARGO_BIN_EXE_maestro"));
+    Some((Tool { program: original }, Tool { program: ours }))
+}
+
+/// What came of one case.
+struct Outcome {
+    case: Case,
+    differences: Vec<String>,
+    unsaid: Vec<String>,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn maestro_does_what_maestro_ng_does() {
+    let Some((original, ours)) = tools() else { return };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat");
+    let mut cases = cases::read(&folder.join("cases"));
+    let all = cases.len();
+    if let Ok(wanted) = std::env::var("MAESTRO_COMPAT") {
+        let wanted: Vec<&str> = wanted.split(',').collect();
+        let number = |name: &str| name.split('.').next().unwrap().to_owned();
+        cases.retain(|case| wanted.iter().any(|word| *word == case.name || *word == number(&case.name)));
+    }
+    let complete = cases.len() == all;
+    let known = differences::read(&folder.join("differences.txt"));
+    let fleet = PracticeFleet::builder()
+        .ships(&[TransportKind::Tcp; 4 * AT_ONCE])
+        .registry(Login::default())
+        .up()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    let mut pairs = Vec::new();
+    for place in 0..AT_ONCE {
+        let lane = async |tool, first| Lane::new(tool, &fleet, first).await;
+        pairs.push((lane(&original, 4 * place).await, lane(&ours, 4 * place + 2).await));
+    }
+    let queue = Mutex::new(VecDeque::from(cases));
+    let outcomes = futures_util::future::join_all(pairs.iter().map(async |(original, ours)| {
+        let mut outcomes = Vec::new();
+        loop {
+            let Some(case) = queue.lock().unwrap().pop_front() else { return outcomes };
+            let (original, ours) = tokio::join!(original.play(&case), ours.play(&case));
+            keep(&case, &original, &ours);
+            let differences = compare::differences(&case, &original, &ours);
+            let unsaid = compare::unsaid(&case, &ours);
+            outcomes.push(Outcome { case, differences, unsaid });
+        }
+    }))
+    .await;
+    fleet.down().await.unwrap();
+    let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
+    let findings = judge(&outcomes, &known, complete);
+    assert!(findings.is_empty(), "\n{findings}\nWhat was seen is in {}\n", kept().display());
+}
+
+/// What is not as the file of differences says.
+fn judge(outcomes: &[Outcome], known: &[Difference], complete: bool) -> String {
+    let mut findings = String::new();
+    let mut occurred = BTreeSet::new();
+    for outcome in outcomes {
+        let mut unknown = Vec::new();
+        for difference in &outcome.differences {
+            let patterns = known.iter().flat_map(|known| &known.patterns);
+            let before = unknown.len();
+            unknown.push(difference);
+            for pattern in patterns.filter(|pattern| differences::matches(pattern, difference)) {
+                occurred.insert(pattern);
+                unknown.truncate(before);
+            }
+        }
+        if !unknown.is_empty() || !outcome.unsaid.is_empty() {
+            writeln!(findings, "# {} {}", outcome.case.name, outcome.case.title).unwrap();
+        }
+        for difference in unknown.into_iter().chain(&outcome.unsaid) {
+            writeln!(findings, "    {difference}").unwrap();
+        }
+    }
+    if complete {
+        for difference in known {
+            for pattern in difference.patterns.iter().filter(|pattern| !occurred.contains(pattern)) {
+                writeln!(findings, "{} is listed and did not occur: {pattern}", difference.number).unwrap();
+            }
+        }
+    }
+    findings
+}
+
+fn kept() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("compat")
+}
+
+/// Leaves both tools' doing where it can be looked at.
+fn keep(case: &Case, original: &[Seen], ours: &[Seen]) {
+    let mut text = format!("{} {}\n\n{}\n", case.name, case.title, case.environment);
+    for (step, (original, ours)) in case.steps.iter().zip(original.iter().zip(ours)) {
+        for (who, seen) in [("maestro-ng", original), ("maestro", ours)] {
+            writeln!(text, "$ {}   ({who}, {:.1} s)", step.line, seen.took.as_secs_f32()).unwrap();
+            write!(text, "{}{}", seen.stdout, seen.stderr).unwrap();
+            writeln!(text, "exit {:?}", seen.code).unwrap();
+            for (_, line) in &seen.writes {
+                writeln!(text, "    {line}").unwrap();
+            }
+        }
+    }
+    std::fs::create_dir_all(kept()).unwrap();
+    std::fs::write(kept().join(format!("{}.txt", case.name)), text).unwrap();
+}
