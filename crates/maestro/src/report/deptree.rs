@@ -169,7 +169,7 @@ fn tree<'a>(
         };
         let last = level.children.peek().is_none();
         writeln!(out, "{indent}{} {}", if last { "\\-" } else { "+-" }, clean(child.as_str()))?;
-        indent.push_str(if last { "   " } else { "|  " });
+        indent.push_str(if last { "  " } else { "|  " });
         above.insert(child);
         let below = open(child, &mut shown, &above, indent.len());
         path.push(below);
@@ -216,15 +216,15 @@ mod tests {
          |  |  \- db
          |  \- db
          \- cache
-            \- db
+           \- db
         ");
     }
 
     #[test]
     fn circles_end() {
         let circle: &[(&str, &[&str])] = &[("a", &["b"]), ("b", &["a", "b", "c"])];
-        assert_eq!(draw(circle, &["a"], true), "a\n \\- b\n    \\- c\n");
-        assert_eq!(draw(circle, &["a"], false), "a\n \\- b\n    \\- c\n");
+        assert_eq!(draw(circle, &["a"], true), "a\n \\- b\n   \\- c\n");
+        assert_eq!(draw(circle, &["a"], false), "a\n \\- b\n   \\- c\n");
     }
 
     #[test]
@@ -304,7 +304,7 @@ mod tests {
     fn trees_as_long_as_the_limit_are_whole() {
         let (printer, captured) = Printer::captured(crate::report::Capabilities::plain(80));
         let dependencies = ladder(3);
-        let whole = "s2\n +- s0\n \\- s1\n    \\- s0\n";
+        let whole = "s2\n +- s0\n \\- s1\n   \\- s0\n";
         assert!(print_trees(&printer, &dependencies, true, whole.len()));
         assert_eq!(captured.stdout(), whole);
         assert!(!print_trees(&printer, &dependencies, true, 3));
