@@ -85,6 +85,8 @@ pub enum EngineErrorKind {
         message: String,
         /// The registry's HTTP status, where the engine's words tell.
         status: Option<u16>,
+        /// The engine's own HTTP status, unless it had promised the image already.
+        answered: Option<u16>,
         /// How long the registry asks to wait before the next try.
         retry_after: Option<Duration>,
     },
@@ -294,6 +296,7 @@ mod tests {
         let registry = |message: &str| EngineErrorKind::Registry {
             message: message.into(),
             status: None,
+            answered: None,
             retry_after: None,
         };
         for message in [

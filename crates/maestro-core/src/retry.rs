@@ -48,9 +48,11 @@ pub fn next(call: &EngineCall, error: &EngineError, attempt: u32) -> Next {
 
 fn is_listed(retry: &Retry, kind: &EngineErrorKind) -> bool {
     match kind {
-        EngineErrorKind::Registry { status: Some(status), .. } | EngineErrorKind::Api { status, .. } => {
-            retry.when.contains(status)
+        // Old files list what engines of their time answered, whatever the registry had said to them.
+        EngineErrorKind::Registry { status, answered, .. } => {
+            status.iter().chain(answered).any(|status| retry.when.contains(status))
         }
+        EngineErrorKind::Api { status, .. } => retry.when.contains(status),
         EngineErrorKind::Unauthorized(_) => retry.when.contains(&401) || retry.when.contains(&403),
         EngineErrorKind::NotFound(_) => retry.when.contains(&404),
         _ => false,
@@ -105,7 +107,8 @@ mod tests {
 
     fn registry(status: u16, retry_after: Option<u64>) -> EngineError {
         let retry_after = retry_after.map(Duration::from_secs);
-        error(EngineErrorKind::Registry { message: String::new(), status: Some(status), retry_after }, false)
+        let message = String::new();
+        error(EngineErrorKind::Registry { message, status: Some(status), answered: None, retry_after }, false)
     }
 
     #[test]
@@ -120,11 +123,15 @@ mod tests {
         assert_eq!(next(&pull(3, &[418]), &registry(418, None), 1), seconds(1));
         let unreachable = |why: &str| {
             let message = format!("Get \"http://reg:5000/v2/\": dial tcp: {why}");
-            error(EngineErrorKind::Registry { message, status: None, retry_after: None }, false)
+            let answered = Some(500);
+            error(EngineErrorKind::Registry { message, status: None, answered, retry_after: None }, false)
         };
         assert_eq!(next(&pull(3, &[]), &unreachable("connection refused"), 2), seconds(2));
         assert_eq!(next(&pull(3, &[]), &unreachable("connection refused"), 3), Next::GiveUp);
         assert_eq!(next(&pull(3, &[]), &unreachable("lookup reg: no such host"), 1), Next::GiveUp);
+        // What the engine answered counts where the file lists it, and only there.
+        assert_eq!(next(&pull(2, &[500]), &unreachable("lookup reg: no such host"), 1), seconds(1));
+        assert_eq!(next(&pull(2, &[500]), &unreachable("lookup reg: no such host"), 2), Next::GiveUp);
     }
 
     #[test]

@@ -78,13 +78,15 @@ fn kind(operation: Operation, no: Refusal) -> EngineErrorKind {
         Cause::Conflict => EngineErrorKind::Conflict(no.message),
         Cause::BadLogin => EngineErrorKind::Unauthorized(no.message),
         Cause::Registry(status) => {
-            EngineErrorKind::Registry { message: no.message, status, retry_after: None }
+            let answered = Some(no.status);
+            EngineErrorKind::Registry { message: no.message, status, answered, retry_after: None }
         }
         // The real adapter takes an engine's trouble with a pull or a login for its registry's.
         Cause::Other
             if matches!((operation, no.status), (Operation::Pull, 401..) | (Operation::Login, 500..)) =>
         {
-            EngineErrorKind::Registry { message: no.message, status: None, retry_after: None }
+            let answered = Some(no.status);
+            EngineErrorKind::Registry { message: no.message, status: None, answered, retry_after: None }
         }
         Cause::Other => EngineErrorKind::Api { status: no.status, message: no.message },
     }

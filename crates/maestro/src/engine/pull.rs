@@ -37,7 +37,7 @@ impl DockerEngine {
                 format!("{} does not accept the login of {}: {message}", auth.url, found.username),
             )),
             Err(EngineErrorKind::Api { status, message }) => {
-                Err(match of_registry(&message, &Who::Login(&found.username)) {
+                Err(match of_registry(&message, Some(status), &Who::Login(&found.username)) {
                     // A server error without a status of the registry's is the engine's own.
                     EngineErrorKind::Registry { message, status: None, .. } if status < 500 => {
                         EngineErrorKind::Api { status, message }
@@ -74,9 +74,8 @@ impl DockerEngine {
         let response = self.news(idle, wire.send(clock, post, &path, "")).await;
         let response = response.map_err(|kind| match kind {
             EngineErrorKind::Api { status: 400, .. } | EngineErrorKind::Conflict(_) => kind,
-            EngineErrorKind::Api { message, .. } | EngineErrorKind::NotFound(message) => {
-                of_registry(&message, &who)
-            }
+            EngineErrorKind::Api { status, message } => of_registry(&message, Some(status), &who),
+            EngineErrorKind::NotFound(message) => of_registry(&message, Some(404), &who),
             other => other,
         })?;
 
@@ -86,7 +85,7 @@ impl DockerEngine {
         wire.within(clock, async {
             while let Some(record) = self.news(idle, records.try_next()).await? {
                 if let Some(message) = record.error_text() {
-                    return Err(of_registry(message, &who));
+                    return Err(of_registry(message, None, &who));
                 }
                 if record.status.contains("Image is up to date") {
                     changed = false;
@@ -115,6 +114,7 @@ impl DockerEngine {
                         idle.as_secs_f64()
                     ),
                     status: None,
+                    answered: None,
                     retry_after: None,
                 })
             })
@@ -233,7 +233,8 @@ impl Layer {
 }
 
 /// What a registry said, through the engine, which passes its words on in many forms and its status in few.
-fn of_registry(message: &str, who: &Who<'_>) -> EngineErrorKind {
+/// `answered` is the engine's own status.
+fn of_registry(message: &str, answered: Option<u16>, who: &Who<'_>) -> EngineErrorKind {
     let lower = message.to_lowercase();
     let has = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
     let status = status_in(&lower);
@@ -253,7 +254,8 @@ fn of_registry(message: &str, who: &Who<'_>) -> EngineErrorKind {
             return EngineErrorKind::NotFound(message.trim().to_owned());
         }
     }
-    EngineErrorKind::Registry { message: message.trim().to_owned(), status, retry_after: pause_in(&lower) }
+    let retry_after = pause_in(&lower);
+    EngineErrorKind::Registry { message: message.trim().to_owned(), status, answered, retry_after }
 }
 
 /// The HTTP status in an engine's words about a registry.
@@ -348,6 +350,7 @@ mod tests {
         let registry = |message: &str, status, retry_after| EngineErrorKind::Registry {
             message: message.into(),
             status,
+            answered: None,
             retry_after,
         };
         let unauthorized =
@@ -358,13 +361,13 @@ mod tests {
             "pull access denied for x, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",
             "unexpected status from HEAD request to https://reg/v2/x/manifests/1: 403 Forbidden, http status: 403",
         ] {
-            assert_eq!(of_registry(text, &Who::Nobody), unauthorized(text));
+            assert_eq!(of_registry(text, None, &Who::Nobody), unauthorized(text));
         }
         for text in [
             "manifest for reg:5000/x:1 not found: manifest unknown: manifest unknown",
             "no matching manifest for linux/arm64 in the manifest list entries",
         ] {
-            assert_eq!(of_registry(text, &Who::Nobody), EngineErrorKind::NotFound(text.into()));
+            assert_eq!(of_registry(text, None, &Who::Nobody), EngineErrorKind::NotFound(text.into()));
         }
         for (text, status, pause) in [
             ("received unexpected HTTP status: 503 Service Unavailable", Some(503), None),
@@ -375,7 +378,7 @@ mod tests {
             ("Get https://reg/v2/: dial tcp 192.0.2.1:443: connect: connection refused", None, None),
             ("failed to register layer: write /a: no space left on device", None, None),
         ] {
-            assert_eq!(of_registry(text, &Who::Nobody), registry(text, status, pause), "{text}");
+            assert_eq!(of_registry(text, None, &Who::Nobody), registry(text, status, pause), "{text}");
         }
     }
 }

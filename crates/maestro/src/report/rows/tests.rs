@@ -195,7 +195,7 @@ fn a_failed_check_aborts_what_needs_it() {
             found: "exited with code 1".into(),
         }),
     );
-    assert!(text.contains("1 db-1 1.4:xxxxxx1 | container did not start! | failed!"), "{text}");
+    assert!(text.contains("1 db-1 1.4:xxxxxx1 | error starting container! | failed!"), "{text}");
     assert_eq!(text.matches("aborted!").count(), 4);
     assert_eq!(rows.count(RowState::Failed), 1);
 }
@@ -266,6 +266,7 @@ fn retries_and_shared_pulls_are_told() {
             kind: EngineErrorKind::Registry {
                 message: "slow down".into(),
                 status: Some(429),
+                answered: None,
                 retry_after: None,
             },
             ambiguous: false,
