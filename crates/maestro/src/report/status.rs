@@ -211,9 +211,10 @@ fn push_details(text: &mut String, row: &StatusRow, paint: Paint) {
         }
     }
     text.push('\n');
-    for PortStatus { name, external, answers, .. } in &row.ports {
+    for PortStatus { name, external, protocol, answers, .. } in &row.ports {
         let name = super::text::fit(&right(&clean(name), 15), 15);
-        _ = write!(text, "     >> {name}: {} is ", right(&clean(external), 9));
+        let external = format!("{}/{}", clean(external), protocol);
+        _ = write!(text, "     >> {name}: {} is ", right(&external, 9));
         match answers {
             Some(true) => paint.push(text, Tone::Good, "up"),
             Some(false) => paint.push(text, Tone::Bad, "down"),

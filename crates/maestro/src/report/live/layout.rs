@@ -82,6 +82,8 @@ impl Layout {
             line.push(
                 tone,
                 &match texts[..] {
+                    // maestro-ng's words for any failure of a start; what failed comes behind.
+                    ["error starting container!", failed] => failed.to_owned(),
                     // The sign says that it failed.
                     [ref what @ .., "failed!"] if !what.is_empty() => what.join(" "),
                     _ => texts.join(" "),
@@ -91,8 +93,13 @@ impl Layout {
                 line.push_whole(Tone::Dim, &format!("  {}", took_text(ended.saturating_sub(began))));
             }
             let why = match &row.trouble {
-                // A tolerated failure brings its reason with it.
-                Some(Trouble::Step(_)) if row.state == RowState::Tolerated => None,
+                // Most tolerated failures bring their reason with them.
+                Some(Trouble::Step(failure))
+                    if row.state == RowState::Tolerated
+                        && !matches!(failure, Failure::Check(_) | Failure::NotKept { .. }) =>
+                {
+                    None
+                }
                 // Ship and step are told already.
                 Some(Trouble::Step(Failure::Engine(error))) => Some(error.kind.to_string()),
                 Some(Trouble::Step(failure)) => Some(failure.to_string()),

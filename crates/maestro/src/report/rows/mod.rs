@@ -258,8 +258,8 @@ impl Rows {
             }
             StepOutcome::Failed(failure) => match verdict {
                 Verdict::CutOff => row.interrupt(at),
-                Verdict::Tolerated => row.tolerate(failure, at),
-                Verdict::Failed => row.fail(&step.action, failure, at),
+                Verdict::Tolerated => row.tolerate(&plan.intent, &step.action, failure, at),
+                Verdict::Failed => row.fail(&plan.intent, &step.action, failure, at),
                 Verdict::GoesOn => {
                     row.note(failure);
                     row.step_done(&plan, id, at);

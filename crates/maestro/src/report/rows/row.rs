@@ -132,7 +132,13 @@ impl Row {
             ended: None,
             trouble: None,
             because_of: None,
-            tag: seen.map_or(&item.image, |s| &s.image).tag().to_owned(),
+            // An engine's list has an id instead of a name that has moved on to another image.
+            tag: seen
+                .map(|s| &s.image)
+                .filter(|image| image.repository() != "sha256")
+                .unwrap_or(&item.image)
+                .tag()
+                .to_owned(),
             id: seen.map(|s| s.id.clone()),
             running: Vec::new(),
             remaining: 0,
@@ -317,13 +323,13 @@ impl Row {
         self.end(RowState::Done, at);
     }
 
-    pub(super) fn fail(&mut self, action: &Action, failure: &Failure, at: Duration) {
+    pub(super) fn fail(&mut self, intent: &Intent, action: &Action, failure: &Failure, at: Duration) {
         if self.state == RowState::Failed {
             // The first failure is the one that is told.
             return;
         }
         self.reconsider();
-        if let Some(text) = texts::failure_of(action) {
+        if let Some(text) = texts::failure_of(intent, action) {
             self.results.push(Piece::new(Tone::Bad, text));
         }
         self.results.push(Piece::new(Tone::Bad, "failed!"));
@@ -331,8 +337,11 @@ impl Row {
         self.end(RowState::Failed, at);
     }
 
-    pub(super) fn tolerate(&mut self, failure: &Failure, at: Duration) {
-        let text = format!("failed: {}", crate::report::clean(&failure.to_string()));
+    pub(super) fn tolerate(&mut self, intent: &Intent, action: &Action, failure: &Failure, at: Duration) {
+        let said = failure.to_string();
+        // Which check it was, and what it found, is told below the table.
+        let why = texts::tolerated(intent, action).map_or_else(|| crate::report::clean(&said), Into::into);
+        let text = format!("failed: {why}");
         self.results.push(Piece::new(Tone::Bad, text));
         self.trouble = Some(Trouble::Step(failure.clone()));
         self.end(RowState::Tolerated, at);

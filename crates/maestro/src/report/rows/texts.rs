@@ -129,9 +129,9 @@ pub(super) fn news(news: &News) -> String {
 /// The shortest name for what went wrong with a call: the HTTP status where there is one.
 fn code(kind: &EngineErrorKind) -> String {
     match kind {
-        EngineErrorKind::Registry { status: Some(status), .. } | EngineErrorKind::Api { status, .. } => {
-            status.to_string()
-        }
+        EngineErrorKind::Registry { status: Some(status), .. }
+        | EngineErrorKind::Registry { answered: Some(status), .. }
+        | EngineErrorKind::Api { status, .. } => status.to_string(),
         EngineErrorKind::Registry { .. } => "no answer from the registry".into(),
         EngineErrorKind::Unreachable { .. } => "no connection".into(),
         EngineErrorKind::Unresponsive { .. } => "no answer".into(),
@@ -147,12 +147,28 @@ fn seconds(pause: Duration) -> String {
 }
 
 /// What maestro-ng says before `failed!` when this step fails.
-pub(super) fn failure_of(action: &Action) -> Option<&'static str> {
+pub(super) fn failure_of(intent: &Intent, action: &Action) -> Option<&'static str> {
     match action {
-        Action::Call(EngineCall::StartContainer { .. }) => Some("error starting container!"),
-        Action::Await { condition: Condition::Running, .. } | Action::Check { phase: Phase::Running, .. } => {
-            Some("container did not start!")
+        Action::Check { phase: Phase::Running, .. } => Some("container did not start!"),
+        Action::Check { phase: Phase::PreStart, .. }
+        | Action::Await { condition: Condition::Running, .. }
+        | Action::Call(EngineCall::CreateContainer { .. } | EngineCall::StartContainer { .. }) => {
+            Some("error starting container!")
         }
+        // Part of a start; what a restart or a `pull` fetches, it fetches before.
+        Action::Call(
+            EngineCall::Login { .. } | EngineCall::PullImage { .. } | EngineCall::RemoveContainer { .. },
+        ) if matches!(intent, Intent::Start { .. }) => Some("error starting container!"),
+        _ => None,
+    }
+}
+
+/// What maestro-ng says of a container that was not stopped or not shown to have stopped, if a check is the reason.
+pub(super) fn tolerated(intent: &Intent, action: &Action) -> Option<&'static str> {
+    match (action, intent) {
+        (Action::Check { phase: Phase::PreStop, .. }, _) => Some("failed pre-stop lifecycle checks"),
+        (Action::Check { phase: Phase::Stopped, .. }, Intent::Kill) => Some("failed killed lifecycle checks"),
+        (Action::Check { phase: Phase::Stopped, .. }, _) => Some("failed stopped lifecycle checks"),
         _ => None,
     }
 }

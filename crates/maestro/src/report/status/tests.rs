@@ -164,35 +164,35 @@ fn the_full_form_has_images_and_ports() {
     |  #  INSTANCE             SERVICE               CONTAINER                  STATUS    |
     |  1. web-1                web                   2.0:0123456                running for 1h0m|
     |      registry.example.com/shop/web:2.1  (feedbee)|
-    |     >>            http:      8080 is up|
-    |     >> administration-: 21900-21950 is -|
-    |     >>         metrics:      9100 is down|
+    |     >>            http:  8080/tcp is up|
+    |     >> administration-: 21900-21950/tcp is -|
+    |     >>         metrics:  9100/tcp is down|
     |  2. web-2                web                   2.0:0123456                running for 1h0m (unhealthy) (restarted 3 times)|
     |      registry.example.com/shop/web:2.1  (feedbee)|
-    |     >>            http:      8080 is up|
-    |     >> administration-: 21900-21950 is -|
-    |     >>         metrics:      9100 is down|
+    |     >>            http:  8080/tcp is up|
+    |     >> administration-: 21900-21950/tcp is -|
+    |     >>         metrics:  9100/tcp is down|
     |  3. web-3                web                   2.0:0123456                down for 3m7s (exit 137)|
     |      registry.example.com/shop/web:2.1  (feedbee)|
-    |     >>            http:      8080 is up|
-    |     >> administration-: 21900-21950 is -|
-    |     >>         metrics:      9100 is down|
+    |     >>            http:  8080/tcp is up|
+    |     >> administration-: 21900-21950/tcp is -|
+    |     >>         metrics:  9100/tcp is down|
     |  4. web-4                web                   2.1:-                      down|
     |      registry.example.com/shop/web:2.1|
-    |     >>            http:      8080 is up|
-    |     >> administration-: 21900-21950 is -|
-    |     >>         metrics:      9100 is down|
+    |     >>            http:  8080/tcp is up|
+    |     >> administration-: 21900-21950/tcp is -|
+    |     >>         metrics:  9100/tcp is down|
     |  5. 東京-5               web                   -                          host down |
     |      registry.example.com/shop/web:2.1|
-    |     >>            http:      8080 is up|
-    |     >> administration-: 21900-21950 is -|
-    |     >>         metrics:      9100 is down|
+    |     >>            http:  8080/tcp is up|
+    |     >> administration-: 21900-21950/tcp is -|
+    |     >>         metrics:  9100/tcp is down|
     |  6. web-6                web                   2.0:0123456                running for 1h0m (not ours)|
     |      registry.example.com/shop/web:2.1  (feedbee)|
     |      not ours: it is `web-6` of the environment `x`|
-    |     >>            http:      8080 is up|
-    |     >> administration-: 21900-21950 is -|
-    |     >>         metrics:      9100 is down|
+    |     >>            http:  8080/tcp is up|
+    |     >> administration-: 21900-21950/tcp is -|
+    |     >>         metrics:  9100/tcp is down|
     ");
 }
 
