@@ -18,6 +18,8 @@ pub(crate) struct Case {
     pub(crate) steps: Vec<Step>,
     /// What Maestro must say, in any step.
     pub(crate) says: Vec<String>,
+    /// Seconds that the last step takes at least.
+    pub(crate) takes: Option<u64>,
     /// Whether the calls of all containers have one order, rather than those of each.
     pub(crate) in_order: bool,
     /// Whether how far each container comes before a failure ends the run depends on chance.
@@ -109,6 +111,7 @@ fn assemble(name: String, title: &str, parts: &Parts) -> Case {
         rules: parts.lines("engine").iter().map(|line| rule(line)).collect(),
         steps: parts.lines("run").iter().map(|line| step(line)).collect(),
         says: parts.lines("says"),
+        takes: parts.lines("takes").first().map(|seconds| seconds.parse().unwrap()),
         in_order: parts.has("in order"),
         racy: parts.has("racy"),
         name,
@@ -118,7 +121,7 @@ fn assemble(name: String, title: &str, parts: &Parts) -> Case {
     for (part, lines) in &parts.0 {
         match part.as_str() {
             "environment" | "top" | "ships" | "services" | "service" | "instances" | "instance"
-            | "engine" | "run" | "says" | "in order" | "racy" => {}
+            | "engine" | "run" | "says" | "takes" | "in order" | "racy" => {}
             other => match other.strip_prefix("file ") {
                 Some(path) => case.files.push((path.to_owned(), joined(lines))),
                 None => panic!("case {}: there is no part {other:?}", case.name),

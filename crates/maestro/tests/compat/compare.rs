@@ -98,6 +98,18 @@ impl Report<'_> {
         self.compare_all(&original, &ours, |subject| format!("calls of {subject}"), |calls| calls.join("; "));
     }
 
+    fn variables(&mut self, original: &Seen, ours: &Seen) {
+        for (subject, original) in &original.variables {
+            let Some(ours) = ours.variables.get(subject) else { continue };
+            self.compare_all(
+                original,
+                ours,
+                |name| format!("variable of {subject} {name}"),
+                |value| format!("{value:?}"),
+            );
+        }
+    }
+
     fn containers(&mut self, original: &Seen, ours: &Seen) {
         if self.case.racy {
             return;
@@ -127,6 +139,7 @@ pub(crate) fn differences(case: &Case, original: &[Seen], ours: &[Seen]) -> Vec<
         report.compare("exit code", &original.code.unwrap_or_default(), &ours.code.unwrap_or_default());
         report.speech(&Spoken::read(&original.stdout), &Spoken::read(&ours.stdout));
         report.writes(original, ours);
+        report.variables(original, ours);
         report.containers(original, ours);
         report.compare("file", &original.file, &ours.file);
         found = report.found;
@@ -139,8 +152,12 @@ pub(crate) fn unsaid(case: &Case, ours: &[Seen]) -> Vec<String> {
     let all = ours.iter().fold(String::new(), |all, seen| all + &seen.stdout + &seen.stderr);
     let missing = case.says.iter().filter(|words| !all.contains(*words));
     let traces = ["panicked", "Traceback"].into_iter().filter(|word| all.contains(word));
+    let last = ours.last().map(|seen| seen.took.as_secs()).unwrap_or_default();
+    let hasty = case.takes.filter(|least| last < *least);
+    let hasty = hasty.map(|least| format!("{}: Maestro takes {last} s, not {least}", case.name));
     missing
         .map(|words| format!("{}: Maestro does not say {words:?}", case.name))
         .chain(traces.map(|word| format!("{}: Maestro says {word:?}", case.name)))
+        .chain(hasty)
         .collect()
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 pub(crate) struct Difference {
     /// `Q-05`, `D-stop-service`, or the number of a design record.
     pub(crate) number: String,
-    /// What differences look like; `*` stands for anything.
+    /// What differences look like.
     pub(crate) patterns: Vec<String>,
 }
 
@@ -32,23 +32,31 @@ pub(crate) fn read(path: &Path) -> Vec<Difference> {
     all
 }
 
-/// Whether a text looks like a pattern, in which `*` stands for anything.
+/// Whether a text looks like a pattern, in which `*` stands for anything and `?` for one letter.
 pub(crate) fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut at, mut here) = (0, 0);
+    // The last `*`, and where what it stands for ends.
+    let mut star = None;
+    while here < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, here));
+                at += 1;
+            }
+            Some(letter) if *letter == '?' || *letter == text[here] => {
+                at += 1;
+                here += 1;
+            }
+            _ => {
+                let Some((place, end)) = star else { return false };
+                star = Some((place, end + 1));
+                at = place + 1;
+                here = end + 1;
+            }
         }
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
     }
-    true
+    pattern[at..].iter().all(|letter| *letter == '*')
 }
 
 #[test]
@@ -62,6 +70,9 @@ fn patterns_match_whole_texts() {
         ("*x*", "axb", true),
         ("a*a", "a", false),
         ("*", "", true),
+        ("a?c*", "a?c", true),
+        ("a?c", "ac", false),
+        ("*ab*ab", "abab ab", true),
     ] {
         assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
     }

@@ -51,6 +51,8 @@ pub(crate) struct Seen {
     pub(crate) took: Duration,
     /// The calls that may change something: what each is about, and the call.
     pub(crate) writes: Vec<(String, String)>,
+    /// The variables that containers were to be created with, whether or not they were.
+    pub(crate) variables: BTreeMap<String, BTreeMap<String, String>>,
     /// All containers afterwards.
     pub(crate) containers: Containers,
     /// A file that was to be shown.
@@ -86,6 +88,7 @@ impl Lane {
                 (format!("<E{number}>"), ship.ip.to_string()),
                 (format!("<P{number}>"), port.to_string()),
                 (format!("<SOCKET{number}>"), ship.harness_socket.display().to_string()),
+                (format!("<ROOT{number}>"), ship.data_root.display().to_string()),
             ]);
             let images = tags(&api).await;
             ships.push(Ship { name, api, _recorder: recorder, images });
@@ -129,8 +132,12 @@ impl Lane {
                 }
                 Act::Show { file } => {
                     let text = std::fs::read_to_string(path.join(file));
-                    seen.file =
-                        Some(redaction.of(&text.unwrap_or_else(|error| format!("({})", error.kind()))));
+                    let text = text.unwrap_or_else(|error| format!("({})", error.kind()));
+                    // Keys have no order that anybody could rely on.
+                    let sorted: Option<BTreeMap<String, serde_json::Value>> =
+                        serde_json::from_str(&text).ok();
+                    let text = sorted.map_or(text, |map| serde_json::to_string_pretty(&map).unwrap());
+                    seen.file = Some(redaction.of(&text));
                 }
                 Act::Tool { variables, stdin, arguments } => {
                     seen = self.run(&path, variables, stdin.as_deref(), arguments).await;
@@ -146,6 +153,15 @@ impl Lane {
                 seen.writes = writes
                     .map(|call| (call.subject(&journal.names), redact(call.line(&journal.names))))
                     .collect();
+                for call in calls.iter().filter(|call| call.path == "/containers/create") {
+                    let variables = call.body["Env"].as_array().into_iter().flatten();
+                    let variables = variables.filter_map(|variable| {
+                        let variable = redact(variable.as_str()?.to_owned());
+                        let (name, value) = variable.split_once('=').unwrap_or((&variable, "(unset)"));
+                        Some((name.to_owned(), value.to_owned()))
+                    });
+                    seen.variables.insert(call.subject(&journal.names), variables.collect());
+                }
             }
             seen.containers = self.look(&redaction, &before).await;
             before = seen.containers.clone();

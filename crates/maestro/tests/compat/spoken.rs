@@ -30,7 +30,7 @@ impl Redaction {
     pub(crate) fn new(home: &Path, placeholders: &[(String, String)]) -> Redaction {
         let mut texts = vec![(home.display().to_string(), "<DIR>".to_owned())];
         let addresses = placeholders.iter().filter(|(name, _)| {
-            name.starts_with("<E") || name.starts_with("<SOCKET") || name == "<REGISTRY>"
+            ["<E", "<SOCKET", "<ROOT", "<REGISTRY"].iter().any(|start| name.starts_with(start))
         });
         texts.extend(addresses.map(|(name, value)| (value.clone(), name.clone())));
         Redaction { texts }
