@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 60
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint bench fuzz guest nextest deny cargo-fuzz practice
+.PHONY: help demo demo-down test lint bench fuzz guest nextest deny cargo-fuzz practice maestro-ng
 
 help:
 	@echo 'make demo       three real Docker Engines on this machine, a registry, and a sample shop deployed on them'
@@ -29,7 +29,7 @@ demo-down:
 	@scripts/demo-down
 
 # As root, real engines are there, and a test that does without them fails.
-test: nextest practice
+test: nextest practice maestro-ng
 	[ "$$(id -u)" != 0 ] || export MAESTRO_REQUIRE_NETNS=1; \
 	cargo nextest run --workspace --locked $(ARGS)
 
@@ -69,3 +69,7 @@ cargo-fuzz:
 practice:
 	@if [ "$$(id -u)" = 0 ]; then scripts/install-practice-fleet; \
 	else echo 'make: not root: what needs real engines is left out' >&2; fi
+
+# What Maestro is compared with, on the practice fleet's engines.
+maestro-ng:
+	@if [ "$$(id -u)" = 0 ]; then scripts/install-maestro-ng; fi

@@ -35,14 +35,30 @@ pub(crate) struct Step {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
-    /// Runs the tool.
-    Tool { variables: Vec<(String, String)>, stdin: Option<String>, arguments: Vec<String> },
+    /// Runs the tool, or a certain one on both sides.
+    Tool {
+        by: Option<Program>,
+        variables: Vec<(String, String)>,
+        stdin: Option<String>,
+        arguments: Vec<String>,
+    },
     /// Gives an image of a ship another name.
     Tag { ship: String, image: String, repository: String, tag: String },
     /// Pulls an image from the fleet's registry onto a ship.
     Fetch { ship: String, image: String },
     /// Compares a file that the tool has written.
     Show { file: String },
+    /// Compares what maestro-ng's library for programs in containers finds in the variables of one.
+    Guest { ship: String, container: String, call: String },
+}
+
+/// One of the two tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// maestro-ng.
+    Original,
+    /// Maestro.
+    Ours,
 }
 
 /// The parts of a case as written.
@@ -216,7 +232,7 @@ fn rule(line: &str) -> Rule {
     }
 }
 
-/// `COLUMNS=100 status -F`, `-f - status < file`, `@ tag a bb:latest other:1`.
+/// `COLUMNS=100 status -F`, `-f - status < file`, `maestro: start`, `@ tag a bb:latest other:1`.
 fn step(line: &str) -> Step {
     let words = split(line);
     let act = match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
@@ -227,6 +243,10 @@ fn step(line: &str) -> Step {
         }
         ["@", "fetch", ship, image] => Act::Fetch { ship: (*ship).to_owned(), image: (*image).to_owned() },
         ["@", "show", file] => Act::Show { file: (*file).to_owned() },
+        ["@", "guest", ship, container, call] => {
+            let [ship, container, call] = [*ship, *container, call].map(str::to_owned);
+            Act::Guest { ship, container, call }
+        }
         ["@", ..] => panic!("there is no step {line:?}"),
         _ => tool(words),
     };
@@ -234,6 +254,12 @@ fn step(line: &str) -> Step {
 }
 
 fn tool(mut words: Vec<String>) -> Act {
+    let by = match words[0].as_str() {
+        "maestro-ng:" => Some(Program::Original),
+        "maestro:" => Some(Program::Ours),
+        _ => None,
+    };
+    words.drain(..usize::from(by.is_some()));
     let stdin = words.iter().position(|word| word == "<").map(|at| words.drain(at..).nth(1).unwrap());
     let is_variable = |word: &&String| {
         let name = word.split_once('=').map_or("", |(name, _)| name);
@@ -244,7 +270,7 @@ fn tool(mut words: Vec<String>) -> Act {
         let (name, value) = word.split_once('=').unwrap();
         (name.to_owned(), value.to_owned())
     });
-    Act::Tool { variables: variables.collect(), stdin, arguments: words }.no_arguments()
+    Act::Tool { by, variables: variables.collect(), stdin, arguments: words }.no_arguments()
 }
 
 impl Act {
@@ -259,13 +285,14 @@ impl Act {
     }
 }
 
-/// Words, of which some may be in single quotes.
+/// Words, of which some may be in quotes of either kind.
 fn split(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = line.trim();
     while !rest.is_empty() {
-        let (word, after) = match rest.strip_prefix('\'') {
-            Some(quoted) => quoted.split_once('\'').unwrap(),
+        let quote = rest.chars().next().filter(|first| matches!(first, '\'' | '"'));
+        let (word, after) = match quote {
+            Some(quote) => rest[1..].split_once(quote).unwrap(),
             None => rest.split_once(' ').unwrap_or((rest, "")),
         };
         words.push(word.to_owned());

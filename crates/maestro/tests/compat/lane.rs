@@ -1,10 +1,10 @@
 //! Two ships for one tool, and what is done on them for a case.
 
-use super::cases::{Act, Case};
+use super::cases::{Act, Case, Program};
 use super::inspected::{self, Containers};
 use super::recorder::{Journal, Recorder};
 use super::spoken::Redaction;
-use maestro_testkit::practice::{EngineApi, PracticeFleet};
+use maestro_testkit::practice::{EngineApi, PracticeFleet, TransportDescription};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -18,15 +18,28 @@ const COMMAND_DEADLINE: Duration = Duration::from_mins(2);
 /// The images that every ship has when a case begins.
 const IMAGES: [&str; 3] = ["bb:latest", "shop/web:1.0", "shop/web:2.0"];
 
-/// One of the two tools.
+/// Where the two tools are.
 #[derive(Debug, Clone)]
-pub(crate) struct Tool {
-    pub(crate) program: PathBuf,
+pub(crate) struct Tools {
+    pub(crate) original: PathBuf,
+    /// The Python that has the original's libraries.
+    pub(crate) python: PathBuf,
+    pub(crate) ours: PathBuf,
+}
+
+impl Tools {
+    fn program(&self, program: Program) -> &Path {
+        match program {
+            Program::Original => &self.original,
+            Program::Ours => &self.ours,
+        }
+    }
 }
 
 /// A tool with its ships.
 pub(crate) struct Lane {
-    tool: Tool,
+    tools: Tools,
+    own: Program,
     ships: Vec<Ship>,
     journal: Arc<Mutex<Journal>>,
     placeholders: Vec<(String, String)>,
@@ -61,7 +74,7 @@ pub(crate) struct Seen {
 
 impl Lane {
     /// Takes two ships of the fleet for a tool.
-    pub(crate) async fn new(tool: &Tool, fleet: &PracticeFleet, first: usize) -> Lane {
+    pub(crate) async fn new(tools: &Tools, own: Program, fleet: &PracticeFleet, first: usize) -> Lane {
         let journal = Arc::new(Mutex::new(Journal::default()));
         let mut ships = Vec::new();
         let registry = fleet.description().registry.as_ref().unwrap();
@@ -73,6 +86,18 @@ impl Lane {
             ("<USER>".to_owned(), registry.login.username.clone()),
             ("<PASSWORD>".to_owned(), registry.login.password.clone()),
         ];
+        let tls = fleet.ships().iter().find_map(|ship| match &ship.transport {
+            TransportDescription::Tls { client, .. } => Some((ship, client)),
+            _ => None,
+        });
+        // Nobody changes anything there, so all can look at it.
+        let (ship, client) = tls.unwrap();
+        placeholders.extend([
+            ("<TLS>".to_owned(), ship.ip.to_string()),
+            ("<CA>".to_owned(), client.ca.display().to_string()),
+            ("<CERT>".to_owned(), client.cert.display().to_string()),
+            ("<KEY>".to_owned(), client.key.display().to_string()),
+        ]);
         for (number, name) in ["a", "b"].into_iter().enumerate() {
             let ship = &fleet.ships()[first + number];
             let recorder = Recorder::start(name, ship.harness_socket.clone(), journal.clone()).await;
@@ -93,7 +118,7 @@ impl Lane {
             let images = tags(&api).await;
             ships.push(Ship { name, api, _recorder: recorder, images });
         }
-        Lane { tool: tool.clone(), ships, journal, placeholders }
+        Lane { tools: tools.clone(), own, ships, journal, placeholders }
     }
 
     fn fill(&self, text: &str) -> String {
@@ -139,8 +164,14 @@ impl Lane {
                     let text = sorted.map_or(text, |map| serde_json::to_string_pretty(&map).unwrap());
                     seen.file = Some(redaction.of(&text));
                 }
-                Act::Tool { variables, stdin, arguments } => {
-                    seen = self.run(&path, variables, stdin.as_deref(), arguments).await;
+                Act::Guest { ship, container, call } => {
+                    let found =
+                        self.ship(ship).api.get(&format!("/containers/{container}/json")).await.unwrap();
+                    seen.file = Some(redaction.of(&self.guest(&found, call).await));
+                }
+                Act::Tool { by, variables, stdin, arguments } => {
+                    let program = self.tools.program(by.unwrap_or(self.own));
+                    seen = self.run(program, &path, variables, stdin.as_deref(), arguments).await;
                     seen.stdout = redaction.of(&seen.stdout);
                     seen.stderr = redaction.of(&seen.stderr);
                 }
@@ -180,12 +211,13 @@ impl Lane {
 
     async fn run(
         &self,
+        program: &Path,
         home: &Path,
         variables: &[(String, String)],
         stdin: Option<&str>,
         arguments: &[String],
     ) -> Seen {
-        let mut command = tokio::process::Command::new(&self.tool.program);
+        let mut command = tokio::process::Command::new(program);
         command
             .args(arguments.iter().map(|argument| self.fill(argument)))
             .current_dir(home)
@@ -203,9 +235,7 @@ impl Lane {
             });
         let began = Instant::now();
         let output = tokio::time::timeout(COMMAND_DEADLINE, command.output()).await;
-        let Ok(output) = output else {
-            panic!("{} {} hangs", self.tool.program.display(), arguments.join(" "))
-        };
+        let Ok(output) = output else { panic!("{} {} hangs", program.display(), arguments.join(" ")) };
         let output = output.unwrap();
         Seen {
             code: Some(output.status.code().unwrap_or(-1)),
@@ -214,6 +244,18 @@ impl Lane {
             took: began.elapsed(),
             ..Seen::default()
         }
+    }
+
+    /// What `maestro.guestutils` answers in a container with these variables.
+    async fn guest(&self, inspected: &serde_json::Value, call: &str) -> String {
+        let variables = inspected["Config"]["Env"].as_array().unwrap().iter();
+        let variables = variables.filter_map(|variable| variable.as_str()?.split_once('='));
+        let script = format!("from maestro.guestutils import *\nprint({call})");
+        let mut command = tokio::process::Command::new(&self.tools.python);
+        command.args(["-c", &script]).env_clear().envs(variables).kill_on_drop(true);
+        let output = tokio::time::timeout(COMMAND_DEADLINE, command.output()).await;
+        let output = output.expect("the guest library answers in time").unwrap();
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
     }
 
     async fn look(&self, redaction: &Redaction, before: &Containers) -> Containers {

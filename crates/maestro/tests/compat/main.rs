@@ -17,9 +17,9 @@ mod lane;
 mod recorder;
 mod spoken;
 
-use cases::Case;
+use cases::{Case, Program};
 use differences::Difference;
-use lane::{Lane, Seen, Tool};
+use lane::{Lane, Seen, Tools};
 use maestro_testkit::practice::{Login, PracticeFleet, TransportKind};
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -30,25 +30,26 @@ use std::sync::Mutex;
 const AT_ONCE: usize = 2;
 
 /// The programs, if all is there that the comparison needs.
-fn tools() -> Option<(Tool, Tool)> {
-    let original = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("maestro-ng/bin/maestro");
-    let missing = match PracticeFleet::available() {
-        Err(error) => Some(error.to_string()),
-        Ok(()) if !original.is_file() => Some("run scripts/install-maestro-ng".to_owned()),
-        Ok(()) => None,
+fn tools() -> Option<Tools> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("maestro-ng/bin");
+    let tools = Tools {
+        original: folder.join("maestro"),
+        python: folder.join("python3"),
+        ours: PathBuf::from(env!("CARGO_BIN_EXE_maestro")),
     };
-    if let Some(missing) = missing {
-        let required = std::env::var_os("MAESTRO_REQUIRE_NETNS").is_some();
-        assert!(!required, "maestro-ng and real engines are required: {missing}");
-        std::io::Write::write_all(
-            &mut std::io::stderr(),
-            format!("nothing is compared: {missing}\n").as_bytes(),
-        )
-        .unwrap();
-        return None;
-    }
-    let ours = PathBuf::from(env!("CARGO_BIN_EXE_maestro"));
-    Some((Tool { program: original }, Tool { program: ours }))
+    let missing = match PracticeFleet::available() {
+        Err(error) => error.to_string(),
+        Ok(()) if !tools.original.is_file() => {
+            "maestro-ng is not installed; run scripts/install-maestro-ng".to_owned()
+        }
+        Ok(()) => return Some(tools),
+    };
+    assert!(
+        std::env::var_os("MAESTRO_REQUIRE_NETNS").is_none(),
+        "maestro-ng and real engines are required: {missing}"
+    );
+    eprintln!("SKIPPED, nothing to compare with: {missing}");
+    None
 }
 
 /// What came of one case.
@@ -60,7 +61,7 @@ struct Outcome {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn maestro_does_what_maestro_ng_does() {
-    let Some((original, ours)) = tools() else { return };
+    let Some(tools) = tools() else { return };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat");
     let mut cases = cases::read(&folder.join("cases"));
     let all = cases.len();
@@ -73,14 +74,15 @@ async fn maestro_does_what_maestro_ng_does() {
     let known = differences::read(&folder.join("differences.txt"));
     let fleet = PracticeFleet::builder()
         .ships(&[TransportKind::Tcp; 4 * AT_ONCE])
+        .ships(&[TransportKind::Tls])
         .registry(Login::default())
         .up()
         .await
         .unwrap_or_else(|error| panic!("{error}"));
     let mut pairs = Vec::new();
     for place in 0..AT_ONCE {
-        let lane = async |tool, first| Lane::new(tool, &fleet, first).await;
-        pairs.push((lane(&original, 4 * place).await, lane(&ours, 4 * place + 2).await));
+        let lane = async |own, first| Lane::new(&tools, own, &fleet, first).await;
+        pairs.push((lane(Program::Original, 4 * place).await, lane(Program::Ours, 4 * place + 2).await));
     }
     let queue = Mutex::new(VecDeque::from(cases));
     let outcomes = futures_util::future::join_all(pairs.iter().map(async |(original, ours)| {
@@ -131,6 +133,21 @@ fn judge(outcomes: &[Outcome], known: &[Difference], complete: bool) -> String {
         }
     }
     findings
+}
+
+/// Numbers of the plan that have no case yet: auditors are not there.
+const LATER: [u32; 4] = [88, 89, 90, 91];
+
+#[test]
+fn every_number_of_the_plan_has_a_case() {
+    let cases = cases::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/cases"));
+    let number = |case: &Case| {
+        let digits = case.name.split(|letter: char| !letter.is_ascii_digit()).next()?;
+        digits.parse::<u32>().ok()
+    };
+    let numbers: BTreeSet<u32> = cases.iter().filter_map(number).collect();
+    let missing: Vec<u32> = (1..=96).filter(|number| !numbers.contains(number)).collect();
+    assert_eq!(missing, LATER);
 }
 
 fn kept() -> PathBuf {
