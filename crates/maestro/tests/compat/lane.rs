@@ -2,7 +2,7 @@
 
 use super::cases::{Act, Case, Program};
 use super::inspected::{self, Containers};
-use super::recorder::{Journal, Recorder};
+use super::recorder::{Backend, Journal, Recorder};
 use super::spoken::Redaction;
 use maestro_testkit::practice::{EngineApi, PracticeFleet, TransportDescription};
 use std::collections::BTreeMap;
@@ -100,7 +100,8 @@ impl Lane {
         ]);
         for (number, name) in ["a", "b"].into_iter().enumerate() {
             let ship = &fleet.ships()[first + number];
-            let recorder = Recorder::start(name, ship.harness_socket.clone(), journal.clone()).await;
+            let recorder =
+                Recorder::start(name, Backend::Engine(ship.harness_socket.clone()), journal.clone()).await;
             let api = fleet.api(&ship.name).unwrap();
             for image in IMAGES {
                 fleet.load_image(&ship.name, image).await.unwrap();

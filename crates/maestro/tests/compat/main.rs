@@ -12,10 +12,12 @@
 mod cases;
 mod compare;
 mod differences;
+mod generated;
 mod inspected;
 mod lane;
 mod recorder;
 mod spoken;
+mod stub;
 
 use cases::{Case, Program};
 use differences::Difference;

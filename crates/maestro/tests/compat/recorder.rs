@@ -1,6 +1,7 @@
 //! A proxy between a tool and one engine that writes down what the tool asks for, and answers in the engine's place
 //! where a case says so.
 
+use super::stub::Stub;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -36,6 +37,15 @@ pub(crate) struct Journal {
     /// Names of containers by their ids.
     pub(crate) names: BTreeMap<String, String>,
     pub(crate) rules: Vec<Rule>,
+}
+
+/// Who answers what a case does not.
+#[derive(Debug, Clone)]
+pub(crate) enum Backend {
+    /// A real engine at this socket.
+    Engine(PathBuf),
+    /// Nobody real.
+    Stub(Arc<Mutex<Stub>>),
 }
 
 /// One request.
@@ -115,16 +125,20 @@ impl Drop for Recorder {
 
 impl Recorder {
     /// A proxy of the engine at this socket on any free port of loopback.
-    pub(crate) async fn start(ship: &'static str, engine: PathBuf, journal: Arc<Mutex<Journal>>) -> Recorder {
+    pub(crate) async fn start(
+        ship: &'static str,
+        backend: Backend,
+        journal: Arc<Mutex<Journal>>,
+    ) -> Recorder {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (engine, journal) = (engine.clone(), journal.clone());
+                let (backend, journal) = (backend.clone(), journal.clone());
                 let service = hyper::service::service_fn(move |request| {
-                    let (engine, journal) = (engine.clone(), journal.clone());
+                    let (backend, journal) = (backend.clone(), journal.clone());
                     async move {
-                        let answer = forward(ship, engine, journal, request).await;
+                        let answer = forward(ship, backend, journal, request).await;
                         Ok::<_, Infallible>(answer.unwrap_or_else(|error| {
                             let mut answer = Response::new(whole(format!("recorder: {error}")));
                             *answer.status_mut() = StatusCode::BAD_GATEWAY;
@@ -141,6 +155,11 @@ impl Recorder {
         });
         Recorder { address, task }
     }
+}
+
+/// In chunks, as engines send what goes on: their clients look at that.
+fn chunked(text: String) -> Body {
+    StreamBody::new(futures_util::stream::iter([Ok(Frame::data(text.into()))])).boxed()
 }
 
 fn whole(text: impl Into<Bytes>) -> Body {
@@ -176,7 +195,7 @@ fn parse_query(query: &str) -> BTreeMap<String, String> {
 
 async fn forward(
     ship: &'static str,
-    engine: PathBuf,
+    backend: Backend,
     journal: Arc<Mutex<Journal>>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Error> {
@@ -197,7 +216,7 @@ async fn forward(
         let mut journal = journal.lock().unwrap();
         let applies = |rule: &&Rule| rule.method == call.method && path.starts_with(&rule.path);
         let rule = journal.rules.iter().find(applies).cloned();
-        journal.calls.push(call);
+        journal.calls.push(call.clone());
         rule
     };
     if let Some(rule) = rule {
@@ -209,6 +228,18 @@ async fn forward(
                 StreamBody::new(futures_util::stream::iter([Ok(Frame::data(rule.body.into()))])).boxed(),
             )?);
     }
+    let engine = match backend {
+        Backend::Engine(engine) => engine,
+        Backend::Stub(stub) => {
+            let (status, answer) = stub.lock().unwrap().answer(&call);
+            let body = if answer.is_null() { String::new() } else { answer.to_string() };
+            return Ok(Response::builder()
+                .status(status)
+                .header("Content-Type", "application/json")
+                .header("Api-Version", "1.41")
+                .body(if call.path == "/images/create" { chunked(body) } else { whole(body) })?);
+        }
+    };
     let stream = UnixStream::connect(engine).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move { connection.with_upgrades().await.ok() });

@@ -18,7 +18,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"[0-9a-f]{64}", "<HEX>"),
         (r"(?<=:)[0-9a-f]{7}(?= )", "<ID7>"),
         (r"(?<=container )[0-9a-f]{7}(?=\.\.\.)", "<ID7>"),
-        (r"(?m)(?<= )[0-9a-f]{7}(?= {10,}(?:removed)?$)", "<ID7>"),
+        (r"(?m)(?<= )[0-9a-f]{7}(?= {10,}(?:removed *)?$)", "<ID7>"),
         (r"(up|running|down) for [0-9dhms]+", "$1 for <TIME>"),
         (r" \d+\.\d%", ""),
     ];
