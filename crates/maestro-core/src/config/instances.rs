@@ -128,6 +128,7 @@ pub(super) fn read(
     let checks = checks::bind(reader, [&parents.checks, &own_checks], &subject, key.span);
     let stop_timeout = map
         .get("stop_timeout")
+        .filter(|node| !node.is_null())
         .and_then(|node| reader.seconds(node, &format!("`stop_timeout` of {what}")))
         .unwrap_or(DEFAULT_STOP_TIMEOUT);
     let mut settings = settings(reader, parents, map, &what);
@@ -195,7 +196,14 @@ fn settings(reader: &mut Reader<'_>, parents: &Parents<'_>, map: &Mapping, what:
     let limits = resources::read(reader, parents.limits, map.get("limits"), what);
     let of = |key: &str| map.get(key).filter(|n| truthy(n));
     let (privileged, labels, ulimits, restart) =
-        (of("privileged").is_some(), of("labels"), of("ulimits"), map.get("restart"));
+        (of("privileged"), of("labels"), of("ulimits"), map.get("restart"));
+    // In quotes even `no` is true: nobody is to get all privileges for that, and no engine takes it.
+    if let Some(node) = privileged.filter(|node| matches!(node.value, Value::Str(_))) {
+        let message = format!("`privileged` of {what} must be `yes` or `no`, not a text");
+        reader.report(
+            Diagnostic::error(Code::WrongType, message).at(node.span).help("write it without quotes"),
+        );
+    }
     let (user, net, workdir) = (of("username"), of("net"), of("workdir"));
     if let Some(node) = of("lxc_conf") {
         let message = format!("`lxc_conf` of {what} is not sent: today's engines do nothing with it");
@@ -224,7 +232,7 @@ fn settings(reader: &mut Reader<'_>, parents: &Parents<'_>, map: &Mapping, what:
         ulimits: ulimits.map(|node| resources::ulimits(reader, node, what)).unwrap_or_default(),
         labels: labels.map(|node| read_labels(reader, node, what)).unwrap_or_default(),
         user,
-        privileged,
+        privileged: privileged.is_some(),
         cap_add,
         cap_drop,
         network_mode,

@@ -67,6 +67,8 @@ pub fn size(text: &str) -> Result<i64, SizeError> {
 fn bytes(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<i64> {
     match &node.value {
         Value::Null => None,
+        // As maestro-ng takes it.
+        Value::Str(text) if text.is_empty() => None,
         Value::Str(text) => match size(text) {
             Ok(bytes) => Some(bytes),
             Err(error) => {

@@ -353,6 +353,22 @@ fn settings_are_read() {
 }
 
 #[test]
+fn what_is_empty_is_as_if_it_were_not_there() {
+    let env = instance("stop_timeout:\nlimits: {memory: '', swap: ~}\nprivileged: ''");
+    let expected = instance("");
+    let (found, expected) = (&env.instances["x-1"], &expected.instances["x-1"]);
+    assert_eq!(found.stop_timeout, expected.stop_timeout);
+    assert_eq!(found.settings, expected.settings);
+}
+
+#[test]
+fn privileges_are_not_given_for_a_word_in_quotes() {
+    let complaint = instance_complaints("privileged: 'no'");
+    assert!(complaint.contains("`privileged` of instance `x-1` must be `yes` or `no`"), "{complaint}");
+    assert!(instance("privileged: on").instances["x-1"].settings.privileged);
+}
+
+#[test]
 fn restart_policies() {
     for (text, name, retries) in [
         ("no", "no", 0),
