@@ -22,7 +22,7 @@ pub(crate) struct Case {
     pub(crate) takes: Option<u64>,
     /// Whether the calls of all containers have one order, rather than those of each.
     pub(crate) in_order: bool,
-    /// Whether how far each container comes before a failure ends the run depends on chance.
+    /// Whether what maestro-ng does depends on chance: then only exit codes are compared, and what is said below rows.
     pub(crate) racy: bool,
 }
 

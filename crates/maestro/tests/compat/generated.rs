@@ -157,6 +157,16 @@ fn normal(mut body: Value) -> Value {
         }
         // Engines have not read these for years, and Maestro does not send them.
         host.remove("LxcConf");
+        // One word for a list of one: engines take either.
+        for key in ["CapAdd", "CapDrop"] {
+            if let Some(Value::String(one)) = host.get(key) {
+                let list = json!([one]);
+                host.insert(key.to_owned(), list);
+            }
+        }
+        for limit in host.get_mut("Ulimits").and_then(Value::as_array_mut).into_iter().flatten() {
+            limit.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        }
     }
     if let Some(labels) = map.get_mut("Labels").and_then(Value::as_object_mut) {
         labels.retain(|name, _| !name.starts_with("maestro."));
