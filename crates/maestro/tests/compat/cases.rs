@@ -22,7 +22,7 @@ pub(crate) struct Case {
     pub(crate) takes: Option<u64>,
     /// Whether the calls of all containers have one order, rather than those of each.
     pub(crate) in_order: bool,
-    /// Whether what maestro-ng does depends on chance: then only exit codes are compared, and what is said below rows.
+    /// Whether what maestro-ng does depends on chance: then exit codes are compared, and lines that are no rows.
     pub(crate) racy: bool,
 }
 

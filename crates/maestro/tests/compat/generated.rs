@@ -20,7 +20,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 /// Random environments in a run.
 const RANDOM: u32 = 200;
 /// How long one environment may take.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// Environments are not shrunk for longer than this, in tries.
 const SHRINKING: u32 = 200;
 

@@ -4,6 +4,7 @@ use super::recorder::Call;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// Names that the images of generated environments have.
 const IMAGES: [&str; 5] =
@@ -103,7 +104,9 @@ fn inspection(name: &str, made: &Made) -> Value {
 
 /// Sixty-four digits that stand for a name.
 fn hexadecimal(name: &str) -> String {
-    let mut digits: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
-    digits.truncate(64);
+    let mut digits = String::new();
+    for byte in name.bytes().take(32) {
+        write!(digits, "{byte:02x}").unwrap();
+    }
     format!("{digits:0<64}")
 }
