@@ -40,13 +40,8 @@ const PORT_DEADLINE: Duration = Duration::from_secs(1);
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let environment = session.environment()?;
     let rules = SelectionRules { direction: Direction::Requires, includes_omitted: true };
-    let mut selector = args.selecting.selector();
-    if selector.things.is_empty() {
-        // Everything is included already; dependencies would only change the order.
-        selector.ignore_dependencies = true;
-    }
-    let mut selection = select(&environment, &selector, rules)?;
-    selection.instances.sort();
+    // Where dependencies are included, as without names, what is needed comes first (maestro-ng's numbers of rows).
+    let selection = select(&environment, &args.selecting.selector(), rules)?;
     let engines = session.engines(&environment);
     let needs = Needs { details: true, images: false };
     let fleet = look(session, &environment, &engines, &selection.instances, needs).await?;
