@@ -107,12 +107,12 @@ fn start_from_nothing() {
         0.000 b: pull reg:5000/web:1
         0.000 a: create db-1 from reg:5000/db:1
         0.000 a: start db-1
-        0.075 a: create web-1 from reg:5000/web:1
-        0.075 b: create web-2 from reg:5000/web:1
-        0.075 b: create web-3 from reg:5000/web:1
-        0.075 a: start web-1
-        0.075 b: start web-2
-        0.075 b: start web-3
+        0.060 a: create web-1 from reg:5000/web:1
+        0.060 b: create web-2 from reg:5000/web:1
+        0.060 b: create web-3 from reg:5000/web:1
+        0.060 a: start web-1
+        0.060 b: start web-2
+        0.060 b: start web-3
         4 started
         ");
     });
@@ -126,19 +126,19 @@ fn restart_everything() {
         0.000 a: stop web-1 (grace 10 s)
         0.000 b: stop web-2 (grace 10 s)
         0.000 b: stop web-3 (grace 10 s)
-        0.025 a: remove web-1
-        0.025 b: remove web-2
-        0.025 b: remove web-3
-        0.025 a: create web-1 from reg:5000/web:1
-        0.025 b: create web-2 from reg:5000/web:1
-        0.025 b: create web-3 from reg:5000/web:1
-        0.025 a: start web-1
-        0.025 b: start web-2
-        0.025 b: start web-3
-        0.100 a: stop db-1 (grace 10 s)
-        0.125 a: remove db-1
-        0.125 a: create db-1 from reg:5000/db:1
-        0.125 a: start db-1
+        0.010 a: remove web-1
+        0.010 b: remove web-2
+        0.010 b: remove web-3
+        0.010 a: create web-1 from reg:5000/web:1
+        0.010 b: create web-2 from reg:5000/web:1
+        0.010 b: create web-3 from reg:5000/web:1
+        0.010 a: start web-1
+        0.010 b: start web-2
+        0.010 b: start web-3
+        0.070 a: stop db-1 (grace 10 s)
+        0.080 a: remove db-1
+        0.080 a: create db-1 from reg:5000/db:1
+        0.080 a: start db-1
         4 restarted
         ");
     });
@@ -154,9 +154,9 @@ fn pull_and_restart_only_if_changed() {
         world.try_act(&Intent::Pull, &Selector::default(), &[]).await;
         insta::assert_snapshot!(told(&world.act(&changed, &Selector::default()).await), @"
         0.000 a: stop db-1 (grace 10 s)
-        0.025 a: remove db-1
-        0.025 a: create db-1 from reg:5000/db:1
-        0.025 a: start db-1
+        0.010 a: remove db-1
+        0.010 a: create db-1 from reg:5000/db:1
+        0.010 a: start db-1
         1 restarted, 3 unchanged
         ");
         insta::assert_snapshot!(told(&world.act(&changed, &Selector::default()).await), @"all is up to date: 4 unchanged");
@@ -189,7 +189,7 @@ fn kill_asks_nobody() {
         0.000 a: kill web-1
         0.000 b: kill web-2
         0.000 b: kill web-3
-        0.025 a: kill db-1
+        0.010 a: kill db-1
         4 killed
         ");
     });
@@ -226,12 +226,12 @@ fn restart_leaves_a_container_that_refuses_to_stop() {
         0.000 a: stop web-1 (grace 10 s)
         0.000 b: stop web-2 (grace 10 s) (the engine answered 500: cannot stop container: permission denied)
         0.000 b: stop web-3 (grace 10 s)
-        0.025 a: remove web-1
-        0.025 b: remove web-3
-        0.025 a: create web-1 from reg:5000/web:1
-        0.025 b: create web-3 from reg:5000/web:1
-        0.025 a: start web-1
-        0.025 b: start web-3
+        0.010 a: remove web-1
+        0.010 b: remove web-3
+        0.010 a: create web-1 from reg:5000/web:1
+        0.010 b: create web-3 from reg:5000/web:1
+        0.010 a: start web-1
+        0.010 b: start web-3
         WARNING: web-2: ship b: stopping container web-2: the engine answered 500: cannot stop container: permission denied
         2 restarted, 1 could not be restarted
         ");
@@ -247,9 +247,9 @@ fn restart_starts_what_it_has_stopped_whatever_a_check_says() {
         let ran = world.act(&restart(), &named(&["web-1"])).await;
         insta::assert_snapshot!(told(&ran), @"
         0.000 a: stop web-1 (grace 10 s)
-        0.225 a: remove web-1
-        0.225 a: create web-1 from reg:5000/web:1
-        0.225 a: start web-1
+        0.210 a: remove web-1
+        0.210 a: create web-1 from reg:5000/web:1
+        0.210 a: start web-1
         WARNING: web-1: ship a: exec check stopped check failed after 1 attempt: exit code 1
         1 restarted
         ");
@@ -271,13 +271,13 @@ fn restart_one_by_one_halts_at_the_first_failure() {
         let ran = world.act(&Intent::Restart(pauses), &Selector::default()).await;
         insta::assert_snapshot!(told(&ran), @"
         0.000 a: stop web-1 (grace 10 s)
-        1.025 a: remove web-1
-        1.025 a: create web-1 from reg:5000/web:1
-        1.025 a: start web-1
-        3.100 b: stop web-2 (grace 10 s)
-        4.125 b: remove web-2
-        4.125 b: create web-2 from reg:5000/web:1
-        4.125 b: start web-2
+        1.010 a: remove web-1
+        1.010 a: create web-1 from reg:5000/web:1
+        1.010 a: start web-1
+        3.070 b: stop web-2 (grace 10 s)
+        4.080 b: remove web-2
+        4.080 b: create web-2 from reg:5000/web:1
+        4.080 b: start web-2
         ERROR: web-2: ship b: exec check running check failed after 1 attempt: exit code 1
         1 restarted, 1 failed, 2 aborted
         ");
