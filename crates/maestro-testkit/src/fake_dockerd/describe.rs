@@ -76,7 +76,7 @@ pub(crate) fn listed<'a>(machine: &Machine, container: &'a Container, now: Times
             })
             .collect(),
         labels: container.config.labels.as_ref().unwrap_or(&NO_LABELS),
-        state: container.state.name(),
+        state: machine.shown_state(container).name(),
         status: status(container, now),
         host_config: ListedHost { network_mode: container.config.network_mode() },
         network_settings: ListedNetworks { networks: Nothing {} },

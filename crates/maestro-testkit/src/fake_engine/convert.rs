@@ -103,7 +103,7 @@ fn observed(machine: &Machine, container: &Container, details: bool) -> Observed
     ObservedContainer {
         id: container.id.clone(),
         name: container.name.clone(),
-        state: container.state,
+        state: if details { container.state } else { machine.shown_state(container) },
         health: details.then(|| container.health.unwrap_or(Health::None)),
         image: ImageRef::parse(image),
         image_id: container.content.id.clone(),

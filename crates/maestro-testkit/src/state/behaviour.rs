@@ -10,6 +10,9 @@ use std::time::Duration;
 pub struct Behaviour {
     /// How it ends by itself.
     pub ends: Ends,
+    /// How long the engine takes to clear away what is left of it when it has ended by itself; lists call it running
+    /// for so long.
+    pub lingers: Duration,
     /// What it does on SIGTERM.
     pub on_term: OnTerm,
     /// What its HEALTHCHECK says; none if it has none.
@@ -87,6 +90,11 @@ impl Behaviour {
     /// Ends by itself, every time.
     pub fn exits(after: Duration, code: i64) -> Self {
         Self { ends: Ends::After(after, code), ..Self::default() }
+    }
+
+    /// Ends as soon as it is started, and lists call it running for so long after.
+    pub fn lingers(how_long: Duration, code: i64) -> Self {
+        Self { lingers: how_long, ..Self::exits(Duration::ZERO, code) }
     }
 
     /// Runs forever and does not listen to SIGTERM: stopping it takes its whole grace.

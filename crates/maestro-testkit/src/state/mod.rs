@@ -31,6 +31,7 @@ pub use refusal::{Cause, Refusal};
 pub(crate) use image::{hex, listed};
 
 use jiff::Timestamp;
+use maestro_core::fleet::ContainerState;
 use maestro_core::image::ImageRef;
 use maestro_core::names::ContainerId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -215,6 +216,18 @@ impl Machine {
         match self.image(&container.config.image) {
             Some(image) if image.content.id == container.content.id => &container.config.image,
             _ => container.content.id.as_str(),
+        }
+    }
+
+    /// The state of a container as a list shows it. An inspection waits for the engine to have cleared away what is
+    /// left of a process, a list does not.
+    pub fn shown_state(&self, container: &Container) -> ContainerState {
+        let lingers = container.content.behaviour.lingers;
+        let ended =
+            container.finished_at.filter(|_| container.exit().is_some() && !container.stopped_by_hand);
+        match ended {
+            Some(ended) if self.now.duration_since(ended).unsigned_abs() < lingers => ContainerState::Running,
+            _ => container.state,
         }
     }
 

@@ -177,13 +177,14 @@ impl<'a> Line<'a> {
         let summary =
             execute(plan.clone(), &means, &mut listening, interrupts, self.session.began.into()).await;
         let left_out = watching.failed.len().saturating_sub(MOST_OUTPUTS);
+        let mut any = false;
         for step in watching.failed.into_iter().take(MOST_OUTPUTS) {
             tokio::select! {
-                () = self.show_output(&plan, step) => {}
+                shown = self.show_output(&plan, step) => any |= shown,
                 Some(()) = interrupts.recv() => break,
             }
         }
-        if left_out > 0 {
+        if any && left_out > 0 {
             self.session
                 .printer
                 .talk(&format!("{left_out} more did not start; `maestro logs` shows what they wrote"));
@@ -193,12 +194,12 @@ impl<'a> Line<'a> {
         summary
     }
 
-    /// What a container that did not start has to say for itself.
-    async fn show_output(&self, plan: &Plan, step: StepId) {
-        let Some(target) = plan.step(step).and_then(|step| started(&step.action)) else { return };
+    /// What a container that did not start has to say for itself; whether it has said anything.
+    async fn show_output(&self, plan: &Plan, step: StepId) -> bool {
+        let Some(target) = plan.step(step).and_then(|step| started(&step.action)) else { return false };
         let Some(engine) = plan.unit_of(step).and_then(|u| u.ship()).and_then(|ship| self.engines.get(ship))
         else {
-            return;
+            return false;
         };
         let options = LogOptions { tail: Some(LAST_LINES), ..LogOptions::default() };
         let mut lines = engine.logs(target, &options);
@@ -213,6 +214,7 @@ impl<'a> Line<'a> {
                 .note(output.join("\n"))
                 .print(&self.session.printer);
         }
+        !output.is_empty()
     }
 }
 

@@ -46,6 +46,9 @@ struct Listed {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Inspected {
+    id: String,
+    /// Its own name, with a slash before it; links' names are not here.
+    name: String,
     #[serde(default)]
     image: String,
     state: State,
@@ -102,20 +105,26 @@ impl DockerEngine {
     /// What is there now.
     pub(super) async fn look(&self, scope: &Scope) -> Result<EngineState, EngineErrorKind> {
         let (version, call) = self.read_call().await?;
-        let listed: Vec<Listed> = self.wire.get(&call, &list_path(scope.only.as_ref())).await?;
-
         let mut containers = BTreeMap::new();
         let mut wanted = Vec::new();
-        for container in listed {
-            let Some(name) = own_name(container.names.as_deref().unwrap_or_default()) else { continue };
-            if scope.only.as_ref().is_some_and(|only| !only.contains(name)) {
-                continue;
-            }
-            let name: Arc<str> = name.into();
-            if scope.details.contains(&*name) {
-                wanted.push((name, container));
-            } else {
-                containers.insert(name.clone(), container.observed(name));
+        if scope.only.as_ref() == Some(&scope.details) {
+            // A list would tell nothing that the inspections do not.
+            wanted.extend(
+                scope.details.iter().map(|name| (Arc::from(name.as_str()), name.as_str().to_owned())),
+            );
+        } else {
+            let listed: Vec<Listed> = self.wire.get(&call, &list_path(scope.only.as_ref())).await?;
+            for container in listed {
+                let Some(name) = own_name(container.names.as_deref().unwrap_or_default()) else { continue };
+                if scope.only.as_ref().is_some_and(|only| !only.contains(name)) {
+                    continue;
+                }
+                let name: Arc<str> = name.into();
+                if scope.details.contains(&*name) {
+                    wanted.push((name, container.id));
+                } else {
+                    containers.insert(name.clone(), container.observed(name));
+                }
             }
         }
         // Each question that is asked at the same time as another needs a connection of its own.
@@ -123,7 +132,7 @@ impl DockerEngine {
         let further = self.further(questions.min(INSPECTIONS).saturating_sub(1));
         let at_once = 1 + further.as_ref().map_or(0, SemaphorePermit::num_permits);
         let inspected = stream::iter(wanted)
-            .map(|(name, container)| self.inspect_listed(&version, name, container))
+            .map(|(name, reference)| self.inspect_named(&version, name, reference))
             .buffer_unordered(at_once)
             .try_collect::<Vec<_>>();
         let images = self.images(&version, scope.images);
@@ -145,16 +154,17 @@ impl DockerEngine {
         further.try_acquire_many(wanted).ok()
     }
 
-    /// A container's details; nothing if it has vanished since it was listed.
-    async fn inspect_listed(
+    /// The details of the container with this name; none if there is none. `reference` is its id or its name, which
+    /// an engine may take for the beginning of another's id.
+    async fn inspect_named(
         &self,
         version: &Negotiated,
         name: Arc<str>,
-        listed: Listed,
+        reference: String,
     ) -> Result<Option<ObservedContainer>, EngineErrorKind> {
-        match self.inspect(&self.call(version), &listed.id).await {
-            Ok(inspected) => listed.detailed(name, inspected).map(Some),
-            Err(EngineErrorKind::NotFound(_)) => Ok(None),
+        match self.inspect(&self.call(version), &reference).await {
+            Ok(found) if found.name.strip_prefix('/') == Some(&*name) => found.observed(name).map(Some),
+            Ok(_) | Err(EngineErrorKind::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -220,23 +230,25 @@ impl Listed {
             restarts: None,
         }
     }
+}
 
-    fn detailed(self, name: Arc<str>, found: Inspected) -> Result<ObservedContainer, EngineErrorKind> {
-        let state = ContainerState::parse(&found.state.status).ok_or_else(|| {
-            EngineErrorKind::Protocol(format!("{name} is in the unknown state `{}`", found.state.status))
+impl Inspected {
+    fn observed(self, name: Arc<str>) -> Result<ObservedContainer, EngineErrorKind> {
+        let state = ContainerState::parse(&self.state.status).ok_or_else(|| {
+            EngineErrorKind::Protocol(format!("{name} is in the unknown state `{}`", self.state.status))
         })?;
-        let finished_at = time(&found.state.finished_at)?;
+        let finished_at = time(&self.state.finished_at)?;
         Ok(ObservedContainer {
             state,
-            health: Some(health(found.state.health.as_ref())),
-            // The list shows an id where the name has moved on to another image; the inspection remembers the name.
-            image: ImageRef::parse(found.config.image),
-            image_id: ImageId::new(found.image),
-            labels: found.config.labels.unwrap_or_default(),
-            started_at: time(&found.state.started_at)?,
+            health: Some(health(self.state.health.as_ref())),
+            // A list shows an id where the name has moved on to another image; the inspection remembers the name.
+            image: ImageRef::parse(self.config.image),
+            image_id: ImageId::new(self.image),
+            labels: self.config.labels.unwrap_or_default(),
+            started_at: time(&self.state.started_at)?,
             finished_at,
-            exit_code: found.state.exit_code.filter(|_| finished_at.is_some() && !state.is_running()),
-            restarts: found.restart_count.and_then(|count| u64::try_from(count).ok()),
+            exit_code: self.state.exit_code.filter(|_| finished_at.is_some() && !state.is_running()),
+            restarts: self.restart_count.and_then(|count| u64::try_from(count).ok()),
             id: ContainerId::new(self.id),
             name,
         })

@@ -1,5 +1,6 @@
 //! Looking at ships while a run goes on. Many steps wait for containers of one ship at the same time; one list
-//! answers all of them.
+//! answers all of them. But a list calls a program running until the engine has cleared away what is left of it, which
+//! takes an engine about as long as starting it did; an inspection waits for that (`docs/design/0016`).
 
 use crate::observe::Engines;
 use maestro_core::boundary::{Engine, Scope};
@@ -35,6 +36,8 @@ struct Ship {
     next: Mutex<Option<Arc<Look>>>,
     /// Held while a look is under way.
     busy: tokio::sync::Mutex<()>,
+    /// How long the engine took to start the containers that this run has started.
+    starts: Mutex<BTreeMap<InstanceName, Duration>>,
 }
 
 impl Looks {
@@ -43,6 +46,7 @@ impl Looks {
             engine: engine.clone(),
             next: Mutex::new(None),
             busy: tokio::sync::Mutex::new(()),
+            starts: Mutex::default(),
         };
         Self { ships: engines.iter().map(|(name, engine)| (name.clone(), ship(engine))).collect() }
     }
@@ -56,6 +60,20 @@ impl Looks {
         self.ship(name)?.look(container, false).await
     }
 
+    /// One container that has had so much time since it was started or stopped; none if it is gone.
+    pub(super) async fn settled(
+        &self,
+        name: &ShipName,
+        target: &Target,
+        given: Duration,
+    ) -> Result<Option<ObservedContainer>, EngineError> {
+        let took = lock(&self.ship(name)?.starts).get(target.name()).copied();
+        if took.is_some_and(|took| took > given) {
+            return self.detail(name, target).await;
+        }
+        Ok(target.among(&*self.at(name, target.name()).await?).cloned())
+    }
+
     /// One container with its details, as it is at some time after this call; none if it is gone.
     pub(super) async fn detail(
         &self,
@@ -64,6 +82,13 @@ impl Looks {
     ) -> Result<Option<ObservedContainer>, EngineError> {
         let state = self.ship(name)?.look(target.name(), true).await?;
         Ok(target.among(&state).cloned())
+    }
+
+    /// Keeps how long the start of a container took.
+    pub(super) fn started(&self, name: &ShipName, container: &InstanceName, took: Duration) {
+        if let Some(ship) = self.ships.get(name) {
+            lock(&ship.starts).insert(container.clone(), took);
+        }
     }
 
     fn ship(&self, name: &ShipName) -> Result<&Ship, EngineError> {

@@ -5,8 +5,8 @@ use super::look::Looks;
 use maestro_core::boundary::{CallOutcome, CheckFailure, Engine, Progress};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::event::{Failure, News, StepOutcome};
-use maestro_core::fleet::{Health, ObservedContainer};
-use maestro_core::model::Check;
+use maestro_core::fleet::{ContainerState, Health, ObservedContainer};
+use maestro_core::model::{Check, Phase};
 use maestro_core::names::ShipName;
 use maestro_core::plan::{Action, Condition, EngineCall, Plan, StepId, Target, Unit};
 use maestro_core::retry::{Next, next, settled};
@@ -53,9 +53,9 @@ async fn attempt(
         Action::Call(call) => Ok(Calling { id, ship, engine: &**engine, looks, news }.call(call).await?),
         Action::Await { target, condition, steady, within } => {
             sleep(*steady).await;
-            reach(looks, ship, target, *condition, *within).await
+            reach(looks, ship, target, *condition, *steady, *within).await
         }
-        Action::Check { target, check, env, guard, .. } => {
+        Action::Check { target, phase, check, env, guard } => {
             let checking = async {
                 match check {
                     Check::RemoteExec { command, attempts } => {
@@ -69,9 +69,14 @@ async fn attempt(
             };
             tokio::select! {
                 biased;
-                result = checking => result.map(|()| CallOutcome::Done),
-                broken = keep(looks, ship, target, *guard) => Err(broken),
+                result = checking => result?,
+                broken = keep(looks, ship, target, *guard) => return Err(broken),
             }
+            if *phase != Phase::Running {
+                return Ok(CallOutcome::Done);
+            }
+            // It may have ended since the guard last looked, and not every check would notice.
+            broken(looks, ship, target, *guard, Closely(true)).await.map_or(Ok(CallOutcome::Done), Err)
         }
         Action::Delay { .. } | Action::Reached => Ok(CallOutcome::Done),
     }
@@ -92,13 +97,17 @@ impl Calling<'_> {
         let progress = |progress: Progress| {
             self.news.try_send((self.id, News::Pull(progress))).ok();
         };
+        let begun = Instant::now();
         let mut attempt = 0;
         // Whether it may have happened, by this try or by one before.
         let mut ambiguous = false;
         loop {
             attempt += 1;
             let mut error = match self.engine.perform(call, &progress).await {
-                Ok(outcome) => return Ok(outcome),
+                Ok(outcome) => {
+                    self.note(call, begun);
+                    return Ok(outcome);
+                }
                 Err(error) => error,
             };
             ambiguous |= error.ambiguous;
@@ -110,6 +119,7 @@ impl Calling<'_> {
                 && let Ok(state) = self.looks.at(self.ship, container).await
                 && let Some(outcome) = settled(call, &state)
             {
+                self.note(call, begun);
                 return Ok(outcome);
             }
             let Next::Retry { pause } = next else { return Err(error) };
@@ -119,20 +129,32 @@ impl Calling<'_> {
             sleep(pause).await;
         }
     }
+
+    /// A container that took long to start is looked at more closely.
+    fn note(&self, call: &EngineCall, begun: Instant) {
+        if let EngineCall::StartContainer { target } = call {
+            self.looks.started(self.ship, target.name(), begun.elapsed());
+        }
+    }
 }
 
-/// Waits until a container is in a state.
+/// Waits until a container, which has been `given` time already, is in a state.
 async fn reach(
     looks: &Looks,
     ship: &ShipName,
     target: &Target,
     condition: Condition,
+    given: Duration,
     within: Duration,
 ) -> Result<CallOutcome, Failure> {
     let deadline = Instant::now() + within;
     loop {
-        match looks.at(ship, target.name()).await {
-            Ok(state) if holds(condition, target.among(&state)) => return Ok(CallOutcome::Done),
+        match looks.settled(ship, target, given).await {
+            Ok(found) if holds(condition, found.as_ref()) => return Ok(CallOutcome::Done),
+            // It was started, so it has ended, and nobody starts it again.
+            Ok(Some(found)) if condition == Condition::Running && has_ended(&found) => {
+                return Err(not_kept(looks, ship, target, condition).await);
+            }
             Ok(_) => {}
             Err(error) if error.kind.is_transient() && Instant::now() < deadline => {}
             Err(error) => return Err(error.into()),
@@ -150,30 +172,54 @@ async fn reach(
     }
 }
 
-/// Ends when a container is no longer as it should be, at two looks in a row.
+/// Ends when a container is no longer as it should be.
 async fn keep(looks: &Looks, ship: &ShipName, target: &Target, condition: Condition) -> Failure {
     loop {
         sleep(SECOND).await;
-        for again in [true, false] {
-            match looks.at(ship, target.name()).await {
-                Ok(state) if holds(condition, target.among(&state)) => break,
-                Ok(_) if again => sleep(LOOK_AGAIN).await,
-                Ok(_) => {
-                    let found = looks.detail(ship, target).await.ok().flatten();
-                    return Failure::NotKept {
-                        container: target.name().to_string(),
-                        condition,
-                        found: describe(found.as_ref()),
-                    };
-                }
-                // Who hangs has had a whole deadline already.
-                Err(error) if again && !matches!(error.kind, EngineErrorKind::Unresponsive { .. }) => {
-                    sleep(LOOK_AGAIN).await;
-                }
-                Err(error) => return Failure::Engine(error),
-            }
+        if let Some(broken) = broken(looks, ship, target, condition, Closely(false)).await {
+            return broken;
         }
     }
+}
+
+/// Whether to ask for the container itself, rather than for a list, which is cheaper and may be out of date.
+struct Closely(bool);
+
+/// How a container is not as it should be, at two looks in a row.
+async fn broken(
+    looks: &Looks,
+    ship: &ShipName,
+    target: &Target,
+    condition: Condition,
+    Closely(closely): Closely,
+) -> Option<Failure> {
+    for again in [true, false] {
+        let found = if closely {
+            looks.detail(ship, target).await
+        } else {
+            looks.at(ship, target.name()).await.map(|state| target.among(&state).cloned())
+        };
+        match found {
+            Ok(found) if holds(condition, found.as_ref()) => return None,
+            Ok(_) if again => sleep(LOOK_AGAIN).await,
+            Ok(_) => return Some(not_kept(looks, ship, target, condition).await),
+            // Who hangs has had a whole deadline already.
+            Err(error) if again && !matches!(error.kind, EngineErrorKind::Unresponsive { .. }) => {
+                sleep(LOOK_AGAIN).await;
+            }
+            Err(error) => return Some(Failure::Engine(error)),
+        }
+    }
+    None
+}
+
+async fn not_kept(looks: &Looks, ship: &ShipName, target: &Target, condition: Condition) -> Failure {
+    let found = looks.detail(ship, target).await.ok().flatten();
+    Failure::NotKept { container: target.name().to_string(), condition, found: describe(found.as_ref()) }
+}
+
+fn has_ended(container: &ObservedContainer) -> bool {
+    matches!(container.state, ContainerState::Exited | ContainerState::Dead)
 }
 
 fn holds(condition: Condition, found: Option<&ObservedContainer>) -> bool {

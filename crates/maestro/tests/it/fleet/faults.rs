@@ -72,7 +72,7 @@ fn each_trouble_is_told_with_instance_ship_and_cause_and_stops_nobody_else() {
         world.ship("s14").meddle(|machine, now| machine.add_image("reg:5000/web:2", &missing, now));
         let ran = world.act(&START, &Selector::default()).await;
         let causes = troubles.iter().map(|(_, cause)| *cause).chain([
-            "web-13 was not running after 5 s: it is exited with code 3",
+            "web-13 did not stay running: it is exited with code 3",
             "starting container web-14: the engine answered 400: failed to create shim task",
         ]);
         for (number, cause) in (2..).zip(causes) {

@@ -135,10 +135,10 @@ fn restart_everything() {
         0.010 a: start web-1
         0.010 b: start web-2
         0.010 b: start web-3
-        0.070 a: stop db-1 (grace 10 s)
-        0.080 a: remove db-1
-        0.080 a: create db-1 from reg:5000/db:1
-        0.080 a: start db-1
+        0.080 a: stop db-1 (grace 10 s)
+        0.090 a: remove db-1
+        0.090 a: create db-1 from reg:5000/db:1
+        0.090 a: start db-1
         4 restarted
         ");
     });
@@ -274,10 +274,10 @@ fn restart_one_by_one_halts_at_the_first_failure() {
         1.010 a: remove web-1
         1.010 a: create web-1 from reg:5000/web:1
         1.010 a: start web-1
-        3.070 b: stop web-2 (grace 10 s)
-        4.080 b: remove web-2
-        4.080 b: create web-2 from reg:5000/web:1
-        4.080 b: start web-2
+        3.080 b: stop web-2 (grace 10 s)
+        4.090 b: remove web-2
+        4.090 b: create web-2 from reg:5000/web:1
+        4.090 b: start web-2
         ERROR: web-2: ship b: exec check running check failed after 1 attempt: exit code 1
         1 restarted, 1 failed, 2 aborted
         ");

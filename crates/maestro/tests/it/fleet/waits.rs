@@ -58,6 +58,22 @@ fn a_crowd_that_does_not_start_looks_once_at_a_time() {
 }
 
 #[test]
+fn a_program_that_ends_at_once_is_told_as_such_however_slow_the_engine() {
+    for slow in [70, 300, 900] {
+        simulate(async {
+            let slow = Duration::from_millis(slow);
+            let broken = Content::new("broken", Behaviour::lingers(slow, 1));
+            let latency = Latency::default().but(Operation::Start, slow);
+            let world = World::with(&crowd(4, "{}"), |setup: Setup| {
+                setup.latency(latency.clone()).image("web:1", &broken)
+            });
+            let ran = world.act(&START, &Selector::default()).await;
+            assert_eq!((ran.summary.done, ran.summary.failed), (0, 4), "{slow:?} {}", ran.said);
+        });
+    }
+}
+
+#[test]
 fn a_look_outlives_whoever_took_it() {
     simulate(async {
         // The guard of web-0's check takes a look that lasts two seconds; the check ends in the middle of it, while
@@ -71,8 +87,8 @@ fn a_look_outlives_whoever_took_it() {
         }
         let ran = world.act(&START, &Selector::default()).await;
         assert_eq!(ran.summary.done, 4, "{}", ran.show());
-        // Whoever asks when a look has begun waits for the next one: two looks, then the longest check.
-        assert!(ran.took < Duration::from_secs(11), "{:?}", ran.took);
+        // Whoever asks when a look has begun waits for the next one: two looks, then the longest check, two looks again.
+        assert!(ran.took < Duration::from_secs(16), "{:?}", ran.took);
     });
 }
 
@@ -90,6 +106,19 @@ fn a_container_that_ends_while_it_is_checked_is_noticed() {
             ran.said
         );
         assert!(ran.took < Duration::from_secs(6), "{:?}", ran.took);
+    });
+}
+
+#[test]
+fn a_container_that_ends_just_before_its_check_does_is_noticed() {
+    simulate(async {
+        // The guard looks once a second.
+        let brief = Content::new("brief", Behaviour::exits(Duration::from_millis(700), 7));
+        let yaml = crowd(1, "{running: [{type: exec, command: 'check running', attempts: 1}]}");
+        let world = World::with(&yaml, |setup: Setup| setup.image("web:1", &brief));
+        world.probe.delay("web-0", Phase::Running, Duration::from_secs(1));
+        let ran = world.act(&START, &Selector::default()).await;
+        assert!(ran.said.contains("web-0 did not stay running: it is exited with code 7"), "{}", ran.said);
     });
 }
 
