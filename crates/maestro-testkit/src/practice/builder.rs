@@ -169,10 +169,13 @@ impl FleetBuilder {
     ) -> Result<Option<RegistryDescription>, FleetError> {
         let Some(login) = &self.login else { return Ok(None) };
         registry::start(layout, installation, runner, login).await?;
-        // The first is the base of all others.
+        // The first is the base of all others. One after the other: images share layers, and the registry may refuse a
+        // manifest while another push writes one of its layers once more.
         if let Some((base, others)) = images.split_first() {
             registry::push(layout, login, base, None).await?;
-            try_join_all(others.iter().map(|image| registry::push(layout, login, image, Some(base)))).await?;
+            for image in others {
+                registry::push(layout, login, image, Some(base)).await?;
+            }
         }
         let address = format!("{}:{}", layout.registry_address(), registry::PORT);
         Ok(Some(RegistryDescription {
