@@ -46,8 +46,10 @@ struct Listed {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Inspected {
+    #[serde(default)]
     id: String,
     /// Its own name, with a slash before it; links' names are not here.
+    #[serde(default)]
     name: String,
     #[serde(default)]
     image: String,
