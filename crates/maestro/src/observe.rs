@@ -36,6 +36,9 @@ pub async fn observe_watched(
         if needs.details {
             scope.details.insert(instance.name.clone());
         }
+        if !needs.others {
+            scope.only.get_or_insert_default().insert(instance.name.clone());
+        }
         scope.images = needs.images;
     }
     let looks = scopes.into_iter().filter_map(|(ship, scope)| {

@@ -56,13 +56,15 @@ pub trait Engine: Send + Sync {
     fn events(&self, since: Option<Timestamp>) -> BoxFuture<'_, Result<EngineEvents<'_>, EngineError>>;
 }
 
-/// What a command has to know of its instances besides what a list of containers says.
+/// What a command has to know besides which of its instances' containers are there, and whether they run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Needs {
     /// The containers' details: one more question per container.
     pub details: bool,
     /// The images on their ships.
     pub images: bool,
+    /// The other containers on their ships.
+    pub others: bool,
 }
 
 /// What an observation has to include.

@@ -32,12 +32,13 @@ impl Intent {
         !matches!(self, Intent::Pull | Intent::Clean)
     }
 
-    /// What must be known of the fleet besides its containers.
+    /// What must be known of the fleet.
     pub fn needs(&self) -> Needs {
         Needs {
             // Said of those that are left as they are: how long they have been up, and whether they are healthy.
             details: matches!(self, Intent::Start { .. }),
             images: matches!(self, Intent::Start { .. } | Intent::Restart(_)),
+            others: true,
         }
     }
 }

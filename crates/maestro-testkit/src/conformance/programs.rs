@@ -79,7 +79,8 @@ pub(crate) async fn hands_on_standard_input(cx: &Context<'_>) -> Result<(), Stri
 pub(crate) async fn resizes_terminals(cx: &Context<'_>) -> Result<(), String> {
     let target = cx.launch(Sample::Forever).await?;
     let options = AttachOptions {
-        command: command(&["sh", "-c", "echo hi; sleep 2; exit 5"]),
+        // Long enough for a busy machine to get the new size through while it runs.
+        command: command(&["sh", "-c", "echo hi; sleep 5; exit 5"]),
         tty: Some((80, 24)),
         ..AttachOptions::default()
     };
