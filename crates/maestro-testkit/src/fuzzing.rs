@@ -34,6 +34,7 @@ const LIMITS: Limits = Limits {
     template_bytes: 1 << 20,
     depth: 100,
     nodes: 50_000,
+    text_bytes: 1 << 20,
     variables: 50_000,
     ports: 50_000,
     checks: 50_000,

@@ -15,6 +15,8 @@ pub struct Limits {
     pub depth: usize,
     /// Number of YAML nodes, each alias counted as all that it stands for.
     pub nodes: u64,
+    /// Bytes of their texts, counted likewise: where a list becomes a text, what is shared is copied.
+    pub text_bytes: u64,
     /// Number of variables of all containers, without those of links. A mapping or a file with fewer than 16 counts as 16.
     pub variables: u64,
     /// Number of published ports of all containers; a range counts as all its ports.
@@ -34,6 +36,7 @@ impl Default for Limits {
             template_bytes: 256 << 20,
             depth: 100,
             nodes: 5_000_000,
+            text_bytes: 128 << 20,
             variables: 50_000_000,
             ports: 1_000_000,
             checks: 500_000,

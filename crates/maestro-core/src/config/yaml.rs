@@ -44,7 +44,7 @@ pub fn parse(
         warnings: 0,
         stack: Vec::new(),
         anchors: BTreeMap::new(),
-        expanded: 0,
+        expanded: Weight::default(),
         root: None,
     };
     composer.run()
@@ -66,8 +66,8 @@ struct Composer<'a> {
     warnings: usize,
     stack: Vec<Frame>,
     anchors: BTreeMap<usize, Anchor>,
-    /// Nodes so far, aliases counted as what they stand for.
-    expanded: u64,
+    /// What there is so far, aliases counted as what they stand for.
+    expanded: Weight,
     root: Option<Arc<Node>>,
 }
 
@@ -78,12 +78,30 @@ struct Anchor {
     node: Option<Built>,
 }
 
+/// How much a node stands for, aliases followed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Weight {
+    nodes: u64,
+    /// Bytes of its scalars.
+    text: u64,
+}
+
+impl Weight {
+    /// A single node with so much text.
+    fn of(text: &str) -> Self {
+        Self { nodes: 1, text: text.len() as u64 }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { nodes: self.nodes.saturating_add(other.nodes), text: self.text.saturating_add(other.text) }
+    }
+}
+
 /// A finished node with what the limits need to know about it.
 #[derive(Clone)]
 struct Built {
     node: Arc<Node>,
-    /// Number of nodes in it, aliases followed.
-    weight: u64,
+    weight: Weight,
     /// How deep it nests, aliases followed; a scalar has 0.
     height: usize,
     /// Whether it is the plain scalar `<<`, which merges where it stands as a key.
@@ -131,8 +149,10 @@ impl Composer<'_> {
                 Event::Scalar(value, style, anchor, tag) => {
                     let value = self.without_added_line_end(&value, style, at);
                     let at = self.without_blank_lines(at, style);
-                    self.count(at, 1).ok()?;
+                    let weight = Weight::of(value);
+                    self.count(at, weight).ok()?;
                     let built = self.scalar(value, style, tag.as_deref(), at, self.tag_span(&span));
+                    let built = Built { weight, ..built };
                     if anchor == 0 {
                         self.attach(built, at.end);
                     } else {
@@ -158,7 +178,7 @@ impl Composer<'_> {
                     self.attach(built, at.end);
                 }
                 Event::UnresolvedAlias(name) => {
-                    self.count(at, 1).ok()?;
+                    self.count(at, Weight::of("")).ok()?;
                     self.unknown_alias(&name, at);
                     self.diagnostics.leave_gap(at);
                     self.attach(leaf(at, Value::Null), at.end);
@@ -201,7 +221,7 @@ impl Composer<'_> {
         span: &granit_parser::Span,
     ) -> Result<(), Stop> {
         let at = self.span(span);
-        self.count(at, 1)?;
+        self.count(at, Weight::of(""))?;
         if self.stack.len() >= self.limits.depth {
             let depth = self.limits.depth;
             self.diagnostics.push(syntax::too_deep(depth, at));
@@ -346,18 +366,20 @@ impl Composer<'_> {
         self.diagnostics.push(diagnostic);
     }
 
-    fn count(&mut self, at: Span, nodes: u64) -> Result<(), Stop> {
-        self.expanded = self.expanded.saturating_add(nodes);
-        if self.expanded <= self.limits.nodes {
+    fn count(&mut self, at: Span, weight: Weight) -> Result<(), Stop> {
+        self.expanded = self.expanded.and(weight);
+        let Limits { nodes, text_bytes, .. } = *self.limits;
+        let much = if self.expanded.nodes > nodes {
+            format!("{nodes} values")
+        } else if self.expanded.text > text_bytes {
+            format!("{} MiB of text", text_bytes >> 20)
+        } else {
             return Ok(());
-        }
+        };
         self.diagnostics.push(
-            Diagnostic::error(
-                Code::TooLarge,
-                format!("the file stands for more than {} values", self.limits.nodes),
-            )
-            .label(at, "the limit is passed here, each alias counted as all that it stands for")
-            .help("aliases of aliases multiply; merge what is shared with `<<` once, or write less"),
+            Diagnostic::error(Code::TooLarge, format!("the file stands for more than {much}"))
+                .label(at, "the limit is passed here, each alias counted as all that it stands for")
+                .help("aliases of aliases multiply; merge what is shared with `<<` once, or write less"),
         );
         Err(Stop)
     }
@@ -457,7 +479,7 @@ fn is_block(style: ScalarStyle) -> bool {
 }
 
 fn leaf(span: Span, value: Value) -> Built {
-    Built { node: Arc::new(Node { span, value }), weight: 1, height: 0, is_merge: false }
+    Built { node: Arc::new(Node { span, value }), weight: Weight::of(""), height: 0, is_merge: false }
 }
 
 /// As much of a text as fits into a message.

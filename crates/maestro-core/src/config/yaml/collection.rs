@@ -1,7 +1,7 @@
 //! Lists and mappings while they are being read: duplicate keys, `<<` merges, and the tags that reshape them.
 
-use super::Built;
 use super::key::KeyId;
+use super::{Built, Weight};
 use crate::config::node::{Mapping, Node, Value};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Span;
@@ -64,7 +64,7 @@ pub(super) struct Frame {
     pub(super) anchor: usize,
     collection: Collection,
     shape: Shape,
-    weight: u64,
+    weight: Weight,
     height: usize,
 }
 
@@ -76,7 +76,7 @@ impl Frame {
         shape: Shape,
         anchor: usize,
     ) -> Self {
-        Self { span, end: span.end, style, anchor, collection, shape, weight: 1, height: 0 }
+        Self { span, end: span.end, style, anchor, collection, shape, weight: Weight::of(""), height: 0 }
     }
 
     /// The bracket or brace that began it, if one did: a single pair within brackets has none of its own.
@@ -90,7 +90,7 @@ impl Frame {
     /// the end of its node if it is an alias.
     pub(super) fn add(&mut self, built: Built, end: u32, text: &str, diagnostics: &mut Diagnostics) {
         self.end = self.end.max(end);
-        self.weight = self.weight.saturating_add(built.weight);
+        self.weight = self.weight.and(built.weight);
         self.height = self.height.max(built.height);
         match &mut self.collection {
             Collection::Seq(items) => {
@@ -262,7 +262,7 @@ fn ordered_map(items: &[Arc<Node>], text: &str, diagnostics: &mut Diagnostics) -
     let mut map = MapItems::default();
     for item in items {
         let Some((key, value)) = single_pair(item, "!!omap", diagnostics) else { continue };
-        let key = Built { node: Arc::clone(key), weight: 1, height: 0, is_merge: false };
+        let key = Built { node: Arc::clone(key), weight: Weight::default(), height: 0, is_merge: false };
         if let Pending::Key(key, id) = map.key(key, text, diagnostics) {
             map.keys.insert(id, map.entries.len());
             map.entries.push((key, Arc::clone(value)));

@@ -271,6 +271,31 @@ fn a_bomb_of_aliases_is_refused_and_many_honest_ones_are_not() {
 }
 
 #[test]
+fn a_bomb_of_long_texts_is_refused_and_many_honest_ones_are_not() {
+    let long = "x".repeat(1 << 20);
+    for (bomb, place) in [
+        (format!("a: &a {long}\nb: [{}]\n", "*a, ".repeat(10_000)), "f:2:509 \"*a\""),
+        // One list of them is little, a list of such lists is not.
+        (format!("a: &a {long}\nb: &b [{}]\nc: [{}]\n", "*a,".repeat(9), "*b,".repeat(99)), "f:3:44 \"*b\""),
+        (format!("? &a {long}\n: 1\nb: [{}]\n", "{*a : 1}, ".repeat(200)), "f:3:1266 \"*a\""),
+    ] {
+        let parsed = parsed(&bomb);
+        assert!(parsed.root.is_none());
+        let said = golden::show(&parsed.diagnostics, &parsed.map);
+        let head = format!(
+            "E0103 the file stands for more than 128 MiB of text\n  {place} the limit is passed here"
+        );
+        assert!(said.starts_with(&head), "{said}");
+    }
+    let honest = format!("env: &env {{a: {}}}\ninstances:\n", "x".repeat(2_000))
+        + &lines(0..10_000, |i| format!("  i{i}: {{env: *env, more: {{<<: *env, c: 3}}}}\n"));
+    assert!(parsed(&honest).root.is_some());
+    // What is written once always fits.
+    let Limits { rendered_bytes, file_bytes, text_bytes, .. } = Limits::default();
+    assert!(text_bytes > rendered_bytes.max(file_bytes) as u64);
+}
+
+#[test]
 fn errors_without_end_are_cut_off() {
     let parsed = parsed(&"- !x 1\n".repeat(10_000));
     assert!(parsed.root.is_none());

@@ -12,6 +12,7 @@ const SMALL: Limits = Limits {
     template_bytes: 4 << 20,
     depth: 100,
     nodes: 1_000_000,
+    text_bytes: 4 << 20,
     variables: 0,
     ports: 0,
     checks: 0,
