@@ -49,6 +49,9 @@ pub struct Number<T> {
 pub struct Mapping {
     /// The pairs.
     pub entries: Vec<(Arc<Node>, Arc<Node>)>,
+    /// Pairs that are no part of it because of a fault of their keys, which has been reported. Nothing reads them, but
+    /// they stand there, and may be as secret as the others.
+    pub dropped: Vec<(Arc<Node>, Arc<Node>)>,
 }
 
 impl Mapping {

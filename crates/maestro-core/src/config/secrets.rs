@@ -164,7 +164,7 @@ impl Found {
         }
         match &node.value {
             Value::Map(map) => {
-                for (key, value) in &map.entries {
+                for (key, value) in map.entries.iter().chain(&map.dropped) {
                     self.visit(key, Place::Plain);
                     let place = place.below(&python::text(key));
                     self.visit(value, place);

@@ -2,6 +2,7 @@
 
 mod consequences;
 mod host_ports;
+mod secrets;
 
 use super::golden::show;
 use super::{Limits, load};

@@ -42,6 +42,8 @@ pub(super) struct MapItems {
     merged: Vec<Entry>,
     /// Whether there would have been more of them.
     has_gaps: bool,
+    /// Entries with faulty keys.
+    dropped: Vec<Entry>,
 }
 
 /// The key whose value comes next.
@@ -51,8 +53,8 @@ enum Pending {
     None,
     Key(Arc<Node>, KeyId),
     Merge,
-    /// Its value is read and dropped; the reason is reported.
-    Faulty,
+    /// Its entry is dropped; the reason is reported.
+    Faulty(Arc<Node>),
 }
 
 /// A collection that is open.
@@ -109,7 +111,7 @@ impl Frame {
                     map.entries.push((key, built.node));
                 }
                 Pending::Merge => map.merge(&built.node, diagnostics),
-                Pending::Faulty => {}
+                Pending::Faulty(key) => map.dropped.push((key, built.node)),
             },
         }
     }
@@ -127,7 +129,10 @@ impl Frame {
             (Collection::Map(map), Shape::Set) => {
                 Value::Seq(map.into_entries().into_iter().map(|(key, _)| key).collect())
             }
-            (Collection::Map(map), _) => Value::Map(Mapping { entries: map.into_entries() }),
+            (Collection::Map(mut map), _) => {
+                let dropped = std::mem::take(&mut map.dropped);
+                Value::Map(Mapping { dropped, entries: map.into_entries() })
+            }
         };
         Built {
             node: Arc::new(Node { span, value }),
@@ -149,7 +154,7 @@ impl MapItems {
                         .label(first, "first written here")
                         .help("merge several mappings with a list: `<<: [*one, *two]`"),
                 );
-                return Pending::Faulty;
+                return Pending::Faulty(key);
             }
             return Pending::Merge;
         }
@@ -159,11 +164,11 @@ impl MapItems {
                     .at(key.span)
                     .help("quote it if it is meant as text"),
             );
-            return Pending::Faulty;
+            return Pending::Faulty(key);
         };
         if let Some((first, _)) = self.keys.get(&id).and_then(|&index| self.entries.get(index)) {
             diagnostics.push(duplicate(first, &key, text));
-            return Pending::Faulty;
+            return Pending::Faulty(key);
         }
         Pending::Key(key, id)
     }
@@ -245,7 +250,7 @@ fn not_mergeable(node: &Node) -> Diagnostic {
 }
 
 fn single_pair<'a>(item: &'a Node, tag: &str, diagnostics: &mut Diagnostics) -> Option<&'a Entry> {
-    if let Some(Mapping { entries }) = item.as_map()
+    if let Some(Mapping { entries, .. }) = item.as_map()
         && let [entry] = entries.as_slice()
     {
         return Some(entry);
@@ -263,12 +268,16 @@ fn ordered_map(items: &[Arc<Node>], text: &str, diagnostics: &mut Diagnostics) -
     for item in items {
         let Some((key, value)) = single_pair(item, "!!omap", diagnostics) else { continue };
         let key = Built { node: Arc::clone(key), weight: Weight::default(), height: 0, is_merge: false };
-        if let Pending::Key(key, id) = map.key(key, text, diagnostics) {
-            map.keys.insert(id, map.entries.len());
-            map.entries.push((key, Arc::clone(value)));
+        match map.key(key, text, diagnostics) {
+            Pending::Key(key, id) => {
+                map.keys.insert(id, map.entries.len());
+                map.entries.push((key, Arc::clone(value)));
+            }
+            Pending::Faulty(key) => map.dropped.push((key, Arc::clone(value))),
+            Pending::None | Pending::Merge => {}
         }
     }
-    Value::Map(Mapping { entries: map.entries })
+    Value::Map(Mapping { entries: map.entries, dropped: map.dropped })
 }
 
 fn pairs(items: &[Arc<Node>], diagnostics: &mut Diagnostics) -> Value {

@@ -1,0 +1,43 @@
+//! What messages do not quote (docs/design/0012), also of what has no place in the tree.
+
+use crate::config::{Limits, load};
+use crate::source::MapSources;
+
+/// All texts of a faulty environment without what is hidden for sure, whatever is pointed at.
+fn quotable(sources: &MapSources) -> String {
+    let loaded = load(sources, &Limits::default());
+    assert!(loaded.environment.is_none());
+    let mut quotable = String::new();
+    for (id, source) in loaded.sources.iter() {
+        let hidden: Vec<_> =
+            loaded.sources.hidden(id).filter(|h| h.within.is_none()).map(|h| h.span).collect();
+        let is_hidden = |at: usize| hidden.iter().any(|h| (h.start as usize..h.end as usize).contains(&at));
+        quotable.extend(source.text.char_indices().filter(|(at, _)| !is_hidden(*at)).map(|(_, c)| c));
+    }
+    for diagnostic in loaded.diagnostics.iter() {
+        quotable += &format!("\n{diagnostic:?}");
+    }
+    quotable
+}
+
+/// What is written twice is not read, and stands on the line that is shown.
+#[test]
+fn secrets_without_a_place_in_the_tree() {
+    for text in [
+        "registries: {r: {registry: 'http://h', password: a, password: hunter2}}",
+        "registries: {r: {registry: 'http://h', password: a, \"password\": &x hunter2}}",
+        "audit: [{type: http, endpoint: 'http://h', headers: {X: a, X: hunter2}}]",
+        "audit: [{type: http, endpoint: 'http://h', endpoint: 'http://hunter2'}]",
+        "a: {<<: {b: c}, <<: {token: hunter2}}",
+        "a: {? [b] : {token: hunter2}}",
+        "a: {? [token] : {b: c}, token: {[d]: hunter2}}",
+        "a: !!omap [token: b, token: hunter2]",
+        "a: {path: /x, path: '/y?hunter2'}",
+    ] {
+        let quotable = quotable(&MapSources::of(format!("name: t\nships: {{}}\nservices: {{}}\n{text}\n")));
+        assert!(!quotable.contains("hunter2"), "{quotable}");
+    }
+    // What is not secret is quoted there, too.
+    let text = "name: t\nships: {}\nservices: {token: {image: a, image: hunter2}}\n";
+    assert!(quotable(&MapSources::of(text)).contains("image: hunter2"));
+}
