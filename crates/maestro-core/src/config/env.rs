@@ -6,12 +6,15 @@ use super::node::{Node, Value};
 use super::{envfile, python};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::EnvVar;
-use crate::source::{Origin, SourceError, SourceKind, SourceText, Span};
+use crate::source::{Hidden, Origin, SourceError, SourceKind, SourceText, Span};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a part counts as at least: it takes room even if it is small.
 const LEAST_COUNT: u64 = 16;
+
+/// Of a file that is no env file at all, every line is wrong.
+const MOST_BAD_LINES: usize = 10;
 
 /// Variables in the order of precedence. Parts that others have too are shared, not copied.
 #[derive(Debug, Clone, Default)]
@@ -148,14 +151,21 @@ fn read_file(reader: &mut Reader<'_>, path: &str, node: &Node, owner: &str) -> O
         return Some(vars.into());
     }
     let source = reader.map.add(SourceText { name: name.clone(), origin: Origin::File, text: text.into() });
-    for line in bad {
+    let untold = bad.len().saturating_sub(MOST_BAD_LINES);
+    for (number, line) in bad.iter().take(MOST_BAD_LINES).enumerate() {
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         let span = Span { source, start: offset(line.start), end: offset(line.end) };
-        reader.report(
+        // A password behind a colon, a line of a key: nothing here is harmless for sure.
+        reader.map.hide(Hidden { span, within: None });
+        let mut error =
             Diagnostic::error(Code::BadEnvFile, format!("a line of env file `{name}` has no `=`"))
                 .at(span)
-                .help("write NAME=value, or `#` in the first column for a comment"),
-        );
+                .help("write NAME=value, or `#` in the first column for a comment");
+        if number + 1 == MOST_BAD_LINES && untold > 0 {
+            let lines = if untold == 1 { "line has" } else { "lines have" };
+            error = error.note(format!("{untold} more {lines} none"));
+        }
+        reader.report(error);
     }
     None
 }

@@ -41,3 +41,29 @@ fn secrets_without_a_place_in_the_tree() {
     let text = "name: t\nships: {}\nservices: {token: {image: a, image: hunter2}}\n";
     assert!(quotable(&MapSources::of(text)).contains("image: hunter2"));
 }
+
+/// Whatever stands in a file of variables is most likely secret: a pasted key, a password behind a colon.
+#[test]
+fn lines_of_env_files() {
+    let text =
+        "name: t\nships: {a: {ip: h}}\nservices: {s: {image: bb, envfile: e, instances: {s-1: {ship: a}}}}\n";
+    let sources = MapSources::of(text).with_file("e", "A=1\nPASSWORD: hunter2\n hunter2 \nB=2\nhunter2");
+    let quotable = quotable(&sources);
+    assert!(!quotable.contains("hunter2") && !quotable.contains("PASSWORD"), "{quotable}");
+    assert_eq!(quotable.matches("a line of env file `e` has no `=`").count(), 3);
+}
+
+/// A file that is no env file at all has a fault in every line.
+#[test]
+fn of_many_bad_lines_the_first_are_reported() {
+    let text =
+        "name: t\nships: {a: {ip: h}}\nservices: {s: {image: bb, envfile: e, instances: {s-1: {ship: a}}}}\n";
+    for (lines, expected) in
+        [(10, None), (11, Some("1 more line has none")), (5_000, Some("4990 more lines have none"))]
+    {
+        let loaded = load(&MapSources::of(text).with_file("e", "x\n".repeat(lines)), &Limits::default());
+        assert_eq!(loaded.diagnostics.len(), 10);
+        let notes: Vec<&str> = loaded.diagnostics.iter().flat_map(|d| &d.notes).map(String::as_str).collect();
+        assert_eq!(notes, expected.into_iter().collect::<Vec<_>>());
+    }
+}
