@@ -180,20 +180,37 @@ impl Diagnostic {
     }
 }
 
-/// All that is to be said about one environment.
+/// So many of each severity are kept: nobody reads them, and a file of a few megabytes can have a million faults.
+const MOST_KEPT: usize = 10_000;
+
+/// All that is to be said about one environment, within reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     items: Vec<Diagnostic>,
+    /// How many of them are errors.
+    errors: usize,
     /// What stands here could not be read, which has been said.
     gaps: BTreeSet<Span>,
 }
 
 impl Diagnostics {
-    /// Adds one, unless its primary place is a gap: then it is a consequence of what was said about that.
+    /// Adds one, unless its primary place is a gap: then it is a consequence of what was said about that. Of thousands
+    /// the first are kept.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !diagnostic.labels.first().is_some_and(|label| self.is_gap(label.span)) {
+        let is_consequence = diagnostic.labels.first().is_some_and(|label| self.is_gap(label.span));
+        if !is_consequence && !self.is_full(diagnostic.severity) {
+            self.errors += usize::from(diagnostic.severity == Severity::Error);
             self.items.push(diagnostic);
         }
+    }
+
+    /// Whether more of this severity would not be kept.
+    pub fn is_full(&self, severity: Severity) -> bool {
+        let kept = match severity {
+            Severity::Error => self.errors,
+            Severity::Warning => self.items.len() - self.errors,
+        };
+        kept >= MOST_KEPT
     }
 
     /// From now on a value stands here that nobody wrote: its own could not be read, or not all of it.
@@ -218,7 +235,7 @@ impl Diagnostics {
 
     /// Whether any of them is an error.
     pub fn has_errors(&self) -> bool {
-        self.items.iter().any(|d| d.severity == Severity::Error)
+        self.errors > 0
     }
 
     /// Whether there is nothing to say.
@@ -235,6 +252,7 @@ impl Diagnostics {
     pub fn truncate(&mut self, most: usize) -> usize {
         let gone = self.items.len().saturating_sub(most);
         self.items.truncate(most);
+        self.errors = self.items.iter().filter(|d| d.severity == Severity::Error).count();
         gone
     }
 

@@ -5,7 +5,7 @@ use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::patterns::Patterns;
 use super::python;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::image;
 use crate::source::{SourceMap, Sources, Span};
 use std::collections::BTreeSet;
@@ -100,6 +100,9 @@ impl Reader<'_> {
         elsewhere: &[(&[&str], &str)],
     ) {
         for (key, _) in &map.entries {
+            if self.diagnostics.is_full(Severity::Warning) {
+                return;
+            }
             let text = python::text(key);
             if known.contains(&&*text) || text.starts_with("x-") || text.starts_with(['.', '_']) {
                 continue;

@@ -1,7 +1,7 @@
 //! What a small file may stand for: parts that many instances have are there once, and there is an end to all of it.
 
 use super::*;
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostics, Severity};
 use crate::model::{Check, Instance, Phase};
 use std::sync::Arc;
 
@@ -260,4 +260,17 @@ fn of_many_circles_ten_are_shown() {
     let loaded = load(&MapSources::of(services), &Limits::default());
     let notes: Vec<&str> = loaded.diagnostics.iter().flat_map(|d| &d.notes).map(String::as_str).collect();
     assert_eq!((loaded.diagnostics.len(), notes), (10, vec!["there are 20 more circles"]));
+}
+
+/// A fault may stand in every line; what is said of the first ten thousand will do, and an error is never left out.
+#[test]
+fn there_is_an_end_to_faults() {
+    let mut keys = String::new();
+    for number in 0..30_000 {
+        writeln!(keys, "k{number}: 1").unwrap();
+    }
+    let text = service(&keys, 1, &format!(", volumes_from: [{}]", "zz, ".repeat(30_000)));
+    let diagnostics = load(&MapSources::of(text), &Limits::default()).diagnostics;
+    assert_eq!(diagnostics.len(), 20_000);
+    assert_eq!(diagnostics.iter().filter(|d| d.severity == Severity::Error).count(), 10_000);
 }
