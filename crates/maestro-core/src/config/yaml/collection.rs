@@ -11,6 +11,10 @@ use std::sync::Arc;
 
 type Entry = (Arc<Node>, Arc<Node>);
 
+/// YAML's limit for keys before a colon, which the parser enforces, here for all: most keys are names, and those are
+/// repeated wherever something is said about what bears them.
+const LONGEST_KEY: usize = 1024;
+
 /// What a tag makes of a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -166,6 +170,16 @@ impl MapItems {
             );
             return Pending::Faulty(key);
         };
+        if let Some(length) = key.as_str().map(str::len).filter(|length| *length > LONGEST_KEY) {
+            diagnostics.push(
+                Diagnostic::error(
+                    Code::YamlUnsupported,
+                    format!("a key has {LONGEST_KEY} bytes at most, and this has {length}"),
+                )
+                .at(key.span),
+            );
+            return Pending::Faulty(key);
+        }
         if let Some((first, _)) = self.keys.get(&id).and_then(|&index| self.entries.get(index)) {
             diagnostics.push(duplicate(first, &key, text));
             return Pending::Faulty(key);
