@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 const SOCKET: &str = "/var/run/docker.sock";
 /// The most bytes that a name has in DNS.
-const LONGEST_NAME: usize = 253;
+pub(super) const LONGEST_NAME: usize = 253;
 
 /// What is wrong with an address that has a password in it. Never quotes it.
 pub(super) const HAS_LOGIN: &str = "it has a login in it, before the `@`";

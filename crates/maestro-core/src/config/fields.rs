@@ -180,15 +180,14 @@ impl Reader<'_> {
         value
     }
 
-    /// The name of an image.
-    pub(super) fn image(&mut self, node: &Node, what: &str) -> Option<String> {
+    /// The name of an image; none after a complaint.
+    pub(super) fn image(&mut self, node: &Node, what: &str) -> Option<Arc<str>> {
         let text = self.required_text(node, what)?;
-        if let Err(fault) = image::check(&text) {
-            let error =
-                Diagnostic::error(Code::BadValue, format!("{what} names no image: {fault}")).at(node.span);
-            self.report(fault.help.into_iter().fold(error, Diagnostic::help));
-        }
-        Some(text)
+        let Err(fault) = image::check(&text) else { return Some(text.into()) };
+        let error =
+            Diagnostic::error(Code::BadValue, format!("{what} names no image: {fault}")).at(node.span);
+        self.report(fault.help.into_iter().fold(error, Diagnostic::help));
+        None
     }
 
     /// A port to connect to.

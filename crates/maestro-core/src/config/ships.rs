@@ -1,7 +1,7 @@
 //! `ships:` and `ship_defaults:`: hosts and how their engines are reached (specification, sections 3.3 and 9).
 
 use super::docker_host::{self, from_docker_host};
-use super::endpoints::{HAS_LOGIN, endpoint_url, host, is_ssh_host, is_ssh_user};
+use super::endpoints::{HAS_LOGIN, LONGEST_NAME, endpoint_url, host, is_ssh_host, is_ssh_user};
 use super::fields::{Reader, truthy};
 use super::node::{Mapping, Node, Value};
 use super::python;
@@ -111,6 +111,15 @@ fn ship(reader: &mut Reader<'_>, name: &str, node: &Node, defaults: Option<&Mapp
         return None;
     };
     let ip: Arc<str> = reader.required_text(ip_node, &format!("`ip` of {what}"))?.into();
+    // Every container is told, in many variables.
+    if ip.len() > LONGEST_NAME + 1 {
+        let length = ip.len();
+        let message = format!(
+            "`ip` of {what} is no address: it has {length} bytes, and names of hosts have {LONGEST_NAME} at most"
+        );
+        reader.report(Diagnostic::error(Code::BadValue, message).at(ip_node.span));
+        return None;
+    }
     let endpoint = match map.get("endpoint").filter(|n| !n.is_null()) {
         Some(node) => Some((reader.text(node, &format!("`endpoint` of {what}"))?, node.as_ref())),
         None => None,

@@ -2,6 +2,8 @@
 
 /// The most bytes of a repository, without its registry.
 const LONGEST_PATH: usize = 255;
+/// The most bytes of a registry: those of a name in DNS, and a port.
+const LONGEST_REGISTRY: usize = 253 + ":65535".len();
 /// The most bytes of a tag.
 const LONGEST_TAG: usize = 128;
 
@@ -92,6 +94,9 @@ fn names_registry(first: &str) -> bool {
 }
 
 fn is_registry(text: &str) -> bool {
+    if text.len() > LONGEST_REGISTRY {
+        return false;
+    }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         _ => (text, None),
@@ -233,5 +238,7 @@ mod tests {
         "#);
         assert!(check(&"a".repeat(256)).is_err());
         assert!(check(&format!("a:{}", "b".repeat(129))).is_err());
+        let registry = |labels| format!("{}b.c:65535/a", "a.".repeat(labels));
+        assert!(check(&registry(125)).is_ok() && check(&registry(126)).is_err());
     }
 }

@@ -266,11 +266,30 @@ fn of_many_circles_ten_are_shown() {
 #[test]
 fn there_is_an_end_to_faults() {
     let mut keys = String::new();
-    for number in 0..30_000 {
+    for number in 0..10_500 {
         writeln!(keys, "k{number}: 1").unwrap();
     }
-    let text = service(&keys, 1, &format!(", volumes_from: [{}]", "zz, ".repeat(30_000)));
+    let text = service(&keys, 1, &format!(", volumes_from: [{}]", "zz, ".repeat(10_500)));
     let diagnostics = load(&MapSources::of(text), &Limits::default()).diagnostics;
     assert_eq!(diagnostics.len(), 20_000);
     assert_eq!(diagnostics.iter().filter(|d| d.severity == Severity::Error).count(), 10_000);
+}
+
+/// What every instance gets in a copy of its own is short, or is not taken.
+#[test]
+fn addresses_and_images_are_short() {
+    let long = "y".repeat(10_000);
+    let ip = format!("name: t\nships: {{a: {{ip: {long}, endpoint: h}}}}\nservices: {{}}\n");
+    assert_eq!(
+        said(&MapSources::of(ip), &Limits::default()),
+        ["E0304 `ip` of ship `a` is no address: it has 10000 bytes, and names of hosts have 253 at most"]
+    );
+    for image in [long.to_uppercase(), "y.".repeat(5_000) + "z/a"] {
+        let text = service("", 2, "").replace("image: bb", &format!("image: {image}"));
+        let said = said(&MapSources::of(text), &Limits::default());
+        assert!(
+            matches!(&said[..], [one] if one.starts_with("E0304 `image` of service `s` names no image")),
+            "{said:?}"
+        );
+    }
 }
