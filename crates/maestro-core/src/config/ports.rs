@@ -167,7 +167,7 @@ fn port(reader: &mut Reader<'_>, node: &Node, name: &str, owner: &str) -> Option
     let what = format!("port `{name}` of {owner}");
     match &node.value {
         Value::Int(_) | Value::Str(_) => {
-            let text = atom_text(reader, node)?;
+            let text = python::text(node);
             spec(&text).map_err(|error| complain(reader, node, &what, &error)).ok()
         }
         Value::Map(map) => mapping(reader, node, map, &what),
@@ -203,7 +203,7 @@ fn mapping(reader: &mut Reader<'_>, node: &Node, map: &Mapping, what: &str) -> O
     };
     let mut side = |node: &Node, key: &str| match &node.value {
         Value::Int(_) | Value::Str(_) => {
-            let text = atom_text(reader, node)?;
+            let text = python::text(node);
             atom(&text).map_err(|error| complain(reader, node, &format!("`{key}` of {what}"), &error)).ok()
         }
         _ => {
@@ -214,23 +214,6 @@ fn mapping(reader: &mut Reader<'_>, node: &Node, map: &Mapping, what: &str) -> O
     };
     let (exposed, external) = (side(exposed, "exposed"), side(external, "external"));
     join(&exposed?, &external?, address).map_err(|error| complain(reader, node, what, &error)).ok()
-}
-
-/// The text of a port; YAML 1.1 has read `22:22` as 1342, which is hardly ever meant.
-fn atom_text(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
-    if let Value::Int(number) = &node.value
-        && number.text.contains(':')
-    {
-        reader.report(
-            Diagnostic::warning(
-                Code::Suspicious,
-                format!("`{}` is the number {} in YAML 1.1 (base 60)", number.text, number.value),
-            )
-            .at(node.span)
-            .help(format!("write \"{}\" with quotes to mean two ports", number.text)),
-        );
-    }
-    reader.text(node, "a port")
 }
 
 fn complain(reader: &mut Reader<'_>, node: &Node, what: &str, error: &PortError) {

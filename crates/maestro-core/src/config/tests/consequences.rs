@@ -1,6 +1,8 @@
 //! A fault is said once; what follows from it only hides it.
 
 use super::{HEAD, complaints};
+use crate::config::{Limits, load};
+use crate::source::MapSources;
 
 /// The messages, one per line.
 fn messages(text: &str) -> String {
@@ -78,4 +80,17 @@ fn other_faults_are_found_as_well() {
          E0401 ship `c`, of instance `x-1`, does not exist\n\
          E0302 instance `x-2` has no `ship`"
     );
+}
+
+/// What YAML 1.1 makes of digits with colons is said where the text is read, whatever it is meant for.
+#[test]
+fn a_port_in_base_60_is_one_doubt() {
+    let text = format!(
+        "{HEAD}services: {{s: {{image: bb, instances: {{x-1: {{ship: a, ports: {{p: 22:22, q: {{exposed: 8:08, external: 80}}}}}}}}}}}}\n"
+    );
+    let loaded = load(&MapSources::of(text), &Limits::default());
+    let said: Vec<&str> = loaded.diagnostics.iter().map(|d| &*d.message).collect();
+    assert_eq!(said, ["`22:22` is the number 1342", "`8:08` is the number 488"]);
+    let ports = &loaded.environment.unwrap().instances["x-1"].ports;
+    assert_eq!((&*ports["p"].external, &*ports["q"].exposed), ("1342", "488"));
 }
