@@ -2,6 +2,7 @@
 
 mod http;
 
+use super::endpoints::http_host;
 use super::expansion::Counted;
 use super::fields::Reader;
 use super::node::{Mapping, Node, Value};
@@ -247,7 +248,7 @@ impl Draft {
                     }
                 };
                 let host = if *names_host { check.host.clone() } else { subject.ip.clone() };
-                if let Some(why) = (!names_host).then(|| http::check_host(&host).err()).flatten() {
+                if let Some(why) = (!names_host).then(|| http_host(&host).err()).flatten() {
                     self.fault(reader, port, "`host`", &format!("is the `ip` of its ship, but {why}"));
                 }
                 Some(Check::Http(Box::new(HttpCheck { host, port: number, ..check.clone() })))

@@ -27,6 +27,38 @@ pub(super) fn host(text: &str) -> Result<&str, String> {
     })
 }
 
+/// A host as [`host`] has it, possibly with a login before it, which is never quoted.
+///
+/// # Errors
+/// What is wrong with it, as half a sentence.
+pub(super) fn http_host(text: &str) -> Result<(), String> {
+    let (login, name) = text.rsplit_once('@').map_or((None, text), |(login, name)| (Some(login), name));
+    if login.is_some_and(|login| {
+        login.contains(|c: char| c.is_whitespace() || c.is_control() || "/?#[]".contains(c))
+    }) {
+        return Err("its login has characters that must be percent-encoded".to_owned());
+    }
+    // Names in other scripts are sent in their ASCII form.
+    let plain: String = name.chars().map(|c| if c.is_alphabetic() { 'a' } else { c }).collect();
+    if name.is_ascii() { host(name) } else { host(&plain) }
+        .map(|_| ())
+        .map_err(|why| why.replace(&plain, name))
+}
+
+/// Whether this is what stands between `http://` and the path: a host, possibly with a login and a port.
+pub(super) fn is_http_authority(text: &str) -> bool {
+    let (login, rest) = text.rsplit_once('@').map_or(("", text), |(login, rest)| (login, rest));
+    host_and_port(rest).is_ok_and(|(name, number)| {
+        let whole = if login.is_empty() { name.to_owned() } else { format!("{login}@{name}") };
+        http_host(&whole).is_ok() && number.is_none_or(|number| number.is_empty() || port(number).is_ok())
+    })
+}
+
+/// What HTTP calls a token: the form of methods and of headers' names.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c))
+}
+
 fn is_ipv6(text: &str) -> bool {
     let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
     address.parse::<Ipv6Addr>().is_ok()
@@ -180,6 +212,20 @@ mod tests {
         }
         for url in ["tcp://u:p@h:1", "https://u:p/w@h", "tcp://p@h:1", "ssh://u:p@h"] {
             assert_eq!(endpoint_url(url), Err(HAS_LOGIN.to_owned()), "{url}");
+        }
+    }
+
+    #[test]
+    fn knows_what_follows_http() {
+        for text in
+            ["h", "h:80", "h:", "u:p@h", "u:p%2f@h:1", "[::1]", "[::1]:80", "bücher.example", "192.0.2.1:1"]
+        {
+            assert!(is_http_authority(text), "{text}");
+        }
+        for text in
+            ["", ":80", "h:x", "h:0", "h:65536", "u:hun", "u p@h", "::1", "[::1", "[h]", "h h", "192.0.2"]
+        {
+            assert!(!is_http_authority(text), "{text}");
         }
     }
 

@@ -134,7 +134,8 @@ impl Channel {
 impl Webhook {
     /// Host and port of the address.
     pub fn host(&self) -> &str {
-        host(self.endpoint.expose()).unwrap_or_default()
+        let authority = authority(self.endpoint.expose()).unwrap_or_default();
+        authority.rsplit_once('@').map_or(authority, |(_, host)| host)
     }
 }
 
@@ -148,13 +149,11 @@ impl WebhookMethod {
     }
 }
 
-/// Host and port of an `http` or `https` address.
-pub(crate) fn host(url: &str) -> Option<&str> {
+/// What follows the scheme of an `http` or `https` address, up to the path.
+pub(crate) fn authority(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return None;
     }
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    (!host.is_empty() && !host.starts_with(':')).then_some(host)
+    rest.split(['/', '?', '#']).next()
 }

@@ -7,7 +7,7 @@ pub mod graph;
 mod links;
 mod ship;
 
-pub(crate) use auditor::host;
+pub(crate) use auditor::authority;
 pub use auditor::{Auditor, Channel, Format, Level, Payload, Script, Slack, Webhook, WebhookMethod};
 pub use check::{Check, ClientCert, EnvFrom, Fields, HttpCheck, Phase, RequestOptions};
 pub use container::{

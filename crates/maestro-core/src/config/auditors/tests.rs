@@ -105,6 +105,20 @@ fn every_fault_in_one_go() {
     ");
 }
 
+/// What could only fail later, and would name a part of the login as its host then.
+#[test]
+fn addresses_that_are_none() {
+    for endpoint in
+        ["http://u:hunt/er2@h", "http://h:x", "https://:80", "http://", "http://h h", "ftp://h", "h"]
+    {
+        let told = said(&format!("\n- {{type: http, endpoint: '{endpoint}'}}"));
+        assert!(told.starts_with("E0304 `endpoint` of the `http` auditor is no address of HTTP"), "{told}");
+    }
+    for endpoint in ["http://u:p@h:1/x@y?z", "https://[::1]", "https://bücher.example#x"] {
+        read(&format!("\n- {{type: http, endpoint: '{endpoint}'}}"));
+    }
+}
+
 #[test]
 fn doubts() {
     insta::assert_snapshot!(said(

@@ -1,11 +1,12 @@
 //! Webhooks: where a request goes, and what is in it (specification, section 8.4).
 
 use super::{Entry, Room, format};
+use crate::config::endpoints::{is_http_authority, is_token};
 use crate::config::fields::{Reader, truthy};
 use crate::config::node::{Node, Value};
 use crate::config::python;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Channel, Payload, Webhook, WebhookMethod, host};
+use crate::model::{Channel, Payload, Webhook, WebhookMethod, authority};
 use crate::names::Secret;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +47,8 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry<'_>, room: &mut Room) 
 
 fn endpoint(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Secret> {
     let text = entry.needed(reader, "endpoint")?;
-    if host(&text).is_none() || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    let is_sound = authority(&text).is_some_and(is_http_authority);
+    if !is_sound || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         let node = entry.map.get("endpoint")?;
         // What it is instead is not repeated: it may be a secret in the wrong place.
         let message = format!("{} is no address of HTTP", entry.of("endpoint"));
@@ -67,8 +69,7 @@ fn headers(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Vec<(Arc<str>, 
     let mut sound = true;
     for (key, value) in &map.entries {
         let name = python::text(key);
-        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if name.is_empty() || !name.bytes().all(is_token) {
+        if !is_token(&name) {
             let message = format!("`{name}` in {} is no name of a header", entry.of("headers"));
             reader.report(Diagnostic::error(Code::BadValue, message).at(key.span));
             sound = false;

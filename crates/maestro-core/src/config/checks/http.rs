@@ -1,7 +1,7 @@
 //! The `http` check, whose options are those of Python's requests.
 
 use super::{Kind, PortName};
-use crate::config::endpoints::host;
+use crate::config::endpoints::{http_host, is_token};
 use crate::config::fields::{Reader, truthy};
 use crate::config::node::{Mapping, Node, Value};
 use crate::config::patterns::Unusable;
@@ -42,7 +42,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node, map: &Mapping, what: &s
     let place = |key: &str| map.get(key).map_or(node.span, |node| node.span);
     let names_host = map.get("host").is_some_and(|n| !n.is_null());
     let host = text(reader, "host", "")?;
-    if let Err(why) = check_host(&host)
+    if let Err(why) = http_host(&host)
         && names_host
     {
         let message = format!("`host` of {what}: {why}");
@@ -84,26 +84,6 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node, map: &Mapping, what: &s
         options: options.into(),
     };
     Some(Kind::Http { check, port, names_host })
-}
-
-/// A host as [`host`] has it, possibly with a login before it, which is never quoted.
-pub(super) fn check_host(text: &str) -> Result<(), String> {
-    let (login, name) = text.rsplit_once('@').map_or((None, text), |(login, name)| (Some(login), name));
-    if login.is_some_and(|login| {
-        login.contains(|c: char| c.is_whitespace() || c.is_control() || "/?#[]".contains(c))
-    }) {
-        return Err("its login has characters that must be percent-encoded".to_owned());
-    }
-    // Names in other scripts are sent in their ASCII form.
-    let plain: String = name.chars().map(|c| if c.is_alphabetic() { 'a' } else { c }).collect();
-    if name.is_ascii() { host(name) } else { host(&plain) }
-        .map(|_| ())
-        .map_err(|why| why.replace(&plain, name))
-}
-
-/// What HTTP calls a token: the form of methods and of headers' names.
-fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c))
 }
 
 fn regex(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Arc<str>> {

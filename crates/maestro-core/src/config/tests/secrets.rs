@@ -2,6 +2,7 @@
 
 use crate::config::{Limits, load};
 use crate::source::MapSources;
+use std::fmt::Write as _;
 
 /// All texts of a faulty environment without what is hidden for sure, whatever is pointed at.
 fn quotable(sources: &MapSources) -> String {
@@ -15,7 +16,7 @@ fn quotable(sources: &MapSources) -> String {
         quotable.extend(source.text.char_indices().filter(|(at, _)| !is_hidden(*at)).map(|(_, c)| c));
     }
     for diagnostic in loaded.diagnostics.iter() {
-        quotable += &format!("\n{diagnostic:?}");
+        write!(quotable, "\n{diagnostic:?}").unwrap();
     }
     quotable
 }
