@@ -42,54 +42,40 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Mapping) -> Vec<Auditor> {
         return Vec::new();
     }
     let mut warned = false;
-    let mut space = Room { values: MOST_VALUES, bytes: MOST_BYTES, span: node.span };
-    items.iter().filter_map(|item| auditor(reader, item, &mut space, &mut warned)).collect()
+    let mut room = Room { values: MOST_VALUES, bytes: MOST_BYTES, span: Some(node.span) };
+    items.iter().filter_map(|item| auditor(reader, item, &mut room, &mut warned)).collect()
 }
 
 /// How much more there may be to fill in.
 struct Room {
     values: usize,
     bytes: usize,
-    /// Where to say that it is too much.
-    span: Span,
+    /// Where to say that it is too much, until that is said.
+    span: Option<Span>,
 }
 
 impl Room {
     /// Takes room for a value; says when there is none left, once.
     fn take(&mut self, reader: &mut Reader<'_>, bytes: usize) -> bool {
-        if self.values == 0 {
-            return false;
+        let Some(span) = self.span else { return false };
+        if let (Some(values), Some(bytes)) = (self.values.checked_sub(1), self.bytes.checked_sub(bytes)) {
+            (self.values, self.bytes) = (values, bytes);
+            return true;
         }
-        let left = self.values.checked_sub(1).filter(|left| *left > 0).zip(self.bytes.checked_sub(bytes));
-        if left.is_none() {
-            let message =
-                format!("auditors have more than {MOST_VALUES} values or {MOST_BYTES} bytes to fill in");
-            reader.report(Diagnostic::error(Code::TooLarge, message).at(self.span));
-        }
-        (self.values, self.bytes) = left.unwrap_or_default();
-        self.values > 0
+        let message =
+            format!("auditors have more than {MOST_VALUES} values or {MOST_BYTES} bytes to fill in");
+        reader.report(Diagnostic::error(Code::TooLarge, message).at(span));
+        self.span = None;
+        false
     }
 }
 
 fn auditor(reader: &mut Reader<'_>, node: &Node, room: &mut Room, warned: &mut bool) -> Option<Auditor> {
-    let Value::Map(map) = &node.value else {
-        let message = format!("an auditor must be a mapping, not {}", node.kind());
-        reader.report(Diagnostic::error(Code::WrongType, message).at(node.span));
-        return None;
-    };
-    let Some(kind) = map.get("type") else {
-        reader.missing(node, node, "an auditor", "type");
-        return None;
-    };
+    let (map, kind) = reader.typed(node, "an auditor")?;
     let kind_text = python::text(kind);
     if !TYPES.contains(&&*kind_text) {
         let message = format!("there is no auditor of type `{kind_text}`");
-        reader.report(
-            Diagnostic::error(Code::BadValue, message)
-                .at(kind.span)
-                .suggest(&kind_text, TYPES)
-                .note(format!("the types are {}", TYPES.join(", "))),
-        );
+        reader.unknown_word(kind, message, &kind_text, &TYPES, "the types");
         return None;
     }
     let what = format!("the `{kind_text}` auditor");

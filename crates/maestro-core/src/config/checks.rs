@@ -116,15 +116,7 @@ fn phase_checks(reader: &mut Reader<'_>, node: &Node, phase: &str, owner: &str) 
 
 fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, owner: &str) -> Option<Draft> {
     let what = format!("a `{phase}` check of {owner}");
-    let Value::Map(map) = &node.value else {
-        let message = format!("{what} must be a mapping, not {}", node.kind());
-        reader.report(Diagnostic::error(Code::WrongType, message).at(node.span));
-        return None;
-    };
-    let Some(kind) = map.get("type") else {
-        reader.missing(node, node, &what, "type");
-        return None;
-    };
+    let (map, kind) = reader.typed(node, &what)?;
     let kind_text = python::text(kind);
     let what = format!("`{kind_text}` check ({phase}) of {owner}");
     let kind = match &*kind_text {
@@ -172,12 +164,7 @@ fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, owner: &str) -> Opti
         }
         _ => {
             let message = format!("a `{phase}` check of {owner} has the unknown type `{kind_text}`");
-            reader.report(
-                Diagnostic::error(Code::BadValue, message)
-                    .at(kind.span)
-                    .suggest(&kind_text, TYPES)
-                    .note(format!("the types are {}", TYPES.join(", "))),
-            );
+            reader.unknown_word(kind, message, &kind_text, &TYPES, "the types");
             return None;
         }
     };

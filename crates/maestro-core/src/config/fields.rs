@@ -261,6 +261,36 @@ impl Reader<'_> {
         pairs
     }
 
+    /// A mapping that says by its `type` what it is, and that.
+    pub(super) fn typed<'n>(&mut self, node: &'n Node, what: &str) -> Option<(&'n Mapping, &'n Arc<Node>)> {
+        let Value::Map(map) = &node.value else {
+            self.wrong_type(node, what, "a mapping");
+            return None;
+        };
+        let kind = map.get("type");
+        if kind.is_none() {
+            self.missing(node, node, what, "type");
+        }
+        Some((map, kind?))
+    }
+
+    /// Complains of a word that is none of those known, which are `what`.
+    pub(super) fn unknown_word(
+        &mut self,
+        place: &Node,
+        message: String,
+        word: &str,
+        known: &[&str],
+        what: &str,
+    ) {
+        self.report(
+            Diagnostic::error(Code::BadValue, message)
+                .at(place.span)
+                .suggest(word, known.iter().copied())
+                .note(format!("{what} are {}", known.join(", "))),
+        );
+    }
+
     /// Complains at a place that a value lacks a key, unless the key may be in a part of it that could not be read.
     pub(super) fn missing(&mut self, place: &Node, value: &Node, what: &str, key: &str) {
         if !self.diagnostics.is_gap(value.span) {

@@ -160,12 +160,7 @@ pub(super) fn restart(reader: &mut Reader<'_>, node: &Node, owner: &str) -> Rest
     let name = if name == "False" { "no".to_owned() } else { name };
     if !POLICIES.contains(&name.as_str()) {
         let message = format!("{what} is `{name}`, which is no restart policy");
-        reader.report(
-            Diagnostic::error(Code::BadValue, message)
-                .at(node.span)
-                .suggest(&name, POLICIES)
-                .note(format!("the policies are {}", POLICIES.join(", "))),
-        );
+        reader.unknown_word(node, message, &name, &POLICIES, "the policies");
     }
     RestartPolicy { name: name.into(), retries }
 }

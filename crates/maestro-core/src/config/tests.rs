@@ -387,6 +387,15 @@ fn restart_policies() {
 }
 
 #[test]
+fn a_slip_in_the_name_of_a_policy_is_seen_in_both_forms() {
+    for text in ["alwais", "{name: alwais, retries: 1}"] {
+        let complaint = instance_complaints(&format!("restart: {text}"));
+        assert!(complaint.contains("is `alwais`, which is no restart policy"), "{complaint}");
+        assert!(complaint.contains("did you mean `always`?"), "{complaint}");
+    }
+}
+
+#[test]
 fn every_fault_is_found_in_one_go() {
     insta::assert_snapshot!(complaints(
         "name: t\n\
