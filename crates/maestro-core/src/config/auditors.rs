@@ -42,8 +42,8 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Mapping) -> Vec<Auditor> {
         return Vec::new();
     }
     let mut warned = false;
-    let mut room = Room { values: MOST_VALUES, bytes: MOST_BYTES, span: Some(node.span) };
-    items.iter().filter_map(|item| auditor(reader, item, &mut room, &mut warned)).collect()
+    let mut space = Room { values: MOST_VALUES, bytes: MOST_BYTES, span: Some(node.span) };
+    items.iter().filter_map(|item| auditor(reader, item, &mut space, &mut warned)).collect()
 }
 
 /// How much more there may be to fill in.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::diagnostic::{Diagnostics, Severity};
-use crate::model::{Check, Instance, Phase};
+use crate::model::{Check, Instance, Phase, SpecWriter};
 use std::sync::Arc;
 
 /// A service `s` with these lines, and so many instances `x-0`, `x-1`, … with this content.
