@@ -65,13 +65,19 @@ impl Place {
     }
 }
 
+/// Parts of keys that hold secrets, whatever stands before or behind them, and with `-` or nothing for `_`.
+const SECRET_PARTS: [&str; 8] =
+    ["password", "passwd", "passphrase", "secret", "token", "credential", "api_key", "private_key"];
+
+/// Words that mean something else within others: a compass, a bypass.
+const SECRET_WORDS: [&str; 2] = ["pass", "pwd"];
+
 /// Whether what a key of this name holds is secret.
 fn is_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
+    let key = key.to_ascii_lowercase().replace('-', "_");
     matches!(&*key, "auth" | "authorization")
-        || ["password", "passwd", "secret", "token", "api_key", "api-key", "apikey"]
-            .iter()
-            .any(|word| key.contains(word))
+        || SECRET_PARTS.iter().any(|part| key.contains(part) || key.contains(&part.replace('_', "")))
+        || key.split('_').any(|word| SECRET_WORDS.contains(&word))
 }
 
 /// Notes what messages must not quote of all texts.
@@ -191,16 +197,18 @@ fn without_colon(span: Span, map: &SourceMap) -> Span {
     Span { start: span.start + u32::try_from(text.len() - value.len()).unwrap_or(0), ..span }
 }
 
-/// Without a tree: hides what follows a colon after something like `password`, and a list below such a key.
+/// Without a tree: hides what follows a colon after something like `password`, and a list or a block of text below
+/// such a key.
 fn hide_by_line(map: &mut SourceMap, source: SourceId, text: &str) {
     let mut start = 0;
-    // The indentation of a secret key that has nothing behind it.
-    let mut open: Option<usize> = None;
+    // The indentation of a secret key whose value is below it, and whether that is a block of text.
+    let mut open: Option<(usize, bool)> = None;
     for line in text.split_inclusive('\n') {
         let content = line.trim_end();
         let indentation = content.len() - content.trim_start().len();
         let secret = match open {
-            Some(least) if content.is_empty() || indentation >= least && is_item(content) => {
+            Some((key, true)) if content.is_empty() || indentation > key => Some(indentation),
+            Some((key, false)) if content.is_empty() || indentation >= key && is_item(content) => {
                 Some(indentation)
             }
             _ => {
@@ -211,8 +219,10 @@ fn hide_by_line(map: &mut SourceMap, source: SourceId, text: &str) {
         if let Some(from) = secret {
             let at = |offset: usize| u32::try_from(start + offset).unwrap_or(u32::MAX);
             map.hide(Hidden { span: Span { source, start: at(from), end: at(content.len()) }, within: None });
-            if open.is_none() && content.get(from..).is_none_or(|rest| rest.trim().is_empty()) {
-                open = Some(indentation);
+            let value = content.get(from..).unwrap_or_default().trim();
+            let is_block = value.starts_with(['|', '>']);
+            if open.is_none() && (value.is_empty() || is_block) {
+                open = Some((indentation, is_block));
             }
         }
         start += line.len();

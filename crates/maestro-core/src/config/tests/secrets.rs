@@ -43,6 +43,48 @@ fn secrets_without_a_place_in_the_tree() {
     assert!(quotable(&MapSources::of(text)).contains("image: hunter2"));
 }
 
+#[test]
+fn secrets_in_the_tree() {
+    for text in [
+        "a: {host: 'u:hunter2@h'}",
+        "a: {requests_options: {params: {k: hunter2}, data: hunter2}}",
+        "audit: [{payload: [hunter2]}]",
+        "a: {token: !!str &x hunter2}",
+        "a: &x hunter2\nb: {token: *x}",
+        "a: {DB_PASS: hunter2, mysql-pwd: hunter2, pass: hunter2}",
+        "a: {SSH_PRIVATE_KEY: hunter2, credentials: {b: hunter2}, passphrase: hunter2}",
+    ] {
+        let quotable = quotable(&MapSources::of(format!("name: t\nships: []\n{text}\n")));
+        assert!(!quotable.contains("hunter2"), "{quotable}");
+    }
+    for text in ["services: {auth: {image: hunter2}}", "a: {bypass: hunter2, compass: hunter2, key: hunter2}"]
+    {
+        let quotable = quotable(&MapSources::of(format!("name: t\nships: []\n{text}\n")));
+        assert!(quotable.contains("hunter2"), "{quotable}");
+    }
+}
+
+/// Where there is no tree, there are lines.
+#[test]
+fn secrets_in_what_is_no_yaml() {
+    for text in [
+        "a: {DB_PASSWORD: 'hunter2', b: c}",
+        "\"api-key\" : hunter2",
+        "token:\n- hunter2",
+        "auth:\n  - u\n\n  - hunter2",
+        "password: |\n  hunter2\n\n   hunter2",
+        "- secret: >-\n    hunter2",
+        "password: hunter2: x",
+    ] {
+        let quotable = quotable(&MapSources::of(format!("{text}\nb: [")));
+        assert!(!quotable.contains("hunter2"), "{quotable}");
+    }
+    for text in ["auth:\n- u\nimage: hunter2", "password: |\n  x\nimage: hunter2", "auth:\n  image: hunter2"]
+    {
+        assert!(quotable(&MapSources::of(format!("{text}\nb: ["))).contains("hunter2"), "{text}");
+    }
+}
+
 /// Whatever stands in a file of variables is most likely secret: a pasted key, a password behind a colon.
 #[test]
 fn lines_of_env_files() {
