@@ -178,7 +178,7 @@ impl EngineErrorKind {
             EngineErrorKind::NotFound(message) if is_missing_image(message) => {
                 "check the image's name and tag, and that it has been pushed to that registry"
             }
-            EngineErrorKind::Registry { message, .. } if contains(message, &NO_SUCH_HOST) => {
+            EngineErrorKind::Registry { message, .. } if contains(message, &["no such host"]) => {
                 "the ship cannot resolve the registry's name: check it, and the name servers of that host"
             }
             EngineErrorKind::Registry { status: None, message, .. } if is_restarting(message) => {
@@ -217,11 +217,8 @@ fn is_missing_image(message: &str) -> bool {
     )
 }
 
-/// The name of a registry that nobody has.
-const NO_SUCH_HOST: [&str; 1] = ["no such host"];
-
 /// Whether an engine's words about a registry are those for one that is being restarted, or for name servers that are.
-/// Of a name that does not exist that is not so, nor where the engine has waited in vain: it has been patient already.
+/// A name that does not exist is not among them, nor is a wait in vain: the engine has been patient already.
 fn is_restarting(message: &str) -> bool {
     let passes = [
         "connection refused",
@@ -231,7 +228,7 @@ fn is_restarting(message: &str) -> bool {
         "server misbehaving",
         "temporary failure in name resolution",
     ];
-    !contains(message, &NO_SUCH_HOST) && (contains(message, &passes) || message.trim_end().ends_with(": EOF"))
+    contains(message, &passes) || message.trim_end().ends_with(": EOF")
 }
 
 fn contains(message: &str, parts: &[&str]) -> bool {

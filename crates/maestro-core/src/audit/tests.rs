@@ -25,7 +25,7 @@ name: shop
 registries: {main: {registry: 'https://reg:5000', username: ci, password: pw}}
 ships: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}}
 services:
-  db: {image: 'reg:5000/db:1', instances: {db-1: {ship: a}}}
+  db: {image: 'reg:5000/db:1', lifecycle: {pre-stop: [{type: sleep, wait: 1}, {type: health}]}, instances: {db-1: {ship: a}}}
   web: {image: 'web:1', requires: [db], instances: {web-1: {ship: a}, web-2: {ship: b}}}
 ";
 
@@ -273,6 +273,38 @@ fn tolerated_failures_are_successes() {
     DEBUG: Stop of db-1 succeeded.
     INFO: Stop of web-1, web-2, db-1 succeeded.
     ");
+}
+
+/// Of checks side by side the first may fail while the second is under way.
+#[test]
+fn a_tolerated_failure_is_told_when_nothing_is_under_way() {
+    let plan = planned(&fleet("db-1 running", true), &Intent::Stop, &Intent::Stop);
+    let checks: Vec<StepId> =
+        plan.ids().filter(|id| matches!(plan.step(*id).unwrap().action, Action::Check { .. })).collect();
+    let mut heard = Heard::of(&plan, &Intent::Stop);
+    heard.hear(&Event::RunStarted { plan: plan.clone() });
+    for step in &checks {
+        heard.hear(&Event::StepStarted { step: *step });
+    }
+    let end = |step: StepId, outcome| Event::StepFinished { step, outcome, took: Duration::ZERO };
+    let before = heard.text.clone();
+    heard.hear(&end(checks[0], badly("no")));
+    assert_eq!(heard.text, before);
+    heard.hear(&end(checks[1], StepOutcome::Done(CallOutcome::Done)));
+    assert_eq!(heard.text.strip_prefix(&before), Some("DEBUG: Stop of db-1 succeeded.\n"));
+}
+
+/// There, what an image needs is all that is done for an instance: its login begins it.
+#[test]
+fn a_pull_begins_with_its_login() {
+    let plan = planned(&fleet("", false), &Intent::Pull, &Intent::Pull);
+    let login = plan
+        .ids()
+        .find(|id| matches!(plan.step(*id).unwrap().action, Action::Call(EngineCall::Login { .. })));
+    let mut heard = Heard::of(&plan, &Intent::Pull);
+    heard.hear(&Event::RunStarted { plan: plan.clone() });
+    heard.hear(&Event::StepStarted { step: login.unwrap() });
+    assert!(heard.text.ends_with("\nDEBUG: ops is pulling db-1.\n"), "{}", heard.text);
 }
 
 #[test]

@@ -104,6 +104,23 @@ mod tests {
     }
 
     #[test]
+    fn an_address_with_a_login_is_not_repeated() {
+        let said = |url: &str| {
+            let sources = MapSources::of("name: t\nservices: {}\n").with_variable("DOCKER_HOST", url);
+            load(&sources, &Limits::default())
+                .diagnostics
+                .iter()
+                .map(|d| d.message.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            said("tcp://u:hunter2@h:1"),
+            ["DOCKER_HOST cannot be used: it has a login in it, before the `@`"]
+        );
+        assert_eq!(said("h"), ["DOCKER_HOST is `h`: it has no scheme"]);
+    }
+
+    #[test]
     fn tls_is_as_dockers_client_has_it() {
         let (tcp, verify, home) = ("tcp://h:1", ("DOCKER_TLS_VERIFY", "1"), ("HOME", "/h"));
         let all = |directory: &str| format!("{directory}/ca.pem, {directory}/cert.pem {directory}/key.pem");

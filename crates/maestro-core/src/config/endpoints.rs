@@ -205,6 +205,8 @@ mod tests {
             "tcp://[h]:1",
             "tcp://::1:2375",
             "ssh://-oProxyCommand=x",
+            "ssh://-v",
+            "ssh://-l@h",
             "ssh://",
             "ssh://h:0",
         ] {

@@ -129,6 +129,26 @@ registries:
     }
 
     #[test]
+    fn retries_are_at_least_one_try_and_for_statuses_of_http() {
+        let retry = |retry: &str| {
+            let sources = MapSources::of(format!("{FILE}    {{registry: 'http://h', retry: {retry}}}\n"));
+            let loaded = load(&sources, &Limits::default());
+            let said: Vec<String> = loaded.diagnostics.iter().map(|d| d.message.clone()).collect();
+            loaded.environment.map(|environment| environment.registries["main"].retry.clone()).ok_or(said)
+        };
+        for (attempts, expected) in [("0", 1), ("-1", 1), ("1", 1), ("7", 7), ("99999999999", u32::MAX)] {
+            assert_eq!(retry(&format!("{{attempts: {attempts}}}")).unwrap().attempts, expected, "{attempts}");
+        }
+        assert_eq!(retry("{}").unwrap().attempts, 3);
+        assert_eq!(retry("{when: [100, '500', 599]}").unwrap().when, [100, 500, 599].into());
+        assert_eq!(
+            retry("{when: [99, 600, -500]}").unwrap_err(),
+            [99, 600, -500]
+                .map(|status| format!("`{status}` in `when` of registry `main` is no HTTP status"))
+        );
+    }
+
+    #[test]
     fn addresses_without_logins_are_taken() {
         let sources = MapSources::of(format!("{FILE}    registry: 'http://host:1'\n"));
         let environment = load(&sources, &Limits::default()).environment.unwrap();

@@ -224,6 +224,15 @@ fn privileges_are_not_given_for_a_word_in_quotes() {
 }
 
 #[test]
+fn maestros_own_labels_are_nobody_elses() {
+    for labels in ["{maestro.config: x}", "[a, maestro.instance]"] {
+        let complaint = instance_complaints(&format!("labels: {labels}"));
+        assert!(complaint.starts_with("E0404 `labels` of instance `x-1`: `maestro."), "{complaint}");
+    }
+    assert_eq!(instance("labels: {maestro: x}").instances["x-1"].settings.labels.len(), 1);
+}
+
+#[test]
 fn restart_policies() {
     for (text, name, retries) in [
         ("no", "no", 0),

@@ -160,3 +160,45 @@ impl<V: Fn(&str) -> Option<String>> Guest<V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guest(text: &'static str) -> Guest<impl Fn(&str) -> Option<String>> {
+        Guest::new(move |name: &str| {
+            let mut pairs = text.split(' ').filter_map(|pair| pair.split_once('='));
+            pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+        })
+    }
+
+    #[test]
+    fn what_is_empty_is_not_known_but_for_the_environment() {
+        let nothing =
+            guest("SERVICE_NAME= CONTAINER_NAME= CONTAINER_HOST_ADDRESS= MAESTRO_ENVIRONMENT_NAME=");
+        assert!([nothing.service(), nothing.container(), nothing.host_address()].iter().all(Result::is_err));
+        assert_eq!((nothing.environment(), guest("").environment()), (String::new(), "local".to_owned()));
+    }
+
+    #[test]
+    fn nodes_are_in_the_order_of_their_names_and_enough() {
+        let two =
+            guest("DB_INSTANCES=b-1,a.2 DB_B_1_HOST=h1 DB_A_2_HOST=h2 DB_B_1_SQL_PORT=1 DB_A_2_SQL_PORT=2");
+        assert_eq!(two.nodes("db", &["sql"], 2).unwrap(), ["h1:1", "h2:2"]);
+        let few = Missing::TooFew { service: "db".into(), found: 2, wanted: 3 };
+        assert_eq!(two.nodes("db", &[], 3), Err(few));
+        assert!(two.nodes("db", &["http"], 0).is_err(), "a port that is not there");
+        // Not there is nobody, empty is a fault: as in maestro-ng.
+        assert_eq!(guest("").nodes("db", &[], 0).unwrap(), Vec::<String>::new());
+        assert!(guest("DB_INSTANCES=").nodes("db", &[], 0).is_err());
+    }
+
+    #[test]
+    fn ports_are_one_number_each() {
+        let text = "SERVICE_NAME=s CONTAINER_NAME=s-1 S_S_1_A_INTERNAL_PORT=80 S_S_1_B_INTERNAL_PORT=80-90 S_S_1_A_PORT=81";
+        let guest = guest(text);
+        assert_eq!((guest.port("a", None), guest.port("a", Some(1))), (Ok(80), Ok(80)));
+        assert_eq!((guest.port("c", Some(1)), guest.node_port("s", "s-1", "a", None)), (Ok(1), Ok(81)));
+        assert!(guest.port("b", Some(1)).is_err() && guest.port("c", None).is_err());
+    }
+}

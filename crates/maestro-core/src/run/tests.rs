@@ -5,10 +5,11 @@ use crate::boundary::{CallOutcome, CheckFailure};
 use crate::engine_error::{EngineError, EngineErrorKind};
 use crate::event::{Failure, Skipped, StepOutcome, Verdict};
 use crate::image::ImageRef;
+use crate::model::Retry;
 use crate::names::{ContainerId, InstanceName, ServiceName, ShipName};
 use crate::plan::{
-    Action, EngineCall, FailurePolicy, Fate, Intent, Item, Limits, OnFailure, Plan, Reason, Step, StepId,
-    Target, Unit, UnitId,
+    Action, EngineCall, FailurePolicy, Fate, Intent, Item, Limits, OnFailure, Plan, Reason, RegistryAuth,
+    Step, StepId, Target, Unit, UnitId,
 };
 use OnFailure::{Fail, GoOn, Tolerate, TolerateIfRunning};
 use proptest::prelude::*;
@@ -166,18 +167,28 @@ fn what_was_cut_off_is_no_failure_and_no_success() {
 /// A wait changes nothing, and neither does a call that came to its end.
 #[test]
 fn only_calls_that_were_cut_off_are_abandoned() {
-    let steps = [(0, vec![], Fail), (1, vec![], Fail), (2, vec![], Fail)];
-    let mut plan = plan(3, &steps, Limits::default(), FailurePolicy::SkipDependents);
+    let steps = [(0, vec![], Fail), (1, vec![], Fail), (2, vec![], Fail), (3, vec![], Fail)];
+    let mut plan = plan(4, &steps, Limits::default(), FailurePolicy::SkipDependents);
     let why = crate::plan::DelayReason::Step;
     Arc::make_mut(&mut plan).steps[0].action = Action::Delay { pause: Duration::from_secs(1), why };
+    let auth = RegistryAuth {
+        registry: "main".into(),
+        url: "http://h".into(),
+        username: "u".into(),
+        password: None,
+        email: None,
+    };
+    let login = EngineCall::Login { auth, retry: Retry::default() };
+    Arc::make_mut(&mut plan).steps[3].action = Action::Call(login);
     let mut run = Run::new(plan);
-    assert_eq!(ids(&run.take_ready()), [0, 1, 2]);
+    assert_eq!(ids(&run.take_ready()), [0, 3, 1, 2]);
     run.abort();
     run.finish(StepId(0), &cut_off());
     run.finish(StepId(1), &cut_off());
+    run.finish(StepId(3), &cut_off());
     run.finish(StepId(2), &done());
     let summary = run.summary(Duration::ZERO);
-    assert_eq!((summary.done, summary.interrupted, summary.abandoned), (1, 2, 1));
+    assert_eq!((summary.done, summary.interrupted, summary.abandoned), (1, 3, 1));
 }
 
 #[test]

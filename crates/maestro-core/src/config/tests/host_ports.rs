@@ -44,6 +44,17 @@ fn two_that_cannot_run_together_are_warned_about() {
     );
 }
 
+/// Whichever began first, what counts is who reaches that far.
+#[test]
+fn of_ranges_the_one_that_reaches_it_clashes() {
+    let said = said_of(&[
+        "ship: a, ports: {p: 8000-8001}",
+        "ship: a, ports: {p: 8002-8010}",
+        "ship: a, ports: {p: '80:8005'}",
+    ]);
+    assert!(said.starts_with("W0501 `x-2` and `x-3` publish the same port of ship `a`: 8005/tcp"), "{said}");
+}
+
 /// Ports of a service are written once, and one warning is enough for all who have them.
 #[test]
 fn many_are_one_warning() {

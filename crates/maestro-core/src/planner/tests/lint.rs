@@ -57,3 +57,16 @@ fn a_unit_that_has_begun_waits_for_nobody() {
         "{found:?}"
     );
 }
+
+#[test]
+fn a_container_is_made_once() {
+    let (fleet, mut plan) = restart();
+    let create = plan
+        .steps
+        .iter()
+        .position(|step| matches!(step.action, Action::Call(EngineCall::CreateContainer { .. })))
+        .unwrap();
+    plan.steps[create + 1].action = plan.steps[create].action.clone();
+    let found = lint(&plan, &fleet);
+    assert!(matches!(found[..], [Finding::NameTaken(id)] if id.0 as usize == create + 1), "{found:?}");
+}
