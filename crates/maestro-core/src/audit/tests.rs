@@ -5,14 +5,9 @@ use crate::boundary::{CallOutcome, CheckFailure};
 use crate::config::{Limits as TextLimits, load};
 use crate::engine_error::{EngineError, EngineErrorKind};
 use crate::event::Failure;
-use crate::fleet::{
-    ContainerState, EngineState, EngineVersion, FleetSnapshot, ObservedContainer, ObservedImage, ShipView,
-};
-use crate::image::ImageRef;
-use crate::model::{ApiVersion, LABEL_ENVIRONMENT};
-use crate::names::{ContainerId, ImageId};
+use crate::fleet::FleetSnapshot;
 use crate::plan::{Action, EngineCall, Limits, Restart};
-use crate::planner::plan;
+use crate::planner::{plan, tests as worlds};
 use crate::run::Run;
 use crate::select::{Selector, select};
 use crate::source::MapSources;
@@ -33,59 +28,25 @@ fn shop() -> Environment {
     load(&MapSources::of(SHOP), &TextLimits::default()).environment.unwrap()
 }
 
-fn down(ship: &str) -> EngineError {
-    let kind = EngineErrorKind::Unreachable { address: "192.0.2.2:2375".into(), cause: "refused".into() };
-    EngineError { ship: ship.into(), operation: "listing containers".into(), kind, ambiguous: false }
-}
-
 /// `db-1 running, web-2 exited` on their ships, with all images or none; `b down` for a ship that is.
 fn fleet(containers: &str, has_images: bool) -> FleetSnapshot {
     let words: Vec<Vec<&str>> = containers.split(',').map(|one| one.split_whitespace().collect()).collect();
+    let images = if has_images { "reg:5000/db:1 web:1" } else { "" };
     let environment = shop();
-    let mut ships = BTreeMap::new();
+    let mut text = String::new();
     for ship in environment.ships.keys() {
         if words.iter().any(|words| *words == [ship.as_str(), "down"]) {
-            ships.insert(ship.clone(), ShipView::Unreachable(down(ship.as_str())));
+            writeln!(text, "{ship}: down").unwrap();
             continue;
         }
         let here = words.iter().filter_map(|words| {
             let [name, state] = words[..] else { return None };
             let instance = environment.instances.get(name).filter(|instance| instance.ship == *ship)?;
-            let (state, owner) = state.split_once('@').unwrap_or((state, "shop"));
-            Some(ObservedContainer {
-                id: ContainerId::new(format!("id-{name}")),
-                name: name.into(),
-                state: ContainerState::parse(state).unwrap(),
-                health: None,
-                image: instance.image.clone(),
-                image_id: ImageId::new(instance.image.to_string()),
-                labels: BTreeMap::from([(LABEL_ENVIRONMENT.to_owned(), owner.to_owned())]),
-                started_at: None,
-                finished_at: None,
-                exit_code: None,
-                restarts: None,
-            })
+            Some(format!("{name} {state} {}", instance.image))
         });
-        let image = |tag: &str| ObservedImage {
-            id: ImageId::new(ImageRef::parse(tag).to_string()),
-            tags: vec![tag.to_owned()],
-            digests: Vec::new(),
-        };
-        let images = ["reg:5000/db:1", "web:1"].into_iter().filter(|_| has_images).map(image).collect();
-        ships.insert(
-            ship.clone(),
-            ShipView::Reachable(Arc::new(EngineState {
-                version: EngineVersion {
-                    engine: "20.10".into(),
-                    api: ApiVersion { major: 1, minor: 41 },
-                    min_api: None,
-                },
-                containers: here.map(|container| (container.name.clone(), container)).collect(),
-                images: Some(images),
-            })),
-        );
+        writeln!(text, "{ship}: {} | {images}", here.collect::<Vec<_>>().join(", ")).unwrap();
     }
-    FleetSnapshot { ships }
+    worlds::fleet(&text)
 }
 
 fn planned(fleet: &FleetSnapshot, intent: &Intent, selected_by: &Intent) -> Arc<Plan> {
@@ -250,7 +211,7 @@ fn ships_that_are_down_and_containers_of_others() {
     DEBUG: ops is starting db-1.
     ERROR: Failed to start db-1! (message: a container of that name exists and is not ours: it is `` of service `` in the environment `theirs`)
     DEBUG: ops is starting web-2.
-    ERROR: Failed to start web-2! (message: ship b: listing containers: host down: 192.0.2.2:2375: refused)
+    ERROR: Failed to start web-2! (message: ship b: listing containers: host down: 192.0.2.2:2375: connection refused)
     ERROR: Failed to start db-1, web-1, web-2! (message: db-1: a container of that name exists and is not ours: it is `` of service `` in the environment `theirs`)
     ");
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{Limits, load};
+use crate::model::Webhook;
 use crate::source::MapSources;
 use std::fmt::Write as _;
 
@@ -139,9 +140,13 @@ fn who_is_told_what() {
 }
 
 fn body(payload: &str, notification: &Notification) -> String {
+    notification.request_body(&webhook(payload)).unwrap()
+}
+
+fn webhook(payload: &str) -> Webhook {
     let auditors = auditors(&format!("- {{type: http, endpoint: 'http://h', payload: {payload}}}\n"));
     let Channel::Http(webhook) = &auditors[0].channel else { panic!("{auditors:?}") };
-    notification.request_body(webhook).unwrap()
+    (**webhook).clone()
 }
 
 #[test]
@@ -169,11 +174,9 @@ fn payloads_are_filled_in_and_pruned() {
 
 #[test]
 fn what_a_value_does_not_fit_is_no_panic() {
-    let auditors = auditors("- {type: http, endpoint: 'http://h', payload: '{what[3]}'}\n");
-    let Channel::Http(webhook) = &auditors[0].channel else { panic!("{auditors:?}") };
     let mut short = task(Moment::Begins);
     short.what = What::Task(Audited { instance: "x".into(), ..audited(1) });
-    let failure = short.request_body(webhook).unwrap_err();
+    let failure = short.request_body(&webhook("'{what[3]}'")).unwrap_err();
     assert!(failure.to_string().starts_with("it cannot be filled in: "), "{failure}");
 }
 
@@ -181,11 +184,10 @@ fn what_a_value_does_not_fit_is_no_panic() {
 #[test]
 fn what_would_be_too_long_is_not_made() {
     let payload = format!("[{}]", format!("'{}',", "{what}".repeat(1_000)).repeat(50));
-    let auditors = auditors(&format!("- {{type: http, endpoint: 'http://h', payload: {payload}}}\n"));
-    let Channel::Http(webhook) = &auditors[0].channel else { panic!("{auditors:?}") };
-    let failure = play("start", 200, Moment::Begins).request_body(webhook).unwrap_err();
+    let webhook = webhook(&payload);
+    let failure = play("start", 200, Moment::Begins).request_body(&webhook).unwrap_err();
     assert_eq!(failure.to_string(), "it cannot be filled in: it is too long");
-    assert!(play("start", 2, Moment::Begins).request_body(webhook).is_ok());
+    assert!(play("start", 2, Moment::Begins).request_body(&webhook).is_ok());
 }
 
 #[test]

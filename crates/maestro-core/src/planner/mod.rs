@@ -209,4 +209,4 @@ fn has_image(fleet: &FleetSnapshot, ship: &ShipName, image: &ImageRef) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

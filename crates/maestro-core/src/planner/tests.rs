@@ -47,7 +47,7 @@ fn shop() -> Environment {
 
 /// One line per ship: `a: db-1 running reg:5000/db:1, old exited x:1 | image:tag other:tag`, or `b: down`.
 /// A container's image has the id that the image of that name has, unless a `*` follows it: then it is an older one.
-fn fleet(text: &str) -> FleetSnapshot {
+pub(crate) fn fleet(text: &str) -> FleetSnapshot {
     let mut ships = BTreeMap::new();
     for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
         let (name, rest) = line.split_once(':').unwrap();
