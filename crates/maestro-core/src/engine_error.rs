@@ -74,8 +74,13 @@ pub enum EngineErrorKind {
     #[error("{0}")]
     Conflict(String),
     /// Credentials are missing or wrong.
-    #[error("{0}")]
-    Unauthorized(String),
+    #[error("{message}")]
+    Unauthorized {
+        /// In the engine's words, or what was missing here.
+        message: String,
+        /// The engine's own HTTP status, if it was asked and had not promised the image already.
+        answered: Option<u16>,
+    },
     /// A registry did not let an image through for any other reason: it cannot be reached, has too much to do, breaks
     /// off, or the ship has no room for it. An unknown image is [`EngineErrorKind::NotFound`], a refusal
     /// [`EngineErrorKind::Unauthorized`].
@@ -107,6 +112,11 @@ pub enum EngineErrorKind {
 }
 
 impl EngineErrorKind {
+    /// Credentials that were found missing or wrong without an answer of the engine that says so.
+    pub fn unauthorized(message: impl Into<String>) -> Self {
+        Self::Unauthorized { message: message.into(), answered: None }
+    }
+
     /// Whether the same call may succeed a moment later without anybody doing anything.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -124,7 +134,7 @@ impl EngineErrorKind {
             | EngineErrorKind::ApiVersion { .. }
             | EngineErrorKind::NotFound(_)
             | EngineErrorKind::Conflict(_)
-            | EngineErrorKind::Unauthorized(_)
+            | EngineErrorKind::Unauthorized { .. }
             | EngineErrorKind::Protocol(_) => false,
         }
     }
@@ -162,11 +172,11 @@ impl EngineErrorKind {
                 "remove or raise `api_version:` of the ship, or upgrade its engine"
             }
             // A registry does not tell strangers what it has.
-            EngineErrorKind::Unauthorized(message) if is_missing_image(message) => {
+            EngineErrorKind::Unauthorized { message, .. } if is_missing_image(message) => {
                 "check the image's name and tag; if it is private, check the login below `registries:`, or run \
                  `docker login` for that registry on this machine"
             }
-            EngineErrorKind::Unauthorized(_) => {
+            EngineErrorKind::Unauthorized { .. } => {
                 "check the login below `registries:`, or run `docker login` for that registry on this machine"
             }
             EngineErrorKind::NotFound(message)
@@ -281,7 +291,7 @@ mod tests {
             "failed to resolve reference \"docker.io/library/nope:1\": pull access denied, repository does not exist or \
              may require authorization: server message: insufficient_scope: authorization failed",
         ] {
-            let hint = hint(&EngineErrorKind::Unauthorized(message.into()));
+            let hint = hint(&EngineErrorKind::unauthorized(message));
             assert!(hint.contains("name and tag") && hint.contains("docker login"), "{message}: {hint}");
         }
         let platform = "no matching manifest for linux/arm64/v8 in the manifest list entries";
@@ -337,7 +347,7 @@ mod tests {
             assert_eq!(hint(&EngineErrorKind::NotFound(message.into())), "", "{message}");
         }
         for message in ["unauthorized: authentication required", "no basic auth credentials"] {
-            let hint = hint(&EngineErrorKind::Unauthorized(message.into()));
+            let hint = hint(&EngineErrorKind::unauthorized(message));
             assert!(hint.starts_with("check the login"), "{message}: {hint}");
         }
     }

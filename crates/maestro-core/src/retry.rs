@@ -53,7 +53,9 @@ fn is_listed(retry: &Retry, kind: &EngineErrorKind) -> bool {
             status.iter().chain(answered).any(|status| retry.when.contains(status))
         }
         EngineErrorKind::Api { status, .. } => retry.when.contains(status),
-        EngineErrorKind::Unauthorized(_) => retry.when.contains(&401) || retry.when.contains(&403),
+        EngineErrorKind::Unauthorized { answered, .. } => {
+            [401, 403].iter().chain(answered).any(|status| retry.when.contains(status))
+        }
         EngineErrorKind::NotFound(_) => retry.when.contains(&404),
         _ => false,
     }
@@ -132,6 +134,25 @@ mod tests {
         // What the engine answered counts where the file lists it, and only there.
         assert_eq!(next(&pull(2, &[500]), &unreachable("lookup reg: no such host"), 1), seconds(1));
         assert_eq!(next(&pull(2, &[500]), &unreachable("lookup reg: no such host"), 2), Next::GiveUp);
+    }
+
+    /// Engines of the time of old files answered 500 when a registry wanted a login.
+    #[test]
+    fn a_refused_login_is_tried_again_where_the_file_lists_what_was_answered() {
+        let refused = |answered| {
+            error(EngineErrorKind::Unauthorized { message: "unauthorized".into(), answered }, false)
+        };
+        let again = Next::Retry { pause: FIRST_PAUSE };
+        for (when, answered, expected) in [
+            (&[500][..], Some(500), again),
+            (&[500], Some(401), Next::GiveUp),
+            (&[500], None, Next::GiveUp),
+            (&[401], Some(500), again),
+            (&[403], None, again),
+            (&[], Some(500), Next::GiveUp),
+        ] {
+            assert_eq!(next(&pull(2, when), &refused(answered), 1), expected, "{when:?} {answered:?}");
+        }
     }
 
     #[test]

@@ -303,7 +303,7 @@ fn kind_name(kind: &EngineErrorKind) -> &'static str {
     match kind {
         EngineErrorKind::NotFound(_) => "NotFound",
         EngineErrorKind::Conflict(_) => "Conflict",
-        EngineErrorKind::Unauthorized(_) => "Unauthorized",
+        EngineErrorKind::Unauthorized { .. } => "Unauthorized",
         EngineErrorKind::Api { .. } => "Api",
         EngineErrorKind::Registry { .. } => "Registry",
         _ => "another",

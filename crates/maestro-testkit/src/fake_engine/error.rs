@@ -76,7 +76,7 @@ fn kind(operation: Operation, no: Refusal) -> EngineErrorKind {
     match no.cause {
         Cause::Missing => EngineErrorKind::NotFound(no.message),
         Cause::Conflict => EngineErrorKind::Conflict(no.message),
-        Cause::BadLogin => EngineErrorKind::Unauthorized(no.message),
+        Cause::BadLogin => EngineErrorKind::Unauthorized { message: no.message, answered: Some(no.status) },
         Cause::Registry(status) => {
             let answered = Some(no.status);
             EngineErrorKind::Registry { message: no.message, status, answered, retry_after: None }

@@ -147,7 +147,7 @@ async fn registries_say_no_in_several_ways() {
     assert!(matches!(error.kind, EngineErrorKind::Registry { status: None, .. }), "{error}");
     engine.set_faults(Faults::wrong_password());
     let error = perform(&engine, pull("reg:5000/web:1")).await.unwrap_err();
-    assert!(matches!(error.kind, EngineErrorKind::Unauthorized(_)), "{error}");
+    assert!(matches!(error.kind, EngineErrorKind::Unauthorized { .. }), "{error}");
     engine.set_faults(Faults::full_disk());
     let error = perform(&engine, pull("reg:5000/web:1")).await.unwrap_err();
     assert!(error.to_string().contains("no space left on device"), "{error}");

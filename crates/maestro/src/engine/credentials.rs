@@ -188,11 +188,11 @@ impl Credentials {
                 // Whoever waited may be gone.
                 _ = answer.send(read(&path, &key));
             })
-            .map_err(|error| EngineErrorKind::Unauthorized(format!("cannot look up logins: {error}")))?;
+            .map_err(|error| EngineErrorKind::unauthorized(format!("cannot look up logins: {error}")))?;
         match timeout(HELPER, wait).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(unreadable(&file, "reading it failed")),
-            Err(_) => Err(EngineErrorKind::Unauthorized(format!(
+            Err(_) => Err(EngineErrorKind::unauthorized(format!(
                 "the credential helper that {} names does not answer within {} s",
                 file.display(),
                 HELPER.as_secs()
@@ -224,7 +224,7 @@ fn found(stored: Stored, auth: Option<&RegistryAuth>, server: String) -> Result<
     let wanted = auth.map(|auth| auth.username.to_string());
     let username = match (&stored, wanted) {
         (Stored::Password { username, .. }, Some(wanted)) if *username != wanted => {
-            return Err(EngineErrorKind::Unauthorized(format!(
+            return Err(EngineErrorKind::unauthorized(format!(
                 "no password for {wanted} at {server}: the Docker credential file has one for {username}"
             )));
         }
@@ -269,24 +269,24 @@ fn read(file: &Path, key: &str) -> Result<Option<Stored>, EngineErrorKind> {
         }
         Err(Failed::HelperFailure { helper, stdout, stderr }) => {
             let said = [stderr.trim(), stdout.trim()].into_iter().find(|said| !said.is_empty());
-            Err(EngineErrorKind::Unauthorized(format!(
+            Err(EngineErrorKind::unauthorized(format!(
                 "the credential helper `{helper}` failed for {key}: {}",
                 said.and_then(|said| said.lines().next()).unwrap_or("it said nothing")
             )))
         }
-        Err(Failed::HelperCommunicationError) => Err(EngineErrorKind::Unauthorized(format!(
+        Err(Failed::HelperCommunicationError) => Err(EngineErrorKind::unauthorized(format!(
             "the credential helper that {} names for {key} cannot be run",
             file.display()
         ))),
         Err(error @ (Failed::ConfigReadError | Failed::CredentialDecodingError)) => {
             Err(unreadable(file, &format!("{error}")))
         }
-        Err(error) => Err(EngineErrorKind::Unauthorized(format!("looking up the login for {key}: {error}"))),
+        Err(error) => Err(EngineErrorKind::unauthorized(format!("looking up the login for {key}: {error}"))),
     }
 }
 
 fn unreadable(file: &Path, why: &str) -> EngineErrorKind {
-    EngineErrorKind::Unauthorized(format!("the Docker credential file {} is unusable: {why}", file.display()))
+    EngineErrorKind::unauthorized(format!("the Docker credential file {} is unusable: {why}", file.display()))
 }
 
 #[cfg(test)]

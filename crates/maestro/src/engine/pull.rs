@@ -24,7 +24,7 @@ impl DockerEngine {
     ) -> Result<CallOutcome, EngineErrorKind> {
         let wire = &self.wire;
         let Some(found) = self.shared.credentials.of_login(auth).await? else {
-            return Err(EngineErrorKind::Unauthorized(format!(
+            return Err(EngineErrorKind::unauthorized(format!(
                 "no password for {} at {}: there is none below `registries:` and none in the Docker credential file",
                 auth.username, auth.url
             )));
@@ -33,9 +33,15 @@ impl DockerEngine {
         // The registry may take its time, the engine may not.
         match self.liveness.watch(wire.send(clock, post, "/auth", found.body())).await {
             Ok(_) => Ok(CallOutcome::Done),
-            Err(EngineErrorKind::Api { status: 401 | 403, message }) => Err(EngineErrorKind::Unauthorized(
-                format!("{} does not accept the login of {}: {message}", auth.url, found.username),
-            )),
+            Err(EngineErrorKind::Api { status: status @ (401 | 403), message }) => {
+                Err(EngineErrorKind::Unauthorized {
+                    message: format!(
+                        "{} does not accept the login of {}: {message}",
+                        auth.url, found.username
+                    ),
+                    answered: Some(status),
+                })
+            }
             Err(EngineErrorKind::Api { status, message }) => {
                 Err(match of_registry(&message, Some(status), &Who::Login(&found.username)) {
                     // A server error without a status of the registry's is the engine's own.
@@ -248,7 +254,10 @@ fn of_registry(message: &str, answered: Option<u16>, who: &Who<'_>) -> EngineErr
             "incorrect username or password",
         ]) || matches!(status, Some(401 | 403))
         {
-            return EngineErrorKind::Unauthorized(format!("{} ({who})", message.trim()));
+            return EngineErrorKind::Unauthorized {
+                message: format!("{} ({who})", message.trim()),
+                answered,
+            };
         }
         if has(&["manifest unknown", "name unknown", "not found", "no such image", "no matching manifest"]) {
             return EngineErrorKind::NotFound(message.trim().to_owned());
@@ -354,7 +363,7 @@ mod tests {
             retry_after,
         };
         let unauthorized =
-            |message: &str| EngineErrorKind::Unauthorized(format!("{message} (asked without a login)"));
+            |message: &str| EngineErrorKind::unauthorized(format!("{message} (asked without a login)"));
         for text in [
             "Get https://reg:5000/v2/x/manifests/1: unauthorized: authentication required",
             "Get http://reg:5000/v2/x/manifests/1: no basic auth credentials",

@@ -208,7 +208,7 @@ mod tests {
         let error = EngineError {
             ship: "atlantic".into(),
             operation: "creating container web-1".into(),
-            kind: EngineErrorKind::Unauthorized("no basic auth credentials".into()),
+            kind: EngineErrorKind::unauthorized("no basic auth credentials"),
             ambiguous: true,
         };
         insta::assert_snapshot!(plain(&ErrorReport::from(&Failure::Engine(error)).about("web-1")), @r"

@@ -95,6 +95,10 @@ async fn a_pull_may_be_refused() {
         denied.await.unwrap_err().to_string(),
         "ship alpha: pulling reg:5000/shop/web:2: Get http://reg:5000/v2/x: no basic auth credentials (asked without a login)"
     );
+    let unauthorized =
+        pulled(|| Reply::Json(500, r#"{"message":"unauthorized: authentication required"}"#.into()));
+    let kind = unauthorized.await.unwrap_err().kind;
+    assert!(matches!(kind, EngineErrorKind::Unauthorized { answered: Some(500), .. }), "{kind:?}");
     let missing =
         pulled(|| Reply::Json(404, r#"{"message":"manifest for x:2 not found: manifest unknown"}"#.into()));
     assert!(matches!(missing.await.unwrap_err().kind, EngineErrorKind::NotFound(_)));

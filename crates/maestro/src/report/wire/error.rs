@@ -100,7 +100,7 @@ fn kind(kind: &EngineErrorKind) -> &'static str {
         EngineErrorKind::ApiVersion { .. } => "api_version",
         EngineErrorKind::NotFound(_) => "not_found",
         EngineErrorKind::Conflict(_) => "conflict",
-        EngineErrorKind::Unauthorized(_) => "unauthorized",
+        EngineErrorKind::Unauthorized { .. } => "unauthorized",
         EngineErrorKind::Registry { .. } => "registry",
         EngineErrorKind::Api { .. } => "api",
         EngineErrorKind::Lost(_) => "lost",
