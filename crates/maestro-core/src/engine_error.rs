@@ -124,6 +124,8 @@ impl EngineErrorKind {
             EngineErrorKind::Registry { status: Some(status), .. } => {
                 matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
             }
+            // The engine itself is being restarted behind its proxy, or says that it is a matter of time.
+            EngineErrorKind::Registry { answered: Some(502..=504), .. } => true,
             EngineErrorKind::Registry { status: None, message, .. } => is_restarting(message),
             EngineErrorKind::Api { status, .. } => matches!(status, 429 | 502 | 503 | 504),
             EngineErrorKind::Unreachable { .. }

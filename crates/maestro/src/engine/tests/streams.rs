@@ -104,6 +104,23 @@ async fn a_pull_may_be_refused() {
     assert!(matches!(missing.await.unwrap_err().kind, EngineErrorKind::NotFound(_)));
 }
 
+/// What stands before the engine, such as a proxy, has nothing to say about the registry.
+#[tokio::test]
+async fn an_engine_that_is_not_reached_by_its_proxy_is_asked_again() {
+    for status in ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Time-out"] {
+        let page = format!("HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>");
+        let server = Server::start(move |_| Reply::Stall(page.clone())).await;
+        let EngineCall::PullImage { auth, retry, .. } = pull(Some("secret")) else { unreachable!() };
+        let login = EngineCall::Login { auth: auth.unwrap(), retry };
+        for call in [pull(None), login] {
+            let error = perform(&server.engine(), &call).await.unwrap_err();
+            assert!(error.kind.is_transient(), "{status}: {error:?}");
+        }
+    }
+    let busy = pulled(|| Reply::Json(500, r#"{"message":"write /a: no space left on device"}"#.into()));
+    assert!(!busy.await.unwrap_err().kind.is_transient());
+}
+
 #[tokio::test]
 async fn a_login_that_cannot_be_looked_up_is_told_only_where_one_is_wanted() {
     let directory = tempfile::tempdir().unwrap();
