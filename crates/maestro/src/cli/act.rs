@@ -133,13 +133,13 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Carries out a plan, and what is planned after it.
     /// The process ends with the command: its memory goes back as a whole. To free a large environment piece by piece
     /// would only keep the user waiting. The engines are dropped all the same: theirs is more than memory.
     fn leave(self) {
         std::mem::forget(self.environment);
     }
 
+    /// Carries out a plan, and what is planned after it.
     async fn walk(
         &self,
         intent: &Intent,

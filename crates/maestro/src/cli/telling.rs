@@ -7,6 +7,7 @@ use maestro_core::audit::Play;
 use maestro_core::event::{Event, Failure, Reporter, StepOutcome};
 use maestro_core::model::Environment;
 use maestro_core::plan::{Intent, Plan};
+use std::future::pending;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -56,17 +57,23 @@ impl Telling {
         printer: &Printer,
         interrupts: &mut mpsc::UnboundedReceiver<()>,
     ) {
+        let interrupted = matches!(outcome, Err(Fault::Interrupted | Fault::LeftOff));
         if let Err(fault) = outcome {
-            let wanted = matches!(fault, Fault::Interrupted | Fault::LeftOff);
-            let end = self.play.breaks_off((!wanted).then(|| fault.to_string()));
+            let end = self.play.breaks_off((!interrupted).then(|| fault.to_string()));
             if let Some(notification) = end {
                 self.audience.tell(&notification);
             }
         }
         let patience = if self.hurried { HURRY } else { Duration::MAX };
+        // The interrupt that ended the command while it only looked comes here as well, now or in a moment.
+        let enough = async {
+            for _ in 0..=usize::from(interrupted) {
+                let Some(()) = interrupts.recv().await else { return pending().await };
+            }
+        };
         tokio::select! {
             () = self.audience.close(patience) => {}
-            Some(()) = interrupts.recv() => {}
+            () = enough => {}
         }
         for missed in self.audience.missed() {
             report(&missed).warning().print(printer);

@@ -313,6 +313,30 @@ async fn two_of_them_end_it_at_once() {
     start.end().await.exits(1).within(AT_ONCE).says("did not get 1 notification");
 }
 
+/// The interrupt that ended the command does not end the telling of it.
+#[tokio::test]
+async fn ctrl_c_between_two_runs_is_told() {
+    let site = site("- {type: log, file: audit.log}\n");
+    site.run("LOGNAME=ops start db").await.ok();
+    let looks = || site.atlantic.calls().get(&Operation::Observe).copied().unwrap_or_default();
+    let before = looks();
+    site.atlantic.set_faults(Faults::none().and(On::Only(Operation::Observe), When::From(2), Fault::Hangs));
+    let restart = site.shell.spawn("LOGNAME=ops restart --refresh-images --only-if-changed db");
+    until("the second look", || looks() == before + 2).await;
+    restart.interrupt();
+    let ran = restart.end().await.exits(1).within(AT_ONCE);
+    let end = "1 pulled in [DURATION]\nERROR: interrupted while the ships were looked at: no container was touched\n";
+    assert_eq!(site.shell.redactor().redact(&ran.stderr), end);
+    assert!(
+        log(&site, "audit.log").ends_with(
+            "[TIME] INFO: ops is restarting db-1.\n\
+             [TIME] ERROR: Failed to restart db-1! (message: Manual abort)\n"
+        ),
+        "{}",
+        log(&site, "audit.log")
+    );
+}
+
 /// Proxies are honoured for webhooks, not for ships (Q-72).
 #[tokio::test]
 async fn webhooks_go_through_a_proxy() {
