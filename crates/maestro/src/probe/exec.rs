@@ -136,6 +136,11 @@ fn spawn(program: Program<'_>) -> Result<(Running, pipe::Receiver), Fault> {
             Fault::Lasting(format!("program not found: {name}"))
         }
         Some(Errno::NOENT) => Fault::Lasting(format!("{name} names an interpreter that is not there")),
+        Some(Errno::TOOBIG) if *program.env_from == EnvFrom::Stdin || program.env.is_none() => {
+            Fault::Lasting(format!(
+                "{name} cannot be started: its arguments are longer than the system passes on"
+            ))
+        }
         Some(Errno::TOOBIG) => Fault::Lasting(format!(
             "{name} cannot be started: the variables are longer than the system passes on (`envfrom: stdin` has no limit)"
         )),

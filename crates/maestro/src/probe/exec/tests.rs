@@ -2,7 +2,7 @@
 
 use super::{Program, run};
 use crate::probe::testing::instance;
-use crate::probe::{Fault, SystemProbe};
+use crate::probe::{Fault, SystemProbe, run_program};
 use maestro_core::boundary::{CheckFailure, Probe as _};
 use maestro_core::model::{Check, ContainerEnv, EnvFrom, EnvVar};
 use std::os::unix::fs::PermissionsExt as _;
@@ -169,6 +169,10 @@ async fn more_variables_than_the_system_passes_on_are_an_error_that_says_what_to
     let check = exec(shell("exit 0"), 180, EnvFrom::Environment);
     let failure = SystemProbe::new().check(&instance(), &check, Some(&big)).await.unwrap_err();
     assert!(failure.attempts == 1 && failure.last.contains("`envfrom: stdin`"), "{failure}");
+    // Without variables it is something else that is too long.
+    let command = ["true".to_owned(), "x".repeat(1_000_000)];
+    let failure = run_program(&command, &[], LONG).await.unwrap_err();
+    assert_eq!(failure, "true cannot be started: its arguments are longer than the system passes on");
 }
 
 #[tokio::test]
