@@ -13,10 +13,15 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::{Arc, Once};
+use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 /// The number of redirects after which maestro-ng gave up.
 const REDIRECTS: usize = 30;
+
+/// How long reading certificates may take: a file may be on a file system across a network.
+const READING: Duration = Duration::from_secs(10);
 
 /// What a client cannot change from request to request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,7 +66,7 @@ impl Clients {
             return Ok(client.clone());
         }
         let wanted = kind.clone();
-        let made = aside(move || make(&wanted));
+        let made = aside(READING, move || make(&wanted));
         match made.await {
             Ok(client) => {
                 shared.insert(kind, client.clone());
@@ -69,18 +74,25 @@ impl Clients {
             }
             // A machine without any CA certificate can still ask where none is needed.
             Err(_) if scheme == "http" && kind.ca_file.is_none() && kind.cert.is_none() => {
-                aside(move || finish(builder(&kind).tls_certs_only([]))).await
+                aside(READING, move || finish(builder(&kind).tls_certs_only([]))).await
             }
             Err(because) => Err(because),
         }
     }
 }
 
-/// Runs what reads files where it holds up nobody.
-async fn aside(make: impl FnOnce() -> Result<Client, String> + Send + 'static) -> Result<Client, String> {
-    match tokio::task::spawn_blocking(make).await {
-        Ok(result) => result,
-        Err(error) => Err(format!("preparing the HTTP client was interrupted: {error}")),
+/// Runs what reads files where it holds up nobody. What takes longer is left to itself: it cannot be interrupted.
+async fn aside(
+    limit: Duration,
+    make: impl FnOnce() -> Result<Client, String> + Send + 'static,
+) -> Result<Client, String> {
+    match timeout(limit, tokio::task::spawn_blocking(make)).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(error)) => Err(format!("preparing the HTTP client was interrupted: {error}")),
+        Err(_) => Err(format!(
+            "what it needs of files could not be read within {}: certificates on a file system that hangs?",
+            super::seconds(limit)
+        )),
     }
 }
 
@@ -187,4 +199,19 @@ fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Vec<_> =
         CertificateDer::pem_slice_iter(text).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
     if found.is_empty() { Err("it holds no certificate in PEM form".to_owned()) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a file on a file system that hangs would: nobody waits for it for ever.
+    #[tokio::test]
+    async fn what_cannot_be_read_in_time_is_given_up() {
+        let (over, wait) = std::sync::mpsc::channel::<()>();
+        let hangs = move || wait.recv().map_or_else(|_| Err("at last".to_owned()), |()| unreachable!());
+        let failure = aside(Duration::from_millis(20), hangs).await.unwrap_err();
+        assert!(failure.starts_with("what it needs of files could not be read within 0.02 s"), "{failure}");
+        drop(over);
+    }
 }
