@@ -97,6 +97,8 @@ async fn aside(
 }
 
 fn is_here(host: &str) -> bool {
+    // As addresses of the web have it.
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
@@ -204,6 +206,17 @@ fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_has_many_names() {
+        for host in ["localhost", "LocalHost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"] {
+            assert!(is_here(host), "{host}");
+        }
+        for host in ["example.com", "localhost.example.com", "192.0.2.1", "2001:db8::1", "[2001:db8::1]", ""]
+        {
+            assert!(!is_here(host), "{host}");
+        }
+    }
 
     /// As a file on a file system that hangs would: nobody waits for it for ever.
     #[tokio::test]
