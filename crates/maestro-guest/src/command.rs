@@ -4,6 +4,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use maestro_core::guest::{Guest, Missing};
 use serde_json::{Value, json};
 use std::ffi::OsString;
+use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 const HELP: &str = "\
@@ -80,6 +81,23 @@ pub struct Answer {
     pub out: String,
     /// For standard error.
     pub err: String,
+}
+
+impl Answer {
+    /// Writes it, and returns the exit code: not that of an answer if that got lost.
+    pub fn give(self, mut out: impl Write, mut err: impl Write) -> u8 {
+        let written = out.write_all(self.out.as_bytes()).and_then(|()| out.flush());
+        let (code, said) = match written {
+            // Whoever closed it has heard enough.
+            Err(error) if !self.out.is_empty() && error.kind() != ErrorKind::BrokenPipe => {
+                (1, format!("ERROR: the answer cannot be written: {error}\n"))
+            }
+            Ok(()) | Err(_) => (self.code, self.err),
+        };
+        // There is nowhere else to say it.
+        err.write_all(said.as_bytes()).ok();
+        code
+    }
 }
 
 /// Answers a command line, without its first word, from the variables of this process. `program` is how the user
@@ -205,6 +223,7 @@ fn internal_address() -> Result<Ipv4Addr, Fault> {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+    use std::io;
 
     /// The variables of `store-1` in the specification's example (section 5.2).
     fn variables() -> BTreeMap<&'static str, &'static str> {
@@ -312,6 +331,34 @@ mod tests {
         refuses("port sql --default x", 2, "x");
         refuses("nodes --nope", 2, "--nope");
         refuses("service --resolve", 2, "--resolve is for");
+    }
+
+    /// Takes nothing, for a reason.
+    struct Refusing(ErrorKind);
+
+    impl Write for Refusing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A script would take the silence for the answer.
+    #[test]
+    fn an_answer_that_gets_lost_is_none() {
+        let answer = || Answer { code: 0, out: "5432\n".to_owned(), err: String::new() };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        assert_eq!((answer().give(&mut out, &mut err), &*out, &*err), (0, &b"5432\n"[..], &b""[..]));
+        assert_eq!(answer().give(Refusing(ErrorKind::StorageFull), &mut err), 1);
+        assert_eq!(String::from_utf8_lossy(&err), "ERROR: the answer cannot be written: no storage space\n");
+        // Whoever closed it has heard enough.
+        err.clear();
+        assert_eq!((answer().give(Refusing(ErrorKind::BrokenPipe), &mut err), &*err), (0, &b""[..]));
+        let fault = Answer { code: 2, out: String::new(), err: "ERROR: x\n".to_owned() };
+        assert_eq!(fault.give(Refusing(ErrorKind::StorageFull), Refusing(ErrorKind::StorageFull)), 2);
     }
 
     #[test]
