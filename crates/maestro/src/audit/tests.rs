@@ -140,6 +140,19 @@ async fn the_end_comes_although_there_is_more_to_tell() {
     }
 }
 
+/// A command that may not begin leaves no request and no program behind.
+#[tokio::test(start_paused = true)]
+async fn what_is_given_up_is_not_told_later() {
+    let (ignored, dead) = (Slow::taking(5), Slow::taking(1).failing());
+    let (audience, _) = announce(vec![ignored.listed(true), dead.listed(false)]).await;
+    assert!(audience.is_err());
+    let slow = Slow::taking(5);
+    let (audience, _) = announce(vec![slow.listed(true)]).await;
+    drop(audience);
+    sleep(LIMIT).await;
+    assert_eq!((ignored.told().len(), slow.told().len()), (0, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn failures_are_counted_and_the_rest_is_told() {
     let dead = Slow::taking(2).failing();
