@@ -9,10 +9,12 @@ use maestro_core::engine_error::EngineError;
 use maestro_core::names::{ContainerId, InstanceName};
 use maestro_core::plan::Target;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How long to wait before looking for a container that has ended, or a ship that has gone.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Output that could be followed for so long was well, even if nothing was written: what ends it is news.
+const WELL: Duration = Duration::from_secs(5);
 
 impl Source {
     /// Everything that the container of this name writes, whichever container that is at the time.
@@ -48,6 +50,8 @@ struct Following {
     looked: bool,
     known: Option<ContainerId>,
     lines: Option<BoxStream<'static, Result<LogLine, EngineError>>>,
+    /// Since when they are followed.
+    attached: Instant,
     complained: bool,
     said_died: bool,
 }
@@ -77,7 +81,16 @@ impl Begin {
 impl Following {
     fn new(source: Source, tail: Option<u64>) -> Self {
         let from = tail.map_or(Begin::Start, Begin::Tail);
-        Self { source, from, looked: false, known: None, lines: None, complained: false, said_died: true }
+        Self {
+            source,
+            from,
+            looked: false,
+            known: None,
+            lines: None,
+            attached: Instant::now(),
+            complained: false,
+            said_died: true,
+        }
     }
 
     async fn next(&mut self, printer: &Printer) -> LogLine {
@@ -89,7 +102,10 @@ impl Following {
                         self.complained = false;
                         return line;
                     }
-                    Some(Err(error)) => self.complain(printer, &error),
+                    Some(Err(error)) => {
+                        self.complained &= self.attached.elapsed() < WELL;
+                        self.complain(printer, &error);
+                    }
                     None => {}
                 }
                 self.lines = None;
@@ -120,6 +136,7 @@ impl Following {
                 let target = Target::Seen { id: container.id, name: self.source.name.clone() };
                 let options = self.from.options();
                 self.lines = Some(owned_logs(self.source.engine.clone(), target, options));
+                self.attached = Instant::now();
                 self.said_died = false;
             }
             _ => {
@@ -171,7 +188,7 @@ mod tests {
     use maestro_core::boundary::LogStream;
     use maestro_testkit::daemon::Setup;
     use maestro_testkit::fake_engine::FakeEngine;
-    use maestro_testkit::faults::{Faults, Operation};
+    use maestro_testkit::faults::{Fault, Faults, On, Operation, When};
     use maestro_testkit::state::{Behaviour, Content, CreateConfig, Removal};
     use tokio::time::timeout;
 
@@ -206,7 +223,16 @@ mod tests {
 
         /// What a follower shows within a minute of each of these happening, `text@second`.
         async fn follow(&self, tail: Option<u64>, happen: &[&dyn Fn(&Self)]) -> Vec<String> {
-            let (printer, _captured) = Printer::captured(Capabilities::plain(80));
+            self.follow_and_listen(tail, happen).await.0
+        }
+
+        /// The same, and what was said meanwhile, but for what is the matter.
+        async fn follow_and_listen(
+            &self,
+            tail: Option<u64>,
+            happen: &[&dyn Fn(&Self)],
+        ) -> (Vec<String>, Vec<String>) {
+            let (printer, captured) = Printer::captured(Capabilities::plain(80));
             let source = Source { name: "db-1".into(), ship: "a".into(), engine: self.0.boxed() };
             let mut following = Following::new(source, tail);
             let mut shown = Vec::new();
@@ -218,7 +244,13 @@ mod tests {
                     shown.push(format!("{}@{}", line.text, line.at.unwrap().duration_since(began).as_secs()));
                 }
             }
-            shown
+            let said = captured.stderr();
+            let said =
+                said.lines().filter(|line| line.contains("db-1")).map(|line| match line.split_once(": ") {
+                    Some((level, _)) => level.to_owned(),
+                    None => line.to_owned(),
+                });
+            (shown, said.collect())
         }
     }
 
@@ -256,6 +288,26 @@ mod tests {
             let world = World::new(behaviour);
             world.launch();
             assert_eq!(world.follow(Some(0), &[&down, &up]).await, ["late@90"]);
+        }
+    }
+
+    /// Once each time, also if the container is silent in between.
+    #[tokio::test(start_paused = true)]
+    async fn why_nothing_comes_is_said_once() {
+        const DIED: &str = "db-1 has died, waiting for respawn";
+        for behaviour in [Behaviour::forever(), says("one")] {
+            let world = World::new(behaviour);
+            world.launch();
+            let happen: [&dyn Fn(&World); 6] = [&down, &up, &down, &up, &World::crash, &World::start];
+            let (_, said) = world.follow_and_listen(Some(0), &happen).await;
+            assert_eq!(said, ["WARNING", "WARNING", DIED]);
+            world.0.set_faults(Faults::none().and(
+                On::Only(Operation::Logs),
+                When::Always,
+                Fault::Refused(500, "no such driver".into()),
+            ));
+            let (_, said) = world.follow_and_listen(Some(0), &[&World::crash, &World::start]).await;
+            assert_eq!(said, ["WARNING"]);
         }
     }
 
