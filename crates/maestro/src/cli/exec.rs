@@ -11,11 +11,13 @@ use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::fleet::ShipView;
 use maestro_core::names::InstanceName;
 use maestro_core::plan::Target;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
 /// Run a program in an instance's container
 ///
@@ -44,6 +46,9 @@ pub(super) struct Args {
     #[arg(short = 'T', long)]
     no_tty: bool,
 }
+
+/// How long a program whose output nobody reads is asked how it ended.
+const MOMENT: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let environment = session.environment()?;
@@ -98,7 +103,7 @@ async fn attached(engine: &Arc<dyn Engine>, target: &Target, options: &AttachOpt
     let typing = options.stdin.then(|| tokio::spawn(type_into(session.input)));
     let resizing = raw.is_some().then(|| tokio::spawn(resize(engine.clone(), id.clone())));
     let mut output = session.output;
-    let mut failed = None;
+    let (mut failed, mut unwritten) = (None, None);
     let (mut out, mut err) = (tokio::io::stdout(), tokio::io::stderr());
     while let Some(piece) = output.next().await {
         let written = match piece {
@@ -109,7 +114,8 @@ async fn attached(engine: &Arc<dyn Engine>, target: &Target, options: &AttachOpt
                 break;
             }
         };
-        if written.is_err() {
+        if let Err(error) = written {
+            unwritten = Some(error);
             break;
         }
     }
@@ -120,7 +126,15 @@ async fn attached(engine: &Arc<dyn Engine>, target: &Target, options: &AttachOpt
     if let Some(error) = failed {
         return Err(error.into());
     }
-    let code = engine.exit_code(&id).await?;
+    let code = engine.exit_code(&id);
+    let code = match unwritten {
+        None => code.await?,
+        // Nobody reads to the end, which is no failure of ours; whether the program goes on is its own business.
+        Some(error) if error.kind() == ErrorKind::BrokenPipe => {
+            timeout(MOMENT, code).await.unwrap_or(Ok(0)).unwrap_or_default()
+        }
+        Some(error) => return Err(Fault::Output(error)),
+    };
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
 }
 

@@ -13,6 +13,9 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read as _;
 use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::timeout;
 
 const ESCAPE: char = '\x1b';
 
@@ -218,11 +221,27 @@ async fn work_goes_on_when_nobody_reads() {
     }
 }
 
+/// Nor is a program waited for whose output nobody reads. This one goes on until its input ends.
+#[tokio::test]
+async fn a_program_that_goes_on_unread_is_left() {
+    let site = Site::new(SHOP);
+    site.run("start db").await.ok();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = site.shell.command("exec -i db-1 cat");
+    let mut child = command.stdin(Stdio::piped()).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"one\n").await.unwrap();
+    let output = timeout(Duration::from_secs(4), child.wait_with_output()).await.unwrap().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(0), String::new()));
+    drop(input);
+}
+
 /// A disk that is full is another matter: what was to be written is not there.
 #[tokio::test]
 async fn output_that_cannot_be_written_is_a_failure() {
     let site = Site::new(SHOP);
-    for line in ["status", "start", "deptree"] {
+    for line in ["status", "start", "deptree", "exec db-1 echo hello"] {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let child = site.shell.command(line).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
         let output = child.wait_with_output().await.unwrap();
