@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 pub(super) struct WebhookCall {
     webhook: Webhook,
-    /// Made when it is first needed, and kept with its connection.
+    /// Made when it is first needed, and kept; every call has a connection of its own.
     client: OnceCell<Client>,
 }
 

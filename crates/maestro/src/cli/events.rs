@@ -338,6 +338,28 @@ mod tests {
     }
 
     #[test]
+    fn only_what_happens_to_the_containers_is_of_interest() {
+        let names = BTreeSet::from([InstanceName::from("web-1")]);
+        for (kind, action, name, expected) in [
+            ("container", "start", "web-1", true),
+            ("container", "health_status: healthy", "web-1", true),
+            ("container", "exec_start: true", "web-1", false),
+            ("container", "exec_die", "web-1", false),
+            ("container", "start", "web-2", false),
+            ("network", "connect", "web-1", false),
+        ] {
+            let event = EngineEvent {
+                at: Timestamp::UNIX_EPOCH,
+                kind: kind.into(),
+                action: action.into(),
+                id: "x".into(),
+                attributes: std::collections::BTreeMap::from([("name".into(), name.into())]),
+            };
+            assert_eq!(is_about(&event, &names), expected, "{event:?}");
+        }
+    }
+
+    #[test]
     fn a_place_asks_for_a_little_too_much_and_shows_nothing_twice() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let event = |time: &str, id: &str| EngineEvent {

@@ -1,7 +1,7 @@
 //! The check that a local program succeeds.
 //!
 //! Its output is captured, not inherited as by maestro-ng: many checks run at once, and the terminal belongs to whoever
-//! reports on the run. What remains of the output is the last line, in the failure; the end of it goes to the log.
+//! reports on the run. What remains of the output is the last line, in the failure.
 //! For the same reason standard input is empty (unless the variables come on it): no check can ask a question.
 
 use super::{Attempt, Budget, Fault, quote, retry, seconds, words};

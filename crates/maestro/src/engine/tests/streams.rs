@@ -33,6 +33,11 @@ pub(super) fn pull(password: Option<&str>) -> EngineCall {
     EngineCall::PullImage { image: ImageRef::parse("reg:5000/shop/web:2"), auth, retry: Retry::default() }
 }
 
+fn login(password: &str) -> EngineCall {
+    let EngineCall::PullImage { auth, retry, .. } = pull(Some(password)) else { unreachable!() };
+    EngineCall::Login { auth: auth.unwrap(), retry }
+}
+
 async fn pulled(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Result<CallOutcome, EngineError> {
     let server = Server::start(move |_| reply()).await;
     perform(&server.engine(), &pull(None)).await
@@ -110,12 +115,22 @@ async fn an_engine_that_is_not_reached_by_its_proxy_is_asked_again() {
     for status in ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Time-out"] {
         let page = format!("HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>");
         let server = Server::start(move |_| Reply::Stall(page.clone())).await;
-        let EngineCall::PullImage { auth, retry, .. } = pull(Some("secret")) else { unreachable!() };
-        let login = EngineCall::Login { auth: auth.unwrap(), retry };
-        for call in [pull(None), login] {
+        for call in [pull(None), login("secret")] {
             let error = perform(&server.engine(), &call).await.unwrap_err();
             assert!(error.kind.is_transient(), "{status}: {error:?}");
         }
+    }
+    // What the engine says about the registry counts for logins as it does for pulls.
+    let server = Server::start(|_| {
+        Reply::Json(
+            500,
+            r#"{"message":"Get https://reg:5000/v2/: dial tcp: connect: connection refused"}"#.into(),
+        )
+    })
+    .await;
+    for call in [pull(None), login("secret")] {
+        let error = perform(&server.engine(), &call).await.unwrap_err();
+        assert!(error.kind.is_transient(), "{error:?}");
     }
     let busy = pulled(|| Reply::Json(500, r#"{"message":"write /a: no space left on device"}"#.into()));
     assert!(!busy.await.unwrap_err().kind.is_transient());

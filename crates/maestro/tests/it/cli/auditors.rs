@@ -73,7 +73,7 @@ async fn webhooks_are_called_for_actions_only() {
     let payload = "{text: '{what}|{action}|{who}', none: '', deep: {list: ['', '{message}']}}";
     let site = site(&format!(
         "- {{type: http, endpoint: 'http://{address}/plays', payload: {payload}, headers: {{X-Key: k}}}}\n\
-         - {{type: http, endpoint: 'http://{address}/all', level: debug, method: get}}\n",
+         - {{type: http, endpoint: 'http://{address}/all', level: debug, method: get, headers: {{content-type: text/x}}}}\n",
         address = sink.address,
     ));
     site.run("LOGNAME=ops start -c 1 db web-1").await.ok();
@@ -92,6 +92,10 @@ async fn webhooks_are_called_for_actions_only() {
     let posted = requests.iter().find(|request| request.head.starts_with("POST")).unwrap();
     assert!(posted.head.contains("content-type: application/json; charset=utf-8"), "{posted:?}");
     assert!(posted.head.contains("x-key: k"), "{posted:?}");
+    // A header of the file's takes the place of a usual one.
+    let got = requests.iter().find(|request| request.head.starts_with("GET")).unwrap();
+    let types: Vec<_> = got.head.lines().filter(|line| line.starts_with("content-type")).collect();
+    assert_eq!(types, ["content-type: text/x"]);
 }
 
 /// Case 90.
@@ -221,6 +225,17 @@ async fn a_log_that_cannot_be_written_to_is_an_error_at_once() {
       hint: `ignore_errors: true` lets commands go on without it
     --- exit 1
     ");
+}
+
+/// A file system that hangs holds up a command for a while, and not its end.
+#[tokio::test]
+async fn a_log_that_hangs_is_given_up() {
+    let site = site("- {type: log, file: audit.log}\n");
+    let made = std::process::Command::new("mkfifo").arg(site.shell.file("audit.log")).status().unwrap();
+    assert!(made.success());
+    let ran = site.run("start").await.exits(1).within(Duration::from_secs(9));
+    nothing_was_done(&site, &ran);
+    ran.says("the file could not be written to within 5 s");
 }
 
 #[tokio::test]
