@@ -7,6 +7,9 @@ use maestro_core::model::{Check, Fields, HttpCheck, RequestOptions};
 use maestro_core::names::Secret;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// Time for one try and no second one; with a `timeout` of its own, that one may take longer on a busy machine.
@@ -61,6 +64,41 @@ async fn is_tried_again_a_second_later() {
     assert_eq!(run(HttpCheck { max_wait: Duration::from_mins(1), ..get(&server) }).await, Ok(()));
     assert_eq!(server.requests().len(), 2);
     assert!(begin.elapsed() >= Duration::from_secs(1));
+}
+
+/// A connection that is kept would not prove that a new one can be made.
+#[tokio::test]
+async fn every_try_has_a_connection_of_its_own() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Server::new(vec![answer("200 OK", &[], "")]).await;
+    let check = HttpCheck {
+        port: listener.local_addr().unwrap().port(),
+        max_wait: Duration::from_millis(1900),
+        ..get(&server)
+    };
+    let mut connections = 0;
+    let mut kept = JoinSet::new();
+    let serving = async {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            connections += 1;
+            kept.spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let mut line = String::new();
+                while stream.read_line(&mut line).await.unwrap_or_default() > 0 {
+                    if line == "\r\n" {
+                        stream.write_all(b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                    }
+                    line.clear();
+                }
+            });
+        }
+    };
+    let failure = tokio::select! {
+        result = run(check) => result.unwrap_err(),
+        never = serving => never,
+    };
+    assert_eq!((failure.attempts, connections), (2, 2));
 }
 
 #[tokio::test]

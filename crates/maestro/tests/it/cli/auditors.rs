@@ -363,6 +363,16 @@ async fn webhooks_go_through_a_proxy() {
     assert!(request.head.starts_with("POST http://hooks.example.invalid/x HTTP/1.1"), "{request:?}");
 }
 
+/// A small image has no certificates of authorities, and a webhook without TLS needs none.
+#[tokio::test]
+async fn a_machine_without_authorities_calls_webhooks() {
+    let sink = Sink::new(vec![OK]).await;
+    let site = site(&format!("- {{type: http, endpoint: 'http://{}'}}\n", sink.address));
+    site.shell.write("none.pem", "");
+    site.run("SSL_CERT_FILE=none.pem SSL_CERT_DIR=/nonexistent pull db").await.ok();
+    assert_eq!(sink.requests().len(), 1);
+}
+
 const SLACK: &str = "- {type: slack, channel: '#ops', token: hunter2}\n";
 
 #[tokio::test]

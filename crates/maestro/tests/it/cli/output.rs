@@ -97,6 +97,18 @@ async fn what_does_not_start() {
     insta::assert_snapshot!(site.transcript(&["start -c 1", "status"]).await);
 }
 
+/// Of many that did not start the output of a few is enough.
+#[tokio::test]
+async fn the_output_of_a_few_is_shown() {
+    let broken = Behaviour::exits(Duration::ZERO, 3).says(LogStream::Stderr, "no such table: users");
+    let instances: Vec<_> = (1..=7).map(|n| format!("db-{n}: {{ship: atlantic}}")).collect();
+    let services = format!("\n  db: {{image: shop/db:1, instances: {{{}}}}}\n", instances.join(", "));
+    let site = Site::with(&services, |setup| setup.image("shop/db:1", &Content::new("db", broken.clone())));
+    let ran = site.run("start").await.exits(1);
+    assert_eq!(ran.stderr.matches("the last lines of its output").count(), 5, "{}", ran.all());
+    ran.says("2 more did not start; `maestro logs` shows what they wrote");
+}
+
 /// Found when the old container is gone, it would have cost a service.
 #[tokio::test]
 async fn a_check_that_cannot_be_made_stops_nothing() {
