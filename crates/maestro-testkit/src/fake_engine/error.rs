@@ -37,12 +37,12 @@ impl Question<'_> {
 
     fn silence(self, after: Duration) -> EngineError {
         let address = self.engine.address().to_owned();
-        let ambiguous = self.operation.is_write();
+        let ambiguous = self.leaves_doubt();
         self.make(EngineErrorKind::Unresponsive { address, after }, ambiguous)
     }
 
     pub(crate) fn error(self, trouble: Trouble) -> EngineError {
-        let is_write = self.operation.is_write();
+        let leaves_doubt = self.leaves_doubt();
         match trouble {
             Trouble::Unreachable => {
                 let address = self.engine.address().to_owned();
@@ -50,21 +50,25 @@ impl Question<'_> {
                 self.make(EngineErrorKind::Unreachable { address, cause }, false)
             }
             Trouble::Hangs => self.silence(Duration::ZERO),
-            Trouble::Lost => {
-                self.make(EngineErrorKind::Lost("connection closed before the answer".to_owned()), is_write)
-            }
+            Trouble::Lost => self
+                .make(EngineErrorKind::Lost("connection closed before the answer".to_owned()), leaves_doubt),
             Trouble::Refused(no) => {
                 let kind = kind(self.operation, no);
                 // As the real adapter has it: a proxy that gives up waiting does not know what became of a call, and an
                 // engine that gives up in the middle of a creation may have made it.
                 let ambiguous = match kind {
-                    EngineErrorKind::Api { status: 502 | 504, .. } => is_write,
+                    EngineErrorKind::Api { status: 502 | 504, .. } => leaves_doubt,
                     EngineErrorKind::Api { status: 500.., .. } => self.operation == Operation::Create,
                     _ => false,
                 };
                 self.make(kind, ambiguous)
             }
         }
+    }
+
+    /// Whether an answer that is lost leaves the question what became of the call. Not of a pull: it is asked for again.
+    fn leaves_doubt(&self) -> bool {
+        self.operation.is_write() && self.operation != Operation::Pull
     }
 
     fn make(self, kind: EngineErrorKind, ambiguous: bool) -> EngineError {

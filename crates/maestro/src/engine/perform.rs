@@ -107,7 +107,7 @@ impl DockerEngine {
 fn may_have_happened(call: &EngineCall, error: &EngineErrorKind) -> bool {
     match (call, error) {
         // Asking a registry changes nothing that could be half done.
-        (EngineCall::Login { .. }, _) => false,
+        (EngineCall::Login { .. } | EngineCall::PullImage { .. }, _) => false,
         (
             _,
             EngineErrorKind::Lost(_) | EngineErrorKind::Unresponsive { .. } | EngineErrorKind::Protocol(_),
