@@ -9,7 +9,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use percent_encoding::percent_decode_str;
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -125,8 +124,8 @@ async fn listen(
 fn told(head: &http::request::Parts, host: &str, body: &str) -> Told {
     let mut told = Told::new();
     told.insert("request".to_owned(), format!("{} {host}{}", head.method, head.uri.path()));
-    for (name, value) in pairs(head.uri.query().unwrap_or_default()) {
-        told.insert(format!("query {name}"), value);
+    for (name, value) in form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()) {
+        told.insert(format!("query {name}"), value.into_owned());
     }
     for (name, value) in &head.headers {
         // What else there is speaks of a client and its connection.
@@ -135,19 +134,12 @@ fn told(head: &http::request::Parts, host: &str, body: &str) -> Told {
         }
     }
     if head.headers.get(CONTENT_TYPE).is_some_and(|form| form == "application/x-www-form-urlencoded") {
-        told.extend(pairs(body).map(|(name, value)| (format!("form {name}"), spaced(value))));
+        let fields = form_urlencoded::parse(body.as_bytes());
+        told.extend(fields.map(|(name, value)| (format!("form {name}"), spaced(value.into_owned()))));
     } else {
         told.insert("body".to_owned(), spaced(body.to_owned()));
     }
     told
-}
-
-fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {
-    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-    let pairs = text.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(move |pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(move |(name, value)| (decode(name), decode(value)))
 }
 
 /// JSON written in one way, and what is none as it is.
