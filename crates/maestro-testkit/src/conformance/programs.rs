@@ -78,9 +78,10 @@ pub(crate) async fn hands_on_standard_input(cx: &Context<'_>) -> Result<(), Stri
 
 pub(crate) async fn resizes_terminals(cx: &Context<'_>) -> Result<(), String> {
     let target = cx.launch(Sample::Forever).await?;
+    // It ends when it is told to, however late the terminal is resized.
     let options = AttachOptions {
-        // Long enough for a busy machine to get the new size through while it runs.
-        command: command(&["sh", "-c", "echo hi; sleep 5; exit 5"]),
+        command: command(&["sh", "-c", "echo hi; cat; exit 5"]),
+        stdin: true,
         tty: Some((80, 24)),
         ..AttachOptions::default()
     };
@@ -89,6 +90,9 @@ pub(crate) async fn resizes_terminals(cx: &Context<'_>) -> Result<(), String> {
     let first = first.map_err(|_| "no output")?.ok_or("the output ended")?.map_err(say)?;
     expect_eq("stream of a terminal", first.stream, LogStream::Stdout)?;
     cx.engine.resize(&session.id, 100, 50).await.map_err(say)?;
+    // A terminal's end of the input.
+    session.input.send(b"\x04".to_vec()).await.map_err(say)?;
+    session.input.close().await.map_err(say)?;
     output(&mut session).await?;
     expect_eq("code", cx.engine.exit_code(&session.id).await.map_err(say)?, 5)
 }

@@ -98,6 +98,21 @@ impl Report<'_> {
         self.compare_all(&original, &ours, |subject| format!("calls of {subject}"), |calls| calls.join("; "));
     }
 
+    fn told(&mut self, original: &Seen, ours: &Seen) {
+        let parts = |seen: &Seen| -> BTreeMap<(usize, String), String> {
+            let told = seen.told.iter().enumerate();
+            let parts = told.flat_map(|(at, told)| told.iter().map(move |(part, text)| ((at, part), text)));
+            parts.map(|((at, part), text)| ((at + 1, part.clone()), text.clone())).collect()
+        };
+        let (original, ours) = (parts(original), parts(ours));
+        self.compare_all(
+            &original,
+            &ours,
+            |(at, part)| format!("told {at} {part}"),
+            |text| format!("{text:?}"),
+        );
+    }
+
     fn variables(&mut self, original: &Seen, ours: &Seen) {
         for (subject, original) in &original.variables {
             let Some(ours) = ours.variables.get(subject) else { continue };
@@ -108,6 +123,15 @@ impl Report<'_> {
                 |value| format!("{value:?}"),
             );
         }
+    }
+
+    fn file(&mut self, original: Option<&str>, ours: Option<&str>) {
+        let lines = |text: Option<&str>| -> BTreeMap<usize, String> {
+            let lines = text.into_iter().flat_map(str::lines).enumerate();
+            lines.map(|(at, line)| (at + 1, line.to_owned())).collect()
+        };
+        let show = |line: &String| format!("{line:?}");
+        self.compare_all(&lines(original), &lines(ours), |at| format!("line {at}"), show);
     }
 
     fn containers(&mut self, original: &Seen, ours: &Seen) {
@@ -139,9 +163,10 @@ pub(crate) fn differences(case: &Case, original: &[Seen], ours: &[Seen]) -> Vec<
         report.compare("exit code", &original.code.unwrap_or_default(), &ours.code.unwrap_or_default());
         report.speech(&Spoken::read(&original.stdout), &Spoken::read(&ours.stdout));
         report.writes(original, ours);
+        report.told(original, ours);
         report.variables(original, ours);
         report.containers(original, ours);
-        report.compare("file", &original.file, &ours.file);
+        report.file(original.file.as_deref(), ours.file.as_deref());
         found = report.found;
     }
     found

@@ -1,11 +1,13 @@
 //! Two ships for one tool, and what is done on them for a case.
 
 use super::cases::{Act, Case, Program};
+use super::hook::{Hook, Told};
 use super::inspected::{self, Containers};
 use super::recorder::{Backend, Journal, Recorder};
 use super::spoken::Redaction;
 use maestro_testkit::practice::{EngineApi, PracticeFleet, TransportDescription};
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -41,6 +43,7 @@ pub(crate) struct Lane {
     tools: Tools,
     own: Program,
     ships: Vec<Ship>,
+    hook: Hook,
     journal: Arc<Mutex<Journal>>,
     placeholders: Vec<(String, String)>,
 }
@@ -64,6 +67,8 @@ pub(crate) struct Seen {
     pub(crate) took: Duration,
     /// The calls that may change something: what each is about, and the call.
     pub(crate) writes: Vec<(String, String)>,
+    /// What auditors have told the webhook, in the order in which it came.
+    pub(crate) told: Vec<Told>,
     /// The variables that containers were to be created with, whether or not they were.
     pub(crate) variables: BTreeMap<String, BTreeMap<String, String>>,
     /// All containers afterwards.
@@ -78,11 +83,13 @@ impl Lane {
         let journal = Arc::new(Mutex::new(Journal::default()));
         let mut ships = Vec::new();
         let registry = fleet.description().registry.as_ref().unwrap();
+        let hook = Hook::start(journal.clone()).await;
         let mut placeholders = vec![
             ("<SLEEP>".to_owned(), SLEEP.to_owned()),
             // A case's own empty lines are not part of its files.
             ("<BLANK>".to_owned(), String::new()),
             ("<REGISTRY>".to_owned(), registry.address.clone()),
+            ("<HOOK>".to_owned(), hook.address.to_string()),
             ("<USER>".to_owned(), registry.login.username.clone()),
             ("<PASSWORD>".to_owned(), registry.login.password.clone()),
         ];
@@ -119,7 +126,7 @@ impl Lane {
             let images = tags(&api).await;
             ships.push(Ship { name, api, _recorder: recorder, images });
         }
-        Lane { tools: tools.clone(), own, ships, journal, placeholders }
+        Lane { tools: tools.clone(), own, ships, hook, journal, placeholders }
     }
 
     fn fill(&self, text: &str) -> String {
@@ -134,9 +141,13 @@ impl Lane {
         let write = |name: &str, text: &str| {
             let file = path.join(name);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(file, self.fill(text)).unwrap();
+            std::fs::write(&file, self.fill(text)).unwrap();
+            if text.starts_with("#!") {
+                std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+            }
         };
         write("maestro.yaml", &case.environment);
+        write("hook.pem", &self.hook.authority);
         for (name, text) in &case.files {
             write(name, text);
         }
@@ -180,6 +191,7 @@ impl Lane {
             {
                 let mut journal = self.journal.lock().unwrap();
                 let calls = std::mem::take(&mut journal.calls);
+                seen.told = std::mem::take(&mut journal.told);
                 let writes = calls.iter().filter(|call| call.writes());
                 let redact = |text: String| redaction.of(&text);
                 seen.writes = writes
@@ -228,7 +240,7 @@ impl Lane {
             .env("HOME", home)
             .env("LANG", "C.UTF-8")
             .env("COLUMNS", "120")
-            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .envs(variables.iter().map(|(name, value)| (name, self.fill(value))))
             .kill_on_drop(true)
             .stdin(match stdin {
                 Some(file) => Stdio::from(std::fs::File::open(home.join(file)).unwrap()),

@@ -1,6 +1,7 @@
 //! A proxy between a tool and one engine that writes down what the tool asks for, and answers in the engine's place
 //! where a case says so.
 
+use super::hook::Told;
 use super::stub::Stub;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
@@ -30,10 +31,18 @@ pub(crate) struct Rule {
     pub(crate) body: String,
 }
 
-/// What was asked of the engines of one tool, in the order in which it came.
+impl Rule {
+    /// Whether it is about a call of this path, without its API version.
+    pub(crate) fn applies(&self, method: &Method, path: &str) -> bool {
+        self.method == *method && path.starts_with(&self.path)
+    }
+}
+
+/// What was asked of the engines of one tool, and told by its auditors, in the order in which it came.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     pub(crate) calls: Vec<Call>,
+    pub(crate) told: Vec<Told>,
     /// Names of containers by their ids.
     pub(crate) names: BTreeMap<String, String>,
     pub(crate) rules: Vec<Rule>,
@@ -214,8 +223,7 @@ async fn forward(
     let name = (path == "/containers/create").then(|| call.query.get("name").cloned()).flatten();
     let rule = {
         let mut journal = journal.lock().unwrap();
-        let applies = |rule: &&Rule| rule.method == call.method && path.starts_with(&rule.path);
-        let rule = journal.rules.iter().find(applies).cloned();
+        let rule = journal.rules.iter().find(|rule| rule.applies(&call.method, &path)).cloned();
         journal.calls.push(call.clone());
         rule
     };

@@ -21,6 +21,8 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"(?m)(?<= )[0-9a-f]{7}(?= {10,}(?:removed *)?$)", "<ID7>"),
         (r"(up|running|down) for [0-9dhms]+", "$1 for <TIME>"),
         (r" \d+\.\d%", ""),
+        // What an auditor logs.
+        (r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ", "<AT> "),
     ];
     patterns.into_iter().map(|(pattern, by)| (Regex::new(pattern).unwrap(), by)).collect()
 });
@@ -30,7 +32,7 @@ impl Redaction {
     pub(crate) fn new(home: &Path, placeholders: &[(String, String)]) -> Redaction {
         let mut texts = vec![(home.display().to_string(), "<DIR>".to_owned())];
         let addresses = placeholders.iter().filter(|(name, _)| {
-            ["<E", "<SOCKET", "<ROOT", "<REGISTRY"].iter().any(|start| name.starts_with(start))
+            ["<E", "<SOCKET", "<ROOT", "<REGISTRY", "<HOOK"].iter().any(|start| name.starts_with(start))
         });
         texts.extend(addresses.map(|(name, value)| (value.clone(), name.clone())));
         Redaction { texts }

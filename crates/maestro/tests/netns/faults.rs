@@ -201,7 +201,8 @@ async fn a_pull_may_be_slow_and_an_engine_that_hangs_is_given_up() {
     reading.await.unwrap();
     let said = said.lock().unwrap().join("\n") + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!((Duration::from_secs(6)..Duration::from_secs(12)).contains(&took), "{took:?}: {said}");
+    // Long before a pull's own deadline, however busy this machine is.
+    assert!((Duration::from_secs(6)..Duration::from_secs(40)).contains(&took), "{took:?}: {said}");
     let error = format!("web-2: ship ship-2: pulling {}: no answer from ssh://", site.image("shop/web:1.0"));
     assert!(said.contains(&error) && said.contains("within 6 s (the engine accepts connections"), "{said}");
     for ship in ["ship-1", "ship-3"] {

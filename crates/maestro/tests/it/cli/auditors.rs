@@ -9,8 +9,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use tokio::net::TcpSocket;
 
-/// What a command may take that nothing holds up.
-const AT_ONCE: Duration = Duration::from_secs(4);
+/// What a command may take that nothing holds up, also on a machine with other things to do. Less than three times
+/// [`SILENCE`], and than Slack may take.
+const AT_ONCE: Duration = Duration::from_secs(8);
+/// Seconds that an auditor is waited for that does not answer.
+const SILENCE: u32 = 3;
 
 /// A shop with these auditors.
 fn site(auditors: &str) -> Site {
@@ -123,11 +126,10 @@ async fn a_dead_webhook_matters_only_where_its_errors_do() {
 #[tokio::test]
 async fn all_auditors_are_told_at_once() {
     let (sink, silent) = (Sink::new(vec![OK]).await, Sink::new(vec![Reply::Silence]).await);
-    let hung = format!("- {{type: http, endpoint: 'http://{}', timeout: 1}}\n", silent.address);
+    let hung = format!("- {{type: http, endpoint: 'http://{}', timeout: {SILENCE}}}\n", silent.address);
     let site = site(&format!("{hung}{hung}{hung}- {{type: http, endpoint: 'http://{}'}}\n", sink.address));
-    let ran = site.run("start").await.exits(1).says("no answer within 1 s");
+    let ran = site.run("start").await.exits(1).says("no answer within 3 s").within(AT_ONCE);
     nothing_was_done(&site, &ran);
-    assert!(ran.took < Duration::from_secs(3), "{:?}", ran.took);
     assert_eq!((sink.requests().len(), silent.requests().len()), (1, 3));
 }
 
@@ -180,21 +182,21 @@ async fn programs_that_hang_are_killed_with_all_they_started() {
 async fn a_webhook_that_falls_silent_holds_up_nothing() {
     let sink = Sink::new(vec![OK, Reply::Silence]).await;
     let site = site(&format!(
-        "- {{type: http, endpoint: 'http://{}', timeout: 1, level: debug, payload: '{{what}}'}}\n",
+        "- {{type: http, endpoint: 'http://{}', timeout: {SILENCE}, level: debug, payload: '{{what}}'}}\n",
         sink.address
     ));
     let ran = site.run("start").await.ok().within(AT_ONCE);
     assert!(ran.stdout.contains("started"), "{}", ran.all());
     assert_eq!(sink.bodies()[..2], [r#""db-1, web-1, web-2""#, r#""db-1""#]);
     assert!(
-        ran.stderr.contains("did not get 3 notifications\n  cause: no answer within 1 s\n"),
+        ran.stderr.contains("did not get 3 notifications\n  cause: no answer within 3 s\n"),
         "{}",
         ran.all()
     );
     // The same where nobody minds.
     let silent = Sink::new(vec![Reply::Silence]).await;
     site.write(&format!(
-        "{SHOP}audit:\n- {{type: http, endpoint: 'http://{}', timeout: 1, level: debug, ignore_errors: true}}\n",
+        "{SHOP}audit:\n- {{type: http, endpoint: 'http://{}', timeout: {SILENCE}, level: debug, ignore_errors: true}}\n",
         silent.address
     ));
     let ran = site.run("restart").await.ok().within(AT_ONCE);
