@@ -4,6 +4,7 @@ use crate::image::ImageRef;
 use crate::model::links::{LinkBlock, Links};
 use crate::model::{Environment, Instance, Settings};
 use crate::names::{ConfigHash, InstanceName};
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -63,10 +64,10 @@ impl ContainerEnv {
     }
 
     /// Every variable once, with the value that wins, in the order of first mention.
-    pub fn resolved(&self) -> IndexMap<&str, Option<&str>> {
+    pub fn resolved(&self) -> IndexMap<&str, Option<&str>, RandomState> {
         let own = self.own.iter().map(|part| part.len()).sum::<usize>();
         let count = own + self.links.iter().map(|b| b.vars.len()).sum::<usize>();
-        let mut all = IndexMap::with_capacity(count.min(MOST_ROOM));
+        let mut all = IndexMap::with_capacity_and_hasher(count.min(MOST_ROOM), RandomState::default());
         for var in self.own.iter().flat_map(|part| &**part).chain(self.links.iter().flat_map(|b| &b.vars)) {
             all.insert(&*var.name, var.value.as_deref());
         }

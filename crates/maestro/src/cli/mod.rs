@@ -38,7 +38,8 @@ use std::process::ExitCode;
 /// One YAML file, many Docker hosts, no agents.
 ///
 /// Maestro starts, stops, updates and watches the containers that an environment file describes, on all of its ships
-/// at once. Names are those of services or instances; without names a command means everything.
+/// at once. Names are those of services or instances; without names a command means everything (stop and kill want
+/// `--all` for that).
 #[derive(Debug, Parser)]
 #[command(
     name = "maestro",

@@ -4,7 +4,7 @@ use super::classify;
 use super::docker::{DockerEngine, error, is_cut_off};
 use super::frames::Frames;
 use super::version::Negotiated;
-use super::wire::{Call, encoded};
+use super::wire::{Call, encoded, json};
 use bollard_stubs::models::{ExecConfig, ExecInspectResponse, IdResponse};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use futures_util::{SinkExt, Stream};
@@ -93,7 +93,7 @@ impl DockerEngine {
     ) -> Result<(), EngineError> {
         let resize = async {
             let (_, call) = self.read_call().await?;
-            self.wire.post(&call, &resize_path(exec, width, height), None::<&()>).await.map(drop)
+            self.wire.post(&call, &resize_path(exec, width, height), Vec::new()).await.map(drop)
         };
         resize.await.map_err(|kind| self.failed("resizing the terminal", kind, false))
     }
@@ -142,7 +142,7 @@ impl DockerEngine {
         };
         let call = self.call(version);
         let path = format!("/containers/{}/exec", encoded(target.reference()));
-        let created = self.wire.post(&call, &path, Some(&config)).await?;
+        let created = self.wire.post(&call, &path, json(&config)?).await?;
         let IdResponse { id } = self.wire.decode(&call, created).await?;
 
         let call = self.call(version);
@@ -170,7 +170,7 @@ impl DockerEngine {
         width: u16,
         height: u16,
     ) -> Result<(), EngineErrorKind> {
-        match self.wire.post(call, &resize_path(exec, width, height), None::<&()>).await {
+        match self.wire.post(call, &resize_path(exec, width, height), Vec::new()).await {
             Err(error) if error.is_about_ship() => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use super::convert;
 use super::docker::DockerEngine;
-use super::wire::{Call, encoded};
+use super::wire::{Call, encoded, json};
 use bollard_stubs::models::ContainerCreateResponse;
 use http::{Method, Request};
 use maestro_core::boundary::{CallOutcome, Deadlines, Progress};
@@ -92,14 +92,15 @@ impl DockerEngine {
 
     async fn create(&self, clock: &Call, spec: &ContainerSpec) -> Result<CallOutcome, EngineErrorKind> {
         let path = format!("/containers/create?name={}", encoded(spec.name.as_str()));
-        let created = self.wire.post(clock, &path, Some(&convert::create_body(spec))).await?;
+        let body = json(&convert::create_body(spec))?;
+        let created = self.wire.post(clock, &path, body).await?;
         let created: ContainerCreateResponse = self.wire.decode(clock, created).await?;
         Ok(CallOutcome::Created(ContainerId::new(created.id)))
     }
 
     /// A request that is all in its path.
     async fn post(&self, clock: &Call, path: String) -> Result<(), EngineErrorKind> {
-        self.wire.post(clock, &path, None::<&()>).await.map(drop)
+        self.wire.post(clock, &path, Vec::new()).await.map(drop)
     }
 }
 

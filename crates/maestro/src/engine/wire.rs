@@ -20,10 +20,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::SetOnce;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 
@@ -43,18 +42,23 @@ pub(super) fn encoded(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, ESCAPED)
 }
 
+/// A value as the body of a request.
+pub(super) fn json(value: &impl Serialize) -> Result<Vec<u8>, EngineErrorKind> {
+    serde_json::to_vec(value).map_err(|error| classify::odd(&error.to_string()))
+}
+
 /// The clock of one call. It starts when there is a connection to send the request over: until then the deadlines of
 /// connecting hold, which differ by transport.
 pub(super) struct Call {
     /// The version that the path names; none for requests that are the same in all versions.
     version: Option<ApiVersion>,
     total: Duration,
-    connected: SetOnce<Instant>,
+    connected: OnceLock<Instant>,
 }
 
 impl Call {
     pub(super) fn new(version: Option<ApiVersion>, total: Duration) -> Arc<Self> {
-        Arc::new(Self { version, total, connected: SetOnce::new() })
+        Arc::new(Self { version, total, connected: OnceLock::new() })
     }
 
     /// Whether the engine may have seen the request.
@@ -62,16 +66,9 @@ impl Call {
         self.connected.get().is_some()
     }
 
-    fn start(&self) {
-        // Only the first request of a call starts its clock.
-        if self.connected.get().is_none() {
-            _ = self.connected.set(Instant::now());
-        }
-    }
-
-    async fn overdue(&self) {
-        let from = *self.connected.wait().await;
-        sleep_until(from + self.total).await;
+    /// There is a connection: until when the call has time. Only the first request of a call starts its clock.
+    fn start(&self) -> Instant {
+        *self.connected.get_or_init(Instant::now) + self.total
     }
 }
 
@@ -101,17 +98,14 @@ impl Wire {
         Self { line: Arc::new(Line { dialer, client, authority }) }
     }
 
-    /// Waits for a part of a call, until the call's time is over.
+    /// Waits for a part of a call that comes after its first answer, until the call's time is over.
     pub(super) async fn within<T>(
         &self,
         call: &Call,
         part: impl Future<Output = Result<T, EngineErrorKind>>,
     ) -> Result<T, EngineErrorKind> {
-        tokio::select! {
-            biased;
-            result = part => result,
-            () = call.overdue() => Err(self.line.dialer.unresponsive(call.total)),
-        }
+        let result = timeout_at(call.start(), part).await;
+        result.unwrap_or_else(|_| Err(self.line.dialer.unresponsive(call.total)))
     }
 
     /// One request; the answer's body is still to be read.
@@ -129,7 +123,7 @@ impl Wire {
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(Full::new(body.into()))
             .map_err(|error| classify::odd(&classify::chain(&error)))?;
-        self.within(call, self.line.send(call, request)).await
+        self.line.send(call, request).await
     }
 
     /// What a GET returns.
@@ -153,15 +147,13 @@ impl Wire {
         Ok(head.headers)
     }
 
-    /// Posts a value, or nothing, and returns the answer's head: whoever expects a body decodes it.
+    /// Posts JSON, or nothing, and returns the answer's head: whoever expects a body decodes it.
     pub(super) async fn post(
         &self,
         call: &Call,
         path_and_query: &str,
-        body: Option<&(impl Serialize + Sync)>,
+        body: Vec<u8>,
     ) -> Result<Response<Incoming>, EngineErrorKind> {
-        let body = body.map(serde_json::to_vec).transpose();
-        let body = body.map_err(|error| classify::odd(&error.to_string()))?.unwrap_or_default();
         self.send(call, Request::builder().method(Method::POST), path_and_query, body).await
     }
 
@@ -256,18 +248,26 @@ impl Line {
             result = &mut response => Some(result),
             () = async { drop(captured.wait_for_connection_metadata().await) } => None,
         };
-        let result = if let Some(result) = early {
-            if result.is_ok() {
-                call.start();
+        let result = match early {
+            Some(result) => {
+                if result.is_ok() {
+                    call.start();
+                }
+                Ok(result)
             }
-            result
-        } else {
-            call.start();
-            response.await
+            None => timeout_at(call.start(), response).await,
         };
         match result {
-            Ok(response) => self.accept(response).await,
-            Err(error) => Err(self.dialer.explain(classify::client(&self.dialer.address, &error)).await),
+            Ok(Ok(response)) => {
+                let accepted = timeout_at(call.start(), self.accept(response)).await;
+                accepted.unwrap_or_else(|_| Err(self.dialer.unresponsive(call.total)))
+            }
+            // Rare, and large.
+            Ok(Err(error)) => {
+                let error = classify::client(&self.dialer.address, &error);
+                Err(Box::pin(self.dialer.explain(error)).await)
+            }
+            Err(_) => Err(self.dialer.unresponsive(call.total)),
         }
     }
 

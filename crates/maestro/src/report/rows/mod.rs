@@ -27,7 +27,9 @@ pub struct Rows {
     /// For each step, the rows that it is part of.
     members: Vec<Vec<u32>>,
     pulls: BTreeMap<UnitId, Pull>,
-    ships: BTreeMap<ShipName, Busy>,
+    ships: Vec<(ShipName, Busy)>,
+    /// For each unit, where its ship is in `ships`.
+    ship_of: Vec<Option<usize>>,
     counts: BTreeMap<RowState, usize>,
     interrupted: bool,
     /// Calls under way that change something.
@@ -53,6 +55,7 @@ pub struct Pull {
 /// How long a ship had something to do.
 #[derive(Debug, Clone, Copy, Default)]
 struct Busy {
+    ever: bool,
     steps: usize,
     since: Duration,
     total: Duration,
@@ -77,12 +80,21 @@ impl Rows {
             *counts.entry(row.state).or_insert(0) += 1;
             rows.push(row);
         }
+        let mut ships = BTreeMap::new();
+        for ship in plan.units.iter().filter_map(Unit::ship) {
+            let next = ships.len();
+            ships.entry(ship).or_insert(next);
+        }
+        let ship_of = plan.units.iter().map(|unit| ships.get(unit.ship()?).copied()).collect();
+        let mut ships: Vec<_> = ships.into_iter().collect();
+        ships.sort_by_key(|(_, at)| *at);
         Self {
+            ships: ships.into_iter().map(|(ship, _)| (ship.clone(), Busy::default())).collect(),
+            ship_of,
             plan,
             all: rows,
             members,
             pulls: BTreeMap::new(),
-            ships: BTreeMap::new(),
             counts,
             interrupted: false,
             calls: BTreeSet::new(),
@@ -154,8 +166,9 @@ impl Rows {
 
     /// How long each ship had something to do, the slowest first.
     pub fn busy(&self) -> Vec<(&ShipName, Duration)> {
-        let mut ships: Vec<_> = self.ships.iter().map(|(name, busy)| (name, busy.total)).collect();
-        ships.sort_by_key(|(_, total)| std::cmp::Reverse(*total));
+        let ever = self.ships.iter().filter(|(_, busy)| busy.ever);
+        let mut ships: Vec<_> = ever.map(|(name, busy)| (name, busy.total)).collect();
+        ships.sort_by_key(|(name, total)| (std::cmp::Reverse(*total), *name));
         ships
     }
 
@@ -179,11 +192,16 @@ impl Rows {
         }
     }
 
+    fn busy_at(&mut self, unit: UnitId) -> Option<&mut Busy> {
+        let at = (*self.ship_of.get(unit.index())?)?;
+        self.ships.get_mut(at).map(|(_, busy)| busy)
+    }
+
     fn started(&mut self, id: StepId, at: Duration) -> Vec<usize> {
         let plan = self.plan.clone();
         let (Some(step), Some(unit)) = (plan.step(id), plan.unit_of(id)) else { return Vec::new() };
-        if let Some(ship) = unit.ship() {
-            let busy = self.ships.entry(ship.clone()).or_default();
+        if let Some(busy) = self.busy_at(step.unit) {
+            busy.ever = true;
             if busy.steps == 0 {
                 busy.since = at;
             }
@@ -225,8 +243,8 @@ impl Rows {
 
     fn finished(&mut self, id: StepId, outcome: &StepOutcome, at: Duration) -> Vec<usize> {
         let plan = self.plan.clone();
-        let (Some(step), Some(unit)) = (plan.step(id), plan.unit_of(id)) else { return Vec::new() };
-        if let Some(busy) = unit.ship().and_then(|ship| self.ships.get_mut(ship)) {
+        let Some(step) = plan.step(id) else { return Vec::new() };
+        if let Some(busy) = self.busy_at(step.unit) {
             busy.steps = busy.steps.saturating_sub(1);
             if busy.steps == 0 {
                 busy.total += at.saturating_sub(busy.since);
@@ -248,8 +266,7 @@ impl Rows {
             Verdict::CutOff => is_open(row) || row.state == RowState::Tolerated,
             Verdict::GoesOn | Verdict::Tolerated => is_open(row),
         };
-        let members = self.members.get(id.index()).cloned().unwrap_or_default();
-        self.change_rows(&members, may_change, |row| match outcome {
+        self.change_members(id, may_change, |row| match outcome {
             StepOutcome::Done(outcome) => {
                 if let CallOutcome::Created(container) = outcome {
                     row.container_created(container);
@@ -288,7 +305,7 @@ impl Rows {
 
     fn over(&mut self, at: Duration) -> Vec<usize> {
         self.ended = Some(at);
-        for busy in self.ships.values_mut().filter(|busy| busy.steps > 0) {
+        for (_, busy) in self.ships.iter_mut().filter(|(_, busy)| busy.steps > 0) {
             busy.steps = 0;
             busy.total += at.saturating_sub(busy.since);
         }
@@ -304,8 +321,21 @@ impl Rows {
 
     /// Changes the rows of a step that are not in their last state.
     fn change(&mut self, step: StepId, change: impl Fn(&mut Row)) -> Vec<usize> {
-        let members = self.members.get(step.index()).cloned().unwrap_or_default();
-        self.change_rows(&members, is_open, change)
+        self.change_members(step, is_open, change)
+    }
+
+    fn change_members(
+        &mut self,
+        step: StepId,
+        may_change: impl Fn(&Row) -> bool,
+        change: impl Fn(&mut Row),
+    ) -> Vec<usize> {
+        let members = self.members.get_mut(step.index()).map(std::mem::take).unwrap_or_default();
+        let changed = self.change_rows(&members, may_change, change);
+        if let Some(place) = self.members.get_mut(step.index()) {
+            *place = members;
+        }
+        changed
     }
 
     fn change_rows(
