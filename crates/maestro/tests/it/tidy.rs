@@ -23,13 +23,14 @@ const LAYERS: [(&str, &[&str]); 10] = [
 ];
 
 /// What `maestro-core` may depend on: nothing that could open a file or a socket, or wait.
-const CORE_DEPENDENCIES: [&str; 10] = [
+const CORE_DEPENDENCIES: [&str; 11] = [
     "granit-parser",
     "minijinja",
     "indexmap",
     "serde_json",
     "fancy-regex",
     "thiserror",
+    "foldhash",
     "futures-util",
     "jiff",
     "sha2",
