@@ -20,6 +20,7 @@ mod lane;
 mod recorder;
 mod spoken;
 mod stub;
+mod templates;
 
 use cases::{Case, Program};
 use differences::Difference;
