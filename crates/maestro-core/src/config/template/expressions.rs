@@ -3,7 +3,7 @@
 use super::ast::{Argument, Comparison, Expr, ExprKind, FilterCall};
 use super::calls::Arguments;
 use super::failure::{Failure, Res};
-use super::value::{Dict, Function, Object, Value};
+use super::value::{Dict, Function, Object, Value, put};
 use super::{Place, Renderer};
 use crate::source::Span;
 use std::rc::Rc;
@@ -56,7 +56,7 @@ impl Renderer<'_> {
                     let key_value = self.eval(place, key)?;
                     let id = self.heap.key(&key_value).map_err(|failure| failure.at(key.at))?;
                     let value = self.eval(place, value)?;
-                    dict.insert(id, (key_value, value));
+                    put(&mut dict, id, key_value, value);
                 }
                 self.heap.add(Object::Dict(dict))
             }

@@ -3,7 +3,7 @@
 use super::Renderer;
 use super::calls::Arguments;
 use super::failure::{Failure, Res};
-use super::value::{Dict, Function, Object, Value};
+use super::value::{Dict, Function, Object, Value, put};
 use crate::source::Span;
 
 /// Their names, for suggestions.
@@ -101,7 +101,7 @@ impl Renderer<'_> {
         }
         for (name, value) in &arguments.named {
             let key = self.heap.str(&**name)?;
-            dict.insert(self.heap.key(&key)?, (key, value.clone()));
+            put(&mut dict, self.heap.key(&key)?, key, value.clone());
         }
         Ok(dict)
     }
@@ -118,7 +118,7 @@ impl Renderer<'_> {
             let [key, value] = pair.as_slice() else {
                 return Err(Failure::render("a dict is made of pairs"));
             };
-            dict.insert(self.heap.key(key)?, (key.clone(), value.clone()));
+            put(&mut dict, self.heap.key(key)?, key.clone(), value.clone());
         }
         Ok(dict)
     }

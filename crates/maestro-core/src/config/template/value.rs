@@ -45,6 +45,16 @@ pub(super) enum Function {
 /// A dictionary, in the order of insertion.
 pub(super) type Dict = IndexMap<Key, (Value, Value)>;
 
+/// `dict[key] = value`: of equal keys, the one that was there first stays.
+pub(super) fn put(dict: &mut Dict, id: Key, key: Value, value: Value) {
+    match dict.get_mut(&id) {
+        Some((_, slot)) => *slot = value,
+        None => {
+            dict.insert(id, (key, value));
+        }
+    }
+}
+
 /// What lives on the heap.
 #[derive(Debug)]
 pub(super) enum Object {

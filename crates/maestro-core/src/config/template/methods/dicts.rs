@@ -3,7 +3,7 @@
 use crate::config::template::Renderer;
 use crate::config::template::calls::Arguments;
 use crate::config::template::failure::{Failure, Res};
-use crate::config::template::value::{Dict, Id, Object, Value};
+use crate::config::template::value::{Dict, Id, Object, Value, put};
 
 pub(super) const NAMES: &[&str] = &[
     "clear",
@@ -106,13 +106,7 @@ pub(super) fn call(
             renderer.heap.grow(3 * added.len())?;
             for (key, value) in added {
                 let id_of_key = renderer.heap.key(&key)?;
-                let dict = entries(renderer, id)?;
-                match dict.get_mut(&id_of_key) {
-                    Some((_, slot)) => *slot = value,
-                    None => {
-                        dict.insert(id_of_key, (key, value));
-                    }
-                }
+                put(entries(renderer, id)?, id_of_key, key, value);
             }
             Ok(Value::None)
         }
@@ -128,7 +122,7 @@ pub(super) fn call(
             let [keys, value] = arguments.bind("fromkeys", ["iterable", "value"])?;
             let mut dict = Dict::new();
             for key in renderer.heap.values(&needed(keys, "fromkeys")?)? {
-                dict.insert(renderer.heap.key(&key)?, (key, value.clone().unwrap_or(Value::None)));
+                put(&mut dict, renderer.heap.key(&key)?, key, value.clone().unwrap_or(Value::None));
             }
             renderer.heap.add(Object::Dict(dict))
         }
