@@ -5,7 +5,7 @@ use super::arithmetic::{
 };
 use super::ast::{Comparison, Operator};
 use super::failure::{Failure, Res};
-use super::value::{DEEPEST, Heap, Items, Object, Value, too_deep};
+use super::value::{DEEPEST, Heap, Items, Key, Object, Value, too_deep};
 use std::cmp::Ordering;
 
 /// Python's index: negative counts from the end.
@@ -172,8 +172,9 @@ impl Heap {
         }
         match self.object(container) {
             Some(Object::Dict(dict)) => Ok(dict.contains_key(&self.key(item)?)),
-            Some(Object::Range { start, stop, stride }) => Ok(match number(item) {
-                Some(Value::Int(item)) => {
+            Some(Object::Range { start, stop, stride }) => Ok(match self.key(item) {
+                // As keys, `2.0` and `2` are one.
+                Ok(Key::Int(item)) => {
                     let within = if *stride > 0 {
                         item >= *start && item < *stop
                     } else {
