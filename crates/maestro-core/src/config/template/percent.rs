@@ -41,8 +41,10 @@ impl Heap {
             Some(Object::Tuple { items, .. }) => items.clone(),
             _ => vec![values.clone()],
         };
-        let is_mapping = matches!(self.object(values), Some(Object::Dict(_)));
-        let mapping = is_mapping.then_some(values);
+        // To Python, what has items is a mapping here, and need not be used.
+        let has_items =
+            matches!(self.object(values), Some(Object::Dict(_) | Object::List(_) | Object::Range { .. }));
+        let mapping = has_items.then_some(values);
         let mut source = Values { positional, next: 0, mapping, by_name: false };
         let text = self.percent_all(format, &mut source)?;
         if source.next < source.positional.len() && !source.by_name && mapping.is_none() {
