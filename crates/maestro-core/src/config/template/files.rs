@@ -121,7 +121,8 @@ impl Renderer<'_> {
         // The scope is held by what the module exports.
         self.scopes.capture();
         let scope = self.scopes.open(parent);
-        self.captured(|this| this.deeper(place_of(template), |this| this.template(template, scope)))?;
+        let text =
+            self.captured(|this| this.deeper(place_of(template), |this| this.template(template, scope)))?;
         let mut exports = Dict::new();
         for (variable, value) in self.scopes.variables(scope).to_vec() {
             let text = self.names.text(variable);
@@ -132,7 +133,7 @@ impl Renderer<'_> {
             exports.insert(self.heap.key(&key)?, (key, value));
         }
         let name = Rc::from(self.heap.str_of(name)?);
-        self.heap.add(Object::Module { name, exports })
+        self.heap.add(Object::Module { name, exports, text })
     }
 }
 

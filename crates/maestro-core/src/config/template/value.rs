@@ -92,6 +92,8 @@ pub(super) enum Object {
     Module {
         name: Rc<str>,
         exports: Dict,
+        /// What rendering it wrote, which is what printing it writes.
+        text: Value,
     },
     Cycler {
         items: Vec<Value>,

@@ -21,7 +21,10 @@ impl Heap {
                 out.push_str(text);
                 Ok(())
             }
-            _ => self.write_repr(out, value, &mut Vec::new()),
+            _ => match self.object(value) {
+                Some(Object::Module { text, .. }) => self.write_str(out, text),
+                _ => self.write_repr(out, value, &mut Vec::new()),
+            },
         }
     }
 
