@@ -1,7 +1,7 @@
 //! Values as text: Python's `str()` and `repr()`.
 
 use super::failure::Res;
-use super::value::{DEEPEST, Heap, Id, Object, Value, too_deep};
+use super::value::{DEEPEST, Function, Heap, Id, Object, Value, too_deep};
 use crate::config::python::{float_repr, push_fmt, write_str_repr};
 
 impl Heap {
@@ -54,7 +54,14 @@ impl Heap {
                 write_str_repr(out, text);
             }
             Value::Function(function) => {
-                push_fmt(out, format_args!("<function {}>", format!("{function:?}").to_lowercase()));
+                out.push_str(match function {
+                    Function::Range => "<class 'range'>",
+                    Function::Dict => "<class 'dict'>",
+                    Function::Namespace => "<class 'jinja2.utils.Namespace'>",
+                    Function::Cycler => "<class 'jinja2.utils.Cycler'>",
+                    Function::Joiner => "<class 'jinja2.utils.Joiner'>",
+                    Function::Lipsum => "<function generate_lorem_ipsum>",
+                });
             }
             Value::Object(id) => self.write_object(out, *id, value, within)?,
         }
