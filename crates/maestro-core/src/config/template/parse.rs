@@ -3,6 +3,7 @@
 
 mod complexity;
 mod mistakes;
+mod strings;
 
 use super::ast::{
     Argument, Block, Comparison, Expr, ExprKind, FilterCall, For, Macro, Name, Operator, Stmt, Target,
@@ -349,7 +350,10 @@ impl Lowering<'_> {
                 }
                 ExprKind::Variable(self.names.intern(variable.id))
             }
-            ast::Expr::Const(constant) => self.constant(&constant.value, at)?,
+            ast::Expr::Const(constant) => match strings::unescaped(self.written(at)) {
+                Some(text) if constant.value.as_str().is_some() => ExprKind::Str(self.literal(&text?)?),
+                _ => self.constant(&constant.value, at)?,
+            },
             ast::Expr::Slice(slice) => {
                 at.start = at.start.min(self.start_of(&slice.expr));
                 ExprKind::Slice {
