@@ -444,6 +444,12 @@ impl Lowering<'_> {
 
     fn constant(&self, value: &minijinja::Value, at: Span) -> Res<ExprKind> {
         use minijinja::value::ValueKind;
+        if value.kind() == ValueKind::Number && !is_number(self.written(at)) {
+            let message = format!("`{}` is not a number", self.written(at));
+            return Err(Failure::new(crate::diagnostic::Code::TemplateSyntax, message)
+                .at(at)
+                .help("a number does not begin with 0, nor end with a point; `0o17` is octal"));
+        }
         Ok(match value.kind() {
             ValueKind::Bool => ExprKind::Bool(value.is_true()),
             ValueKind::String => ExprKind::Str(self.literal(value.as_str().unwrap_or_default())?),
@@ -457,6 +463,14 @@ impl Lowering<'_> {
             _ => ExprKind::None,
         })
     }
+}
+
+/// Whether Jinja2 reads it as a number, too: of what the parser does.
+fn is_number(written: &str) -> bool {
+    let is_decimal = written.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    let leads_with_zero = written.starts_with('0') && written.bytes().any(|b| !matches!(b, b'0' | b'_'));
+    let ends_open = written.ends_with(['.', '_']);
+    !(ends_open || is_decimal && leads_with_zero || written.contains("__"))
 }
 
 /// The words of a tag up to its end.
