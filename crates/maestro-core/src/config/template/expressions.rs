@@ -229,6 +229,15 @@ impl Renderer<'_> {
 
     /// What Python's `getattr` finds.
     pub(super) fn own_attribute(&mut self, value: &Value, name: &Rc<str>, at: Span) -> Res<Option<Value>> {
+        match (value, &**name) {
+            (Value::Int(_) | Value::Float(_), "real") | (Value::Int(_), "numerator") => {
+                return Ok(Some(value.clone()));
+            }
+            (Value::Int(_), "imag") => return Ok(Some(Value::Int(0))),
+            (Value::Float(_), "imag") => return Ok(Some(Value::Float(0.0))),
+            (Value::Int(_), "denominator") => return Ok(Some(Value::Int(1))),
+            _ => {}
+        }
         let found = match self.heap.object(value) {
             Some(Object::Loop(state)) => self.loop_attribute(state, name, at),
             Some(Object::Namespace(attributes) | Object::Module { exports: attributes, .. }) => {
