@@ -161,7 +161,14 @@ impl Renderer<'_> {
             }
             Stmt::FilterBlock { filters, body } => {
                 let value = self.enclosed(place, filters, body)?;
-                self.write(&value)
+                match &value {
+                    Value::Str(_) => self.write(&value),
+                    _ => Err(Failure::render(format!(
+                        "the filter makes {} of the text",
+                        self.heap.described(&value)
+                    ))
+                    .help("`{% set x %}…{% endset %}` and `{{ x|… }}` can write it")),
+                }
             }
             Stmt::Autoescape { enabled, body } => {
                 let value = self.eval(place, enabled)?;
