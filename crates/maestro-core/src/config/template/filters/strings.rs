@@ -179,8 +179,15 @@ fn wrapped(line: &str, width: usize, break_long: bool, hyphens: bool) -> Vec<Str
             && chunk.chars().count() > width
         {
             if break_long {
-                let room = (width - length).max(1);
-                let at = chunk.char_indices().nth(room).map_or(chunk.len(), |(i, _)| i);
+                // Where no room is left this is nothing, which keeps the white space before it, as in Python.
+                let room = width - length;
+                let mut at = chunk.char_indices().nth(room).map_or(chunk.len(), |(i, _)| i);
+                let hyphen = chunk.get(..at).and_then(|head| head.rfind('-')).filter(|_| hyphens);
+                if let Some(hyphen) = hyphen
+                    && chunk.bytes().take(hyphen).any(|byte| byte != b'-')
+                {
+                    at = hyphen + 1;
+                }
                 let rest = chunk.split_off(at);
                 current.push(std::mem::replace(chunk, rest));
             } else if current.is_empty() {
