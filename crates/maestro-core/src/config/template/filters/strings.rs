@@ -13,6 +13,16 @@ pub(super) fn filter(
     value: &Value,
     arguments: &Arguments,
 ) -> Res<Value> {
+    // These do not make a text of what is none.
+    let is_nothing = name == "truncate" && matches!(value, Value::Undefined(_));
+    if matches!(name, "indent" | "truncate" | "wordwrap") && !matches!(value, Value::Str(_)) && !is_nothing {
+        renderer.heap.defined(value)?;
+        return Err(Failure::render(format!(
+            "`{name}` needs a string, not {}",
+            renderer.heap.described(value)
+        ))
+        .help("`|string` makes one"));
+    }
     let text = renderer.heap.str_of(value)?;
     renderer.heap.work(text.len() / 64)?;
     let changed = match name {
