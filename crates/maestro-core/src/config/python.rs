@@ -69,15 +69,35 @@ pub(super) fn float_repr(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
-    let scientific = format!("{value:e}");
+    let shortest = format!("{value:e}");
+    // Of two that are as short and as near, Rust takes the upper one and Python the even one.
+    let digits = shortest
+        .split_once('e')
+        .map_or(0, |(mantissa, _)| mantissa.bytes().filter(u8::is_ascii_digit).count().saturating_sub(1));
+    let even = format!("{value:.digits$e}");
+    let scientific = if even.parse() == Ok(value) { even } else { shortest };
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&exponent) {
-        let plain = format!("{value}");
-        return if plain.contains('.') { plain } else { plain + ".0" };
+        return plain(mantissa, exponent);
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
+}
+
+/// Digits with an exponent between -4 and 15, without it.
+fn plain(mantissa: &str, exponent: i32) -> String {
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |mantissa| ("-", mantissa));
+    let mut digits = mantissa.replace('.', "");
+    let Ok(whole) = usize::try_from(exponent) else {
+        let zeros = usize::try_from(-1 - exponent).unwrap_or(0);
+        return format!("{sign}0.{}{digits}", "0".repeat(zeros));
+    };
+    while digits.len() < whole + 2 {
+        digits.push('0');
+    }
+    let (whole, fraction) = digits.split_at(whole + 1);
+    format!("{sign}{whole}.{fraction}")
 }
 
 /// Python's `repr()` of a string: single quotes unless only double quotes spare an escape.
@@ -190,6 +210,11 @@ mod tests {
             (0.1, "0.1"),
             (1.1, "1.1"),
             (1e15, "1000000000000000.0"),
+            (3_333_333_333_333_333.0 / 4.0, "833333333333333.2"),
+            (-0.5, "-0.5"),
+            (123.456, "123.456"),
+            (0.001_234, "0.001234"),
+            (100.0, "100.0"),
             (1e16, "1e+16"),
             (1.5e16, "1.5e+16"),
             (1e22, "1e+22"),
