@@ -132,6 +132,7 @@ impl Composer<'_> {
             };
             let at = self.span(&span);
             if let Event::Anchor(id, name) = event {
+                self.anchor_name(&name, at);
                 self.anchors.insert(id, Anchor { name: name.into_owned(), span: at, node: None });
                 if let Some((built, id)) = waiting.take() {
                     self.complete(id, built, at.end);
@@ -351,6 +352,17 @@ impl Composer<'_> {
         }
         self.count(at, built.weight)?;
         Ok(Built { is_merge: false, ..built })
+    }
+
+    /// YAML 1.2 allows nearly anything in names of anchors; `PyYAML` does not, so `&` was never the beginning of a text.
+    fn anchor_name(&mut self, name: &str, at: Span) {
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
+            self.diagnostics.push(
+                Diagnostic::error(Code::YamlSyntax, format!("`&{}` is no name of an anchor", excerpt(name)))
+                    .label(at, "letters, digits, `-` and `_` can be in it")
+                    .help("quote the value if it is meant to begin with `&`"),
+            );
+        }
     }
 
     fn unknown_alias(&mut self, name: &str, at: Span) {
