@@ -250,6 +250,12 @@ impl Renderer<'_> {
                 _ => None,
             },
             Some(Object::Cycler { items, next }) if &**name == "current" => items.get(*next).cloned(),
+            Some(Object::Range { start, stop, stride }) => match &**name {
+                "start" => Some(Value::Int(*start)),
+                "stop" => Some(Value::Int(*stop)),
+                "step" => Some(Value::Int(*stride)),
+                _ => None,
+            },
             Some(Object::Macro(closure)) => match &**name {
                 "name" => Some(self.heap.str(&*closure.definition.name)?),
                 "catch_varargs" => Some(Value::Bool(closure.definition.uses_varargs)),

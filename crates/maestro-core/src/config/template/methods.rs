@@ -18,7 +18,7 @@ pub(super) fn names(kind: &str) -> &'static [&'static str] {
     match kind {
         "str" => strings::NAMES,
         "list" => lists::NAMES,
-        "tuple" => &["count", "index"],
+        "tuple" | "range" => &["count", "index"],
         "dict" => dicts::NAMES,
         "LoopContext" => &["cycle", "changed"],
         "Cycler" => &["next", "reset"],
@@ -54,6 +54,10 @@ impl Renderer<'_> {
                 Some(Object::List(_)) => Some(lists::call(self, *id, name, arguments)?),
                 Some(Object::Tuple { items, .. }) => {
                     let items = items.clone();
+                    Some(lists::search(self, &items, name, arguments)?)
+                }
+                Some(Object::Range { .. }) => {
+                    let items = self.heap.values(receiver)?;
                     Some(lists::search(self, &items, name, arguments)?)
                 }
                 Some(Object::Dict(_)) => Some(dicts::call(self, receiver, *id, name, arguments)?),
