@@ -238,6 +238,7 @@ impl Renderer<'_> {
             (Value::Int(_), "denominator") => return Ok(Some(Value::Int(1))),
             _ => {}
         }
+        self.look_ahead(value, name)?;
         let found = match self.heap.object(value) {
             Some(Object::Loop(state)) => self.loop_attribute(state, name, at),
             Some(Object::Namespace(attributes) | Object::Module { exports: attributes, .. }) => {
@@ -249,13 +250,13 @@ impl Renderer<'_> {
                 "list" => items.get(1).cloned(),
                 _ => None,
             },
-            Some(Object::Cycler { items, next }) if &**name == "current" => items.get(*next).cloned(),
             Some(Object::Range { start, stop, stride }) => match &**name {
                 "start" => Some(Value::Int(*start)),
                 "stop" => Some(Value::Int(*stop)),
                 "step" => Some(Value::Int(*stride)),
                 _ => None,
             },
+            Some(Object::Cycler { items, next }) if &**name == "current" => items.get(*next).cloned(),
             Some(Object::Macro(closure)) => match &**name {
                 "name" => Some(self.heap.str(&*closure.definition.name)?),
                 "catch_varargs" => Some(Value::Bool(closure.definition.uses_varargs)),

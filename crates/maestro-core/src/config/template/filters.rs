@@ -76,6 +76,9 @@ impl Renderer<'_> {
     /// The value that a filter makes of a value.
     pub(super) fn filter(&mut self, name: &str, value: Value, arguments: &Arguments, at: Span) -> Res<Value> {
         self.heap.work(1)?;
+        if matches!(name, "length" | "count") {
+            self.look_ahead(&value, "length")?;
+        }
         match name {
             "d" | "default" => {
                 let [default, boolean] = arguments.bind(name, ["default_value", "boolean"])?;

@@ -3,9 +3,10 @@
 use super::ast::For;
 use super::calls::Arguments;
 use super::failure::{Failure, Res};
-use super::value::{Items, LoopState, Object, Recursion, Value};
+use super::value::{Chosen, Items, LoopState, Object, Recursion, Value};
 use super::{Place, Renderer};
 use crate::source::Span;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 impl Renderer<'_> {
@@ -28,15 +29,19 @@ impl Renderer<'_> {
         };
         let items = match &statement.condition {
             None => items,
-            Some(_) => self.filtered(place, statement, &items)?,
+            Some(_) => {
+                Items::Chosen(RefCell::new(Chosen { source: Box::new(items), next: 0, kept: Vec::new() }))
+            }
         };
-        if items.len() == 0 {
+        if !self.reaches(place, statement, &items, 0)? {
             return self.deeper(at, |this| this.body(place, &statement.otherwise));
         }
         let items = Rc::new(items);
         let state = if statement.uses_loop || statement.recursive {
-            let recursion = statement.recursive.then(|| {
+            if statement.recursive {
                 self.scopes.capture();
+            }
+            let recursion = (statement.recursive || statement.condition.is_some()).then(|| {
                 Rc::new(Recursion {
                     statement: Rc::clone(statement),
                     template: Rc::clone(place.template),
@@ -51,7 +56,8 @@ impl Renderer<'_> {
         };
         self.deeper(at, |this| {
             let mut index = 0;
-            while let Some(item) = items.get(index, &this.heap) {
+            while this.reaches(place, statement, &items, index)? {
+                let Some(item) = items.get(index, &this.heap) else { break };
                 this.heap.work(1).map_err(|failure| failure.at(at))?;
                 if let Some(Value::Object(id)) = &state
                     && let Some(Object::Loop(state)) = this.heap.get_mut(*id)
@@ -69,17 +75,26 @@ impl Renderer<'_> {
                 this.scopes.close(mark);
                 index += 1;
             }
+            // The scope that the `if` looked into may be gone from here on.
+            if let Items::Chosen(chosen) = &*items {
+                chosen.borrow_mut().next = usize::MAX;
+            }
             Ok(())
         })
     }
 
-    /// The items for which the `if` of a loop holds.
-    fn filtered(&mut self, place: Place<'_>, statement: &Rc<For>, items: &Items) -> Res<Items> {
-        let Some(condition) = &statement.condition else { return Ok(Items::Values(Vec::new())) };
-        let mut kept = Vec::new();
-        let mut index = 0;
-        while let Some(item) = items.get(index, &self.heap) {
-            index += 1;
+    /// Whether there is such an item; the `if` of the loop is asked up to there.
+    fn reaches(&mut self, place: Place<'_>, statement: &For, items: &Items, index: usize) -> Res<bool> {
+        let (Items::Chosen(chosen), Some(condition)) = (items, &statement.condition) else {
+            return Ok(items.get(index, &self.heap).is_some());
+        };
+        while chosen.borrow().kept.len() <= index {
+            let item = {
+                let mut chosen = chosen.borrow_mut();
+                let Some(item) = chosen.source.get(chosen.next, &self.heap) else { return Ok(false) };
+                chosen.next += 1;
+                item
+            };
             self.heap.work(1)?;
             let mark = self.scopes.mark();
             let scope = self.scopes.open(Some(place.scope));
@@ -88,11 +103,26 @@ impl Renderer<'_> {
             let holds = self.eval(place, condition)?;
             if self.heap.truth(&holds) {
                 self.heap.grow(1)?;
-                kept.push(item);
+                chosen.borrow_mut().kept.push(item);
             }
             self.scopes.close(mark);
         }
-        Ok(Items::Values(kept))
+        Ok(true)
+    }
+
+    /// Asks the `if` of a loop for as many items as an attribute of `loop` has to know of.
+    pub(super) fn look_ahead(&mut self, value: &Value, name: &str) -> Res<()> {
+        let Some(Object::Loop(state)) = self.heap.object(value) else { return Ok(()) };
+        let Some(recursion) = state.recursion.clone() else { return Ok(()) };
+        let index = match name {
+            "last" | "nextitem" => state.index + 1,
+            "length" | "revindex" | "revindex0" => usize::MAX,
+            _ => return Ok(()),
+        };
+        let items = Rc::clone(&state.items);
+        let (template, chain, scope) = (&recursion.template, recursion.chain, recursion.scope);
+        let place = Place { template, chain, scope, block: None };
+        self.reaches(place, &recursion.statement, &items, index).map(|_| ())
     }
 
     /// An attribute of `loop`.
@@ -160,7 +190,8 @@ impl Renderer<'_> {
         let Some(Object::Loop(state)) = self.heap.get(id) else {
             return Err(Failure::render("there is no loop here"));
         };
-        let Some(recursion) = state.recursion.clone() else {
+        let Some(recursion) = state.recursion.clone().filter(|recursion| recursion.statement.recursive)
+        else {
             return Err(Failure::render("this loop cannot be called")
                 .help("say `recursive` at its end: `{% for x in items recursive %}`"));
         };

@@ -10,6 +10,7 @@ use super::scope::ScopeId;
 use super::text::{Meter, Text};
 use crate::source::Span;
 use indexmap::IndexMap;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// A value. Cheap to clone.
@@ -134,7 +135,7 @@ pub(super) struct LoopState {
     pub(super) recursion: Option<Rc<Recursion>>,
 }
 
-/// What calling `loop` needs.
+/// What calling `loop` needs, and asking for its next item.
 #[derive(Debug)]
 pub(super) struct Recursion {
     pub(super) statement: Rc<For>,
@@ -157,13 +158,25 @@ pub(super) enum Items {
         stride: i128,
         length: usize,
     },
+    /// What the `if` of a loop lets through, asked as the loop goes: it may ask for what the loop changes.
+    Chosen(RefCell<Chosen>),
+}
+
+/// The items that an `if` has let through so far.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) source: Box<Items>,
+    /// Which one is asked for next; nothing is left once the loop has ended.
+    pub(super) next: usize,
+    pub(super) kept: Vec<Value>,
 }
 
 impl Items {
-    /// How many there were to begin with.
+    /// How many there were to begin with; of chosen ones, how many there are so far.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Values(values) => values.len(),
+            Self::Chosen(chosen) => chosen.borrow().kept.len(),
             Self::Live { length, .. } | Self::Range { length, .. } => *length,
         }
     }
@@ -171,6 +184,7 @@ impl Items {
     pub(super) fn get(&self, index: usize, heap: &Heap) -> Option<Value> {
         match self {
             Self::Values(values) => values.get(index).cloned(),
+            Self::Chosen(chosen) => chosen.borrow().kept.get(index).cloned(),
             Self::Live { list, .. } => match heap.get(*list) {
                 Some(Object::List(items)) => items.get(index).cloned(),
                 _ => None,
