@@ -5,7 +5,7 @@ use super::arithmetic::{
 };
 use super::ast::{Comparison, Operator};
 use super::failure::{Failure, Res};
-use super::value::{DEEPEST, Heap, Items, Key, Object, Value, too_deep};
+use super::value::{DEEPEST, Dict, Heap, Id, Items, Key, Object, Value, View, too_deep};
 use std::cmp::Ordering;
 
 /// Python's index: negative counts from the end.
@@ -25,9 +25,8 @@ impl Heap {
             Value::Str(text) => !text.is_empty(),
             Value::Function(_) => true,
             Value::Object(_) => match self.object(value) {
-                Some(Object::List(items) | Object::Tuple { items, .. } | Object::View { items, .. }) => {
-                    !items.is_empty()
-                }
+                Some(Object::List(items) | Object::Tuple { items, .. }) => !items.is_empty(),
+                Some(Object::View { dict, .. }) => self.dict(*dict).is_some_and(|dict| !dict.is_empty()),
                 Some(Object::Dict(dict)) => !dict.is_empty(),
                 Some(Object::Range { start, stop, stride }) => range_length(*start, *stop, *stride) > 0,
                 _ => true,
@@ -172,6 +171,7 @@ impl Heap {
         }
         match self.object(container) {
             Some(Object::Dict(dict)) => Ok(dict.contains_key(&self.key(item)?)),
+            Some(Object::View { kind, dict }) => self.view_contains(*kind, *dict, item),
             Some(Object::Range { start, stop, stride }) => Ok(match self.key(item) {
                 // As keys, `2.0` and `2` are one.
                 Ok(Key::Int(item)) => {
@@ -184,12 +184,7 @@ impl Heap {
                 }
                 _ => false,
             }),
-            Some(
-                Object::List(items)
-                | Object::Tuple { items, .. }
-                | Object::View { items, .. }
-                | Object::Generator { items, .. },
-            ) => {
+            Some(Object::List(items) | Object::Tuple { items, .. } | Object::Generator { items, .. }) => {
                 for known in items {
                     if self.equal(known, item)? {
                         return Ok(true);
@@ -294,9 +289,8 @@ impl Heap {
             Value::Undefined(_) => Some(0),
             Value::Str(text) => Some(text.characters()),
             _ => match self.object(value)? {
-                Object::List(items) | Object::Tuple { items, .. } | Object::View { items, .. } => {
-                    Some(items.len())
-                }
+                Object::List(items) | Object::Tuple { items, .. } => Some(items.len()),
+                Object::View { dict, .. } => Some(self.dict(*dict).map_or(0, Dict::len)),
                 Object::Dict(dict) => Some(dict.len()),
                 Object::Range { start, stop, stride } => Some(range_length(*start, *stop, *stride)),
                 Object::Loop(state) => Some(state.items.len()),
@@ -322,10 +316,12 @@ impl Heap {
             *next = items.len();
             return Ok(Items::Values(rest));
         }
+        if let Some(Object::View { kind, dict }) = self.object(value) {
+            let (kind, dict) = (*kind, *dict);
+            return self.view_items(kind, dict).map(Items::Values);
+        }
         let items = match self.object(value) {
-            Some(Object::List(items) | Object::Tuple { items, .. } | Object::View { items, .. }) => {
-                items.clone()
-            }
+            Some(Object::List(items) | Object::Tuple { items, .. }) => items.clone(),
             Some(Object::Dict(dict)) => dict.values().map(|(key, _)| key.clone()).collect(),
             Some(Object::Range { start, stop, stride }) => {
                 let length = range_length(*start, *stop, *stride);
@@ -335,6 +331,44 @@ impl Heap {
         };
         self.work(items.len() / 8)?;
         Ok(Items::Values(items))
+    }
+
+    fn view_items(&mut self, kind: View, dict: Id) -> Res<Vec<Value>> {
+        let entries = self.dict(dict).map(Dict::values).into_iter().flatten();
+        let pairs: Vec<(Value, Value)> = entries.cloned().collect();
+        self.work(pairs.len() / 8)?;
+        let item = |(key, value): (Value, Value)| match kind {
+            View::Keys => Ok(key),
+            View::Values => Ok(value),
+            View::Items => {
+                self.work(1)?;
+                self.tuple(vec![key, value])
+            }
+        };
+        pairs.into_iter().map(item).collect()
+    }
+
+    fn view_contains(&self, kind: View, dict: Id, item: &Value) -> Res<bool> {
+        let Some(dict) = self.dict(dict) else { return Ok(false) };
+        match (kind, self.object(item)) {
+            (View::Keys, _) => Ok(dict.contains_key(&self.key(item)?)),
+            (View::Items, Some(Object::Tuple { items, .. })) => match items.as_slice() {
+                [key, value] => match dict.get(&self.key(key)?) {
+                    Some((_, known)) => self.equal(known, value),
+                    None => Ok(false),
+                },
+                _ => Ok(false),
+            },
+            (View::Items, _) => Ok(false),
+            (View::Values, _) => {
+                for (_, known) in dict.values() {
+                    if self.equal(known, item)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+        }
     }
 
     /// The same as a vector; pays for each item.

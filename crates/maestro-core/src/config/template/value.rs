@@ -43,6 +43,25 @@ pub(super) enum Function {
     Lipsum,
 }
 
+/// What of a dictionary a view shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    Keys,
+    Values,
+    Items,
+}
+
+impl View {
+    /// Python's name of the type.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Keys => "dict_keys",
+            Self::Values => "dict_values",
+            Self::Items => "dict_items",
+        }
+    }
+}
+
 /// A dictionary, in the order of insertion.
 pub(super) type Dict = IndexMap<Key, (Value, Value)>;
 
@@ -66,10 +85,10 @@ pub(super) enum Object {
         is_group: bool,
     },
     Dict(Dict),
-    /// `keys()`, `values()` or `items()` of a dictionary.
+    /// `keys()`, `values()` or `items()` of a dictionary, which show what becomes of it.
     View {
-        name: &'static str,
-        items: Vec<Value>,
+        kind: View,
+        dict: Id,
     },
     /// What a lazy filter returns: it can be iterated over once.
     Generator {
@@ -242,6 +261,14 @@ impl Heap {
         self.objects.get_mut(id.0 as usize)
     }
 
+    /// A dictionary that a view shows.
+    pub(super) fn dict(&self, id: Id) -> Option<&Dict> {
+        match self.get(id) {
+            Some(Object::Dict(dict)) => Some(dict),
+            _ => None,
+        }
+    }
+
     pub(super) fn object(&self, value: &Value) -> Option<&Object> {
         match value {
             Value::Object(id) => self.get(*id),
@@ -253,7 +280,6 @@ impl Heap {
         let items = match &object {
             Object::List(items)
             | Object::Tuple { items, .. }
-            | Object::View { items, .. }
             | Object::Generator { items, .. }
             | Object::Cycler { items, .. } => items.len(),
             Object::Dict(dict) | Object::Namespace(dict) | Object::Module { exports: dict, .. } => {
@@ -341,7 +367,7 @@ impl Heap {
                 Some(Object::List(_)) => "list",
                 Some(Object::Tuple { .. }) => "tuple",
                 Some(Object::Dict(_)) => "dict",
-                Some(Object::View { name, .. }) => name,
+                Some(Object::View { kind, .. }) => kind.name(),
                 Some(Object::Generator { .. }) => "generator",
                 Some(Object::Range { .. }) => "range",
                 Some(Object::Namespace(_)) => "Namespace",

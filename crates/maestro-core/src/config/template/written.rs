@@ -1,7 +1,7 @@
 //! Values as text: Python's `str()` and `repr()`.
 
 use super::failure::Res;
-use super::value::{DEEPEST, Function, Heap, Id, Object, Value, too_deep};
+use super::value::{DEEPEST, Dict, Function, Heap, Id, Object, Value, View, too_deep};
 use crate::config::python::{float_repr, push_fmt, write_str_repr};
 
 impl Heap {
@@ -100,9 +100,21 @@ impl Heap {
                 }
                 out.push('}');
             }
-            Object::View { name, items } => {
-                out.push_str(name);
-                self.write_items(out, "([", items, "])", within)?;
+            Object::View { kind, dict } => {
+                out.push_str(kind.name());
+                out.push_str("([");
+                for (i, (key, item)) in self.dict(*dict).into_iter().flat_map(Dict::values).enumerate() {
+                    out.push_str(if i > 0 { ", " } else { "" });
+                    match kind {
+                        View::Keys => self.write_repr(out, key, within)?,
+                        View::Values => self.write_repr(out, item, within)?,
+                        View::Items => {
+                            let pair = [key.clone(), item.clone()];
+                            self.write_items(out, "(", &pair, ")", within)?;
+                        }
+                    }
+                }
+                out.push_str("])");
             }
             Object::Range { start, stop, stride: 1 } => push_fmt(out, format_args!("range({start}, {stop})")),
             Object::Range { start, stop, stride } => {

@@ -3,7 +3,7 @@
 use crate::config::template::Renderer;
 use crate::config::template::calls::Arguments;
 use crate::config::template::failure::{Failure, Res};
-use crate::config::template::value::{Dict, Id, Object, Value, put};
+use crate::config::template::value::{Dict, Id, Object, Value, View, put};
 
 pub(super) const NAMES: &[&str] = &[
     "clear",
@@ -49,25 +49,9 @@ pub(super) fn call(
             let [key] = arguments.exactly("has_key", ["key"])?;
             renderer.heap.contains(receiver, &key).map(Value::Bool)
         }
-        "items" | "iteritems" => {
-            let pairs: Vec<(Value, Value)> = entries(renderer, id)?.values().cloned().collect();
-            renderer.heap.work(pairs.len())?;
-            let mut items = Vec::with_capacity(pairs.len());
-            for (key, value) in pairs {
-                items.push(renderer.heap.tuple(vec![key, value])?);
-            }
-            renderer.heap.add(Object::View { name: "dict_items", items })
-        }
-        "keys" | "iterkeys" => {
-            let items: Vec<Value> = entries(renderer, id)?.values().map(|(key, _)| key.clone()).collect();
-            renderer.heap.work(items.len() / 8)?;
-            renderer.heap.add(Object::View { name: "dict_keys", items })
-        }
-        "values" | "itervalues" => {
-            let items: Vec<Value> = entries(renderer, id)?.values().map(|(_, value)| value.clone()).collect();
-            renderer.heap.work(items.len() / 8)?;
-            renderer.heap.add(Object::View { name: "dict_values", items })
-        }
+        "items" | "iteritems" => renderer.heap.add(Object::View { kind: View::Items, dict: id }),
+        "keys" | "iterkeys" => renderer.heap.add(Object::View { kind: View::Keys, dict: id }),
+        "values" | "itervalues" => renderer.heap.add(Object::View { kind: View::Values, dict: id }),
         "pop" => {
             let [key, default] = arguments.bind("pop", ["key", "default"])?;
             let key = needed(key, "pop")?;
