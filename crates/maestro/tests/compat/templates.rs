@@ -23,7 +23,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 /// Random templates in a run.
 const RANDOM: u32 = 500;
 /// Decisions that make a random template, at most.
-const CHOICES: usize = 120;
+const CHOICES: usize = 90;
+/// How Maestro says that it is too much: brackets within brackets, integers of more than 127 bits (design record 0010).
+const LIMITS: [&str; 3] = ["in one place", "is not a usable integer", "too large"];
 const SHRINKING: u32 = 2000;
 
 /// What `env` holds, in the order in which Maestro shows it.
@@ -85,7 +87,7 @@ fn templates(text: &str) -> Vec<Template> {
             }
             match file {
                 Some(path) if content.starts_with("-- ") => {
-                    _ = template.files.insert(path.clone(), String::new())
+                    _ = template.files.insert(path.clone(), String::new());
                 }
                 Some(path) => template.files.get_mut(path).unwrap().push_str(line),
                 None => template.environment.push_str(line),
@@ -144,7 +146,7 @@ impl Python {
         });
         let mut result = |key: &str| match seen.get_mut(key).map(Value::take) {
             Some(value) => Ok(value),
-            None => Err(seen.as_object().unwrap().values().last().unwrap().as_str().unwrap().to_owned()),
+            None => Err(seen.as_object().unwrap().values().next_back().unwrap().as_str().unwrap().to_owned()),
         };
         let text = result("text").map(|text| text.as_str().unwrap().to_owned());
         Outcome { text, data: result("data") }
@@ -291,7 +293,7 @@ impl Grammar {
             match line.strip_prefix("    ") {
                 Some(piece) => rules.entry(rule.clone()).or_default().push(piece.replace("\\n", "\n")),
                 None if line.is_empty() || line.starts_with('#') => {}
-                None => rule = line.trim_end_matches(':').to_owned(),
+                None => line.trim_end_matches(':').clone_into(&mut rule),
             }
         }
         Grammar(rules)
@@ -311,13 +313,10 @@ impl Grammar {
 
     /// The next name in a piece: what is before it, and behind.
     fn name<'p>(&self, piece: &'p str) -> Option<(&'p str, &'p str, &'p str)> {
-        let starts = piece.match_indices('<');
-        starts
-            .filter_map(|(start, _)| {
-                let (name, after) = piece[start + 1..].split_once('>')?;
-                self.0.contains_key(name).then_some((&piece[..start], name, after))
-            })
-            .next()
+        piece.match_indices('<').find_map(|(start, _)| {
+            let (name, after) = piece[start + 1..].split_once('>')?;
+            self.0.contains_key(name).then_some((&piece[..start], name, after))
+        })
     }
 }
 
@@ -336,8 +335,11 @@ fn pieces_in_random_company_render_and_load_alike() {
         let template = Template { name: "random".to_owned(), environment, files: BTreeMap::new() };
         let (original, ours) = (python.borrow_mut().load(&template), ours(&template));
         *refused.borrow_mut() += u32::from(original.text.is_err());
+        let refused = ours.text.as_ref().err().or(ours.data.as_ref().err());
+        let is_too_much = refused.is_some_and(|refused| LIMITS.iter().any(|limit| refused.contains(limit)));
         match difference(&original, &ours) {
             None => Ok(()),
+            Some(_) if is_too_much => Ok(()),
             Some(difference) => {
                 let reason = reason(&original, &ours);
                 Err(TestCaseError::fail(format!("\n{}\n{difference}\n{reason}", template.environment)))
