@@ -118,21 +118,22 @@ mod tests {
     }
 
     /// maestro-ng's options, and what each of them takes.
-    const SELECTING: &[(&str, &str)] = &[
+    type Options = &'static [(&'static str, &'static str)];
+
+    const SELECTING: Options = &[
         ("concurrency", "2"),
         ("with-dependencies", ""),
         ("ignore-dependencies", ""),
         ("container-filter", "x"),
         ("ship-filter", "x"),
     ];
-    const REACHING: &[(&str, &str)] = &[("expand-services", ""), ("all", "")];
-    const IMAGES: &[(&str, &str)] = &[("refresh-images", ""), ("reuse", "")];
+    const REACHING: Options = &[("expand-services", ""), ("all", "")];
+    const IMAGES: Options = &[("refresh-images", ""), ("reuse", "")];
 
     #[test]
     fn abbreviations_of_maestro_ng_mean_the_same() {
-        let restarting: &[(&str, &str)] =
-            &[("step-delay", "2"), ("stop-start-delay", "2"), ("only-if-changed", "")];
-        let tables: [(&str, &[&[(&str, &str)]]); 10] = [
+        let restarting: Options = &[("step-delay", "2"), ("stop-start-delay", "2"), ("only-if-changed", "")];
+        let tables: [(&str, &[Options]); 10] = [
             ("status", &[SELECTING, &[("full", ""), ("show-hosts", "")]]),
             ("start", &[SELECTING, IMAGES]),
             ("stop", &[SELECTING, REACHING]),

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
 /// Any words are a command line, a request for help, or a usage error that says something.
-pub fn words(bytes: &[u8]) {
+pub(crate) fn words(bytes: &[u8]) {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let lines = bytes.split(|byte| *byte == b'\n').filter(|_| !bytes.is_empty());
     let words: Vec<OsString> = lines.map(|line| OsString::from_vec(line.to_vec())).collect();
@@ -44,6 +44,27 @@ fn again_like(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::words;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+
+        #[test]
+        fn any_words_are_read(
+            lines in prop::collection::vec(
+                prop_oneof![
+                    4 => "(status|start|stop|restart|pull|clean|kill|logs|exec|plan|deptree|dump|complete|guest|events)",
+                    4 => "-[fvhcdiCSsarFHn]{1,3}=?[0-9]{0,2}",
+                    4 => "--(file|version|help|concur|with|ignore|container-f|ship|exp|all|ref|reuse|step|stop|only|full|show|out|prog|col)(=.{0,3})?",
+                    2 => "--|-|",
+                    2 => "\\PC{0,4}",
+                ],
+                0..8,
+            ),
+        ) {
+            words(lines.join("\n").as_bytes());
+        }
+    }
 
     #[test]
     fn kept_words_are_read() {
