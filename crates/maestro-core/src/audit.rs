@@ -156,6 +156,9 @@ impl Play {
                     let message = format!("a container of that name exists and is not ours: {whose}");
                     self.task_fails(at, &message, told);
                 }
+                Fate::Blocked(Blocked::Variables(excess)) => {
+                    self.task_fails(at, &excess.to_string(), told);
+                }
                 // It is never begun.
                 Fate::Blocked(Blocked::Dependency(_)) => self.task_is_left(at),
             }

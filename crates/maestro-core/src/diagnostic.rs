@@ -62,6 +62,8 @@ pub enum Code {
     Conflict,
     /// Legal, and probably not what was meant.
     Suspicious,
+    /// Containers could be made, and their programs not started: they would be told too much.
+    TooManyVariables,
 }
 
 impl Code {
@@ -89,6 +91,7 @@ impl Code {
             Code::Cycle => "E0403",
             Code::Conflict => "E0404",
             Code::Suspicious => "W0501",
+            Code::TooManyVariables => "W0502",
         }
     }
 }

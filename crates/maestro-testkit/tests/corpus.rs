@@ -3,6 +3,9 @@
 use maestro_testkit::fuzzing::TARGETS;
 use std::path::Path;
 
+/// What needs the crate `maestro`, and is run again by its tests.
+const ELSEWHERE: [&str; 1] = ["words"];
+
 #[test]
 fn kept_inputs_are_handled() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
@@ -23,6 +26,7 @@ fn every_corpus_has_a_target() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
     for entry in std::fs::read_dir(corpus).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(TARGETS.iter().any(|(target, _)| *target == name), "{name} has no target");
+        let here = TARGETS.iter().any(|(target, _)| *target == name);
+        assert!(here || ELSEWHERE.contains(&name.as_str()), "{name} has no target");
     }
 }

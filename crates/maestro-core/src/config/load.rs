@@ -4,7 +4,7 @@ use super::fields::{Reader, truthy};
 use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
-use super::{Schema, auditors, host_ports, python, registries, secrets, services, ships};
+use super::{Schema, auditors, host_ports, python, registries, secrets, services, ships, variables};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
 use crate::source::{SourceMap, Sources};
@@ -80,14 +80,16 @@ fn resolve(reader: &mut Reader<'_>, node: &Node) -> Option<Environment> {
     let services = services::read(reader, root, schema, name.as_ref(), &ships);
     host_ports::check(reader, &services);
     let auditors = auditors::read(reader, root);
-    Some(Environment {
+    let environment = Environment {
         name,
         ships: ships.by_name,
         services: services.by_name,
         instances: services.instances,
         registries,
         auditors,
-    })
+    };
+    variables::check(reader, &environment, &services.service_places);
+    Some(environment)
 }
 
 /// `__maestro.schema`: 1 by default; anything that is not 1 is the current one, as in maestro-ng.

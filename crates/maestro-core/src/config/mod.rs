@@ -15,6 +15,7 @@ pub mod resources;
 mod fields;
 mod env;
 mod expansion;
+mod variables;
 mod volumes;
 mod checks;
 mod patterns;

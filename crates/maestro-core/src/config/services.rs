@@ -30,6 +30,8 @@ pub(super) struct Services {
     pub(super) by_name: BTreeMap<ServiceName, Service>,
     pub(super) instances: BTreeMap<InstanceName, Instance>,
     pub(super) places: BTreeMap<InstanceName, Places>,
+    /// Where the services stand.
+    pub(super) service_places: BTreeMap<ServiceName, Span>,
     /// Services that are there and could not be read, and whose names are therefore no further mistake.
     faulty: BTreeSet<String>,
     /// Instances likewise.
@@ -103,6 +105,7 @@ pub(super) fn read(
             ships,
         };
         all.by_name.insert(name.clone(), service);
+        all.service_places.insert(name.clone(), key.span);
         let Some(list) = map.get("instances") else {
             reader.missing(node, node, &what, "instances");
             continue;

@@ -1,12 +1,13 @@
 //! What we ask the engine for when a container is created, and its fingerprint.
 
 use crate::image::ImageRef;
+use crate::model::fingerprint::Fingerprint;
 use crate::model::links::{LinkBlock, Links};
+use crate::model::variables::{Excess, Weights};
 use crate::model::{Environment, Instance, Settings};
 use crate::names::{ConfigHash, InstanceName};
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -50,8 +51,8 @@ impl EnvVar {
 pub struct ContainerEnv {
     /// The instance's own variables, in parts that others may share; later ones win.
     pub own: Vec<Arc<[EnvVar]>>,
-    /// Link variables; later blocks win.
-    pub links: Vec<Arc<LinkBlock>>,
+    /// Link variables; later blocks win. Containers of one service share them.
+    pub links: Arc<[Arc<LinkBlock>]>,
 }
 
 /// For how many variables room is made at once: thousands are common, and a million may be the same few again and again.
@@ -60,15 +61,23 @@ const MOST_ROOM: usize = 1 << 16;
 impl ContainerEnv {
     /// Variables of nobody else, and no links.
     pub fn of(own: Vec<EnvVar>) -> Self {
-        Self { own: vec![own.into()], links: Vec::new() }
+        Self { own: vec![own.into()], links: Arc::default() }
     }
 
     /// Every variable once, with the value that wins, in the order of first mention.
     pub fn resolved(&self) -> IndexMap<&str, Option<&str>, RandomState> {
-        let own = self.own.iter().map(|part| part.len()).sum::<usize>();
-        let count = own + self.links.iter().map(|b| b.vars.len()).sum::<usize>();
+        let mut all = self.own_resolved(self.links.iter().map(|b| b.vars.len()).sum());
+        for var in self.links.iter().flat_map(|b| &b.vars) {
+            all.insert(&*var.name, var.value.as_deref());
+        }
+        all
+    }
+
+    /// Every variable that is no link once, with room for so many more.
+    fn own_resolved(&self, more: usize) -> IndexMap<&str, Option<&str>, RandomState> {
+        let count = more + self.own.iter().map(|part| part.len()).sum::<usize>();
         let mut all = IndexMap::with_capacity_and_hasher(count.min(MOST_ROOM), RandomState::default());
-        for var in self.own.iter().flat_map(|part| &**part).chain(self.links.iter().flat_map(|b| &b.vars)) {
+        for var in self.own.iter().flat_map(|part| &**part) {
             all.insert(&*var.name, var.value.as_deref());
         }
         all
@@ -165,12 +174,19 @@ pub struct ContainerSpec {
 pub struct SpecWriter<'a> {
     environment: &'a Environment,
     links: Links<'a>,
+    weights: Weights<'a>,
 }
 
 impl<'a> SpecWriter<'a> {
     /// For the instances of one environment.
     pub fn new(environment: &'a Environment) -> Self {
-        Self { environment, links: Links::new(environment) }
+        Self { environment, links: Links::new(environment), weights: Weights::new(environment) }
+    }
+
+    /// Why the program of an instance's container could not be started with these variables; none if nothing is known
+    /// against it.
+    pub fn excess(&mut self, instance: &'a Instance) -> Option<Excess> {
+        self.weights.of(instance, &mut self.links)
     }
 
     /// All variables of an instance's container.
@@ -235,14 +251,16 @@ impl ContainerSpec {
     ///
     /// Stable over versions of Maestro: every part is written with its name and length, in a fixed order, and parts
     /// that are empty are left out, so that a new kind of setting does not change the hash of those who don't use it.
+    /// Link variables are in it by the fingerprints of their blocks, which are computed once for all containers.
     pub fn config_hash(&self) -> ConfigHash {
-        let mut out = Fingerprint(Sha256::new());
+        let mut out = Fingerprint::default();
         let settings = &*self.settings;
         out.part("image", [self.image.as_str()]);
         out.part("hostname", self.hostname.as_ref().map(InstanceName::as_str));
-        for (name, value) in self.env.resolved() {
+        for (name, value) in self.env.own_resolved(0) {
             out.part("env", [name].into_iter().chain(value));
         }
+        out.part("links", self.env.links.iter().map(|block| &*block.fingerprint));
         for port in &self.ports {
             let exposed = format!("{}/{}", port.exposed, port.protocol);
             out.part("port", [exposed.as_str(), &*port.address, &*port.external]);
@@ -281,37 +299,6 @@ impl ContainerSpec {
             out.part("label", [key.as_str(), value]);
         }
         out.part("workdir", settings.workdir.as_deref());
-        out.finish()
-    }
-}
-
-struct Fingerprint(Sha256);
-
-impl Fingerprint {
-    fn part<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a str>) {
-        let mut values = values.into_iter().peekable();
-        if values.peek().is_none() {
-            return;
-        }
-        self.text(name);
-        for value in values {
-            self.text(value);
-        }
-        self.0.update(b"\n");
-    }
-
-    fn text(&mut self, text: &str) {
-        self.0.update(text.len().to_le_bytes());
-        self.0.update(text.as_bytes());
-    }
-
-    fn finish(self) -> ConfigHash {
-        use fmt::Write as _;
-        let mut hex = String::with_capacity(32);
-        for byte in self.0.finalize().iter().take(16) {
-            // Writing to a string cannot fail.
-            _ = write!(hex, "{byte:02x}");
-        }
-        ConfigHash(hex)
+        ConfigHash(out.finish())
     }
 }

@@ -5,7 +5,8 @@
 //! request is written.
 
 use crate::guest;
-use crate::model::{EnvVar, Environment};
+use crate::model::fingerprint::Fingerprint;
+use crate::model::{EnvVar, Environment, Instance};
 use crate::names::ServiceName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,8 +14,12 @@ use std::sync::Arc;
 /// The variables that describe one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkBlock {
+    /// The service.
+    pub service: ServiceName,
     /// In the order of instances and ports.
     pub vars: Vec<EnvVar>,
+    /// What all of them amount to in the fingerprints of containers.
+    pub fingerprint: String,
 }
 
 /// Link variables of all services, each made when it is first asked for.
@@ -23,7 +28,7 @@ pub struct Links<'a> {
     environment: &'a Environment,
     own: BTreeMap<&'a ServiceName, Arc<LinkBlock>>,
     others: BTreeMap<&'a ServiceName, Arc<LinkBlock>>,
-    recipients: BTreeMap<&'a ServiceName, Vec<Arc<LinkBlock>>>,
+    recipients: BTreeMap<&'a ServiceName, Arc<[Arc<LinkBlock>]>>,
 }
 
 impl<'a> Links<'a> {
@@ -34,16 +39,15 @@ impl<'a> Links<'a> {
 
     /// What the containers of a service get: their own service's variables, then those of every service that it
     /// declares to require, directly or not, and of those that it wants to know directly.
-    pub fn of(&mut self, service: &'a ServiceName) -> Vec<Arc<LinkBlock>> {
+    pub fn of(&mut self, service: &'a ServiceName) -> Arc<[Arc<LinkBlock>]> {
         if let Some(blocks) = self.recipients.get(service) {
             return blocks.clone();
         }
         let mut blocks = vec![self.own(service)];
         for other in told(self.environment, service) {
-            if other != service {
-                blocks.push(self.other(other));
-            }
+            blocks.push(self.other(other));
         }
+        let blocks: Arc<[_]> = blocks.into();
         self.recipients.insert(service, blocks.clone());
         blocks
     }
@@ -59,8 +63,8 @@ impl<'a> Links<'a> {
     }
 }
 
-/// Services whose addresses a service's containers are told.
-fn told<'a>(environment: &'a Environment, service: &'a ServiceName) -> BTreeSet<&'a ServiceName> {
+/// Other services whose addresses a service's containers are told.
+pub(super) fn told<'a>(environment: &'a Environment, service: &'a ServiceName) -> BTreeSet<&'a ServiceName> {
     let mut told = BTreeSet::new();
     let mut open: Vec<&ServiceName> = vec![service];
     while let Some(next) = open.pop() {
@@ -71,17 +75,18 @@ fn told<'a>(environment: &'a Environment, service: &'a ServiceName) -> BTreeSet<
             }
         }
     }
-    if let Some(service) = environment.services.get(service) {
-        told.extend(&service.wants_info);
+    if let Some(wanting) = environment.services.get(service) {
+        told.extend(&wanting.wants_info);
     }
+    // Around a circle, or because it wants to know itself: it does anyway.
+    told.remove(service);
     told
 }
 
 fn block(environment: &Environment, name: &ServiceName, own: bool) -> LinkBlock {
     let mut vars = Vec::new();
-    let Some(service) = environment.services.get(name) else { return LinkBlock { vars } };
     let mut names = String::new();
-    for instance in service.instances.iter().filter_map(|i| environment.instances.get(i)) {
+    for instance in instances(environment, name) {
         if !names.is_empty() {
             names.push(',');
         }
@@ -99,5 +104,18 @@ fn block(environment: &Environment, name: &ServiceName, own: bool) -> LinkBlock 
         }
     }
     vars.push(EnvVar::new(guest::instances(name.as_str()), &*names));
-    LinkBlock { vars }
+    let mut fingerprint = Fingerprint::default();
+    for var in &vars {
+        fingerprint.part("env", [&*var.name].into_iter().chain(var.value.as_deref()));
+    }
+    LinkBlock { service: name.clone(), vars, fingerprint: fingerprint.finish() }
+}
+
+/// The instances of a service.
+pub(super) fn instances<'a>(
+    environment: &'a Environment,
+    service: &ServiceName,
+) -> impl Iterator<Item = &'a Instance> + use<'a> {
+    let names = environment.services.get(service).into_iter().flat_map(|service| &service.instances);
+    names.filter_map(|name| environment.instances.get(name))
 }

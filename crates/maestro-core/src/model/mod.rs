@@ -3,9 +3,11 @@
 mod auditor;
 mod check;
 mod container;
+mod fingerprint;
 pub mod graph;
 mod links;
 mod ship;
+mod variables;
 
 pub(crate) use auditor::authority;
 pub use auditor::{Auditor, Channel, Format, Level, Payload, Script, Slack, Webhook, WebhookMethod};
@@ -16,6 +18,7 @@ pub use container::{
 };
 pub use links::{LinkBlock, Links};
 pub use ship::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};
+pub use variables::{Excess, Weights};
 
 use crate::image::ImageRef;
 use crate::names::{InstanceName, RegistryName, Secret, ServiceName, ShipName};

@@ -8,7 +8,7 @@ mod render;
 use crate::engine_error::EngineError;
 use crate::fleet::{ContainerState, EngineState, Health, ObservedContainer};
 use crate::image::ImageRef;
-use crate::model::{Check, ContainerEnv, ContainerSpec, Phase, Retry};
+use crate::model::{Check, ContainerEnv, ContainerSpec, Excess, Phase, Retry};
 use crate::names::{
     ConfigHash, ContainerId, ImageId, InstanceName, RegistryName, Secret, ServiceName, ShipName,
 };
@@ -166,6 +166,8 @@ pub enum Blocked {
     Ship(EngineError),
     /// A container with its name is somebody else's. The text says whose.
     Foreign(String),
+    /// Its program could not be started with the variables that its container would be made with.
+    Variables(Excess),
     /// Something that it needs is blocked.
     Dependency(InstanceName),
 }

@@ -78,6 +78,7 @@ impl fmt::Display for Blocked {
         match self {
             Blocked::Ship(error) => write!(f, "{error}"),
             Blocked::Foreign(whose) => write!(f, "a container of that name exists and is not ours: {whose}"),
+            Blocked::Variables(excess) => excess.fmt(f),
             Blocked::Dependency(other) => write!(f, "needs {other}, which is blocked"),
         }
     }

@@ -4,7 +4,7 @@ use super::{Chain, seen};
 use crate::fleet::{FleetSnapshot, ShipView};
 use crate::image::ImageRef;
 use crate::model::graph::{Direction, Graph};
-use crate::model::{Check, ContainerSpec, Environment, Instance, Phase, Registry, Retry, SpecWriter};
+use crate::model::{Check, ContainerSpec, Environment, Excess, Instance, Phase, Registry, Retry, SpecWriter};
 use crate::names::{ConfigHash, ImageId, InstanceName, RegistryName, ServiceName, ShipName};
 use crate::plan::{
     Action, Condition, DelayReason, EngineCall, FailurePolicy, Fate, Intent, Item, Limits, OnFailure, Plan,
@@ -233,6 +233,11 @@ impl<'a> Builder<'a> {
     /// What to ask the engine for.
     pub(super) fn spec(&mut self, instance: &'a Instance) -> (ContainerSpec, ConfigHash) {
         self.specs.spec(instance)
+    }
+
+    /// Why a container that is made now could not be started.
+    pub(super) fn excess(&mut self, instance: &'a Instance) -> Option<Excess> {
+        self.specs.excess(instance)
     }
 
     /// The image that a reference means on a ship now.

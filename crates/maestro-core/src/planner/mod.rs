@@ -94,6 +94,9 @@ fn fate<'a>(builder: &mut Builder<'a>, index: usize, instance: &'a Instance, int
     match intent {
         Intent::Start { .. } if running => Fate::Settled(Settled::Up),
         Intent::Start { refresh, reuse } => {
+            if let Some(blocked) = start::excess(builder, instance, container, *reuse) {
+                return blocked;
+            }
             if let Some(other) = builder.blocked_dependency(instance) {
                 return Fate::Blocked(Blocked::Dependency(other));
             }
@@ -153,6 +156,9 @@ fn restart<'a>(
             }
         }
     };
+    if let Some(blocked) = start::excess(builder, instance, container, how.reuse) {
+        return blocked;
+    }
     let mut chain = builder.chain(instance);
     start::image(builder, &mut chain, instance, container, how.refresh, how.reuse);
     if index > 0 {

@@ -4,7 +4,7 @@ use super::builder::Builder;
 use super::{Chain, has_image};
 use crate::fleet::ObservedContainer;
 use crate::model::{Instance, Phase};
-use crate::plan::{Action, Condition, EngineCall, OnFailure, Target};
+use crate::plan::{Action, Blocked, Condition, EngineCall, Fate, OnFailure, Target};
 use std::time::Duration;
 
 /// How long a started container may take to run: maestro-ng looks eleven times, half a second apart.
@@ -12,6 +12,18 @@ pub(super) const SETTLE: Duration = Duration::from_secs(5);
 
 /// How long a started container has to fail at once before it is looked at; the look takes its time too, to be shared.
 const STEADY: Duration = Duration::from_millis(50);
+
+/// Whoever cannot be started is neither made, nor stopped to be made anew.
+pub(super) fn excess<'a>(
+    builder: &mut Builder<'a>,
+    instance: &'a Instance,
+    container: Option<&ObservedContainer>,
+    reuse: bool,
+) -> Option<Fate> {
+    let reused = reuse && container.is_some();
+    let excess = if reused { None } else { builder.excess(instance) };
+    excess.map(|excess| Fate::Blocked(Blocked::Variables(excess)))
+}
 
 /// The image has to be there before anything is stopped or removed. Comes first in every chain, so that
 /// nothing in the chain waits for another unit once its first step has begun.

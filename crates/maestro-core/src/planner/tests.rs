@@ -441,3 +441,94 @@ fn who_takes_volumes_waits_also_behind_one_with_nothing_to_do() {
       db-3 (db) on a: blocked: needs db-1, which is blocked
     ");
 }
+
+/// Two instances of a service whose variables no program could be started with, and one that needs them.
+fn talkative() -> Environment {
+    let value = "x".repeat(120_000);
+    let vars: Vec<String> = (0..20).map(|number| format!("V{number}: {value}")).collect();
+    let text = format!(
+        "__maestro: {{schema: 2}}\nname: shop\nships: {{a: {{ip: 192.0.2.1}}}}\nservices:\n\
+         \x20 db: {{image: 'db:1', env: {{{}}}, instances: {{db-1: {{ship: a}}, db-2: {{ship: a}}}}}}\n\
+         \x20 web: {{image: 'web:1', requires: [db], instances: {{web-1: {{ship: a}}}}}}\n",
+        vars.join(", ")
+    );
+    load(&MapSources::of(text), &TextLimits::default()).environment.unwrap()
+}
+
+#[test]
+fn what_could_not_be_started_is_neither_made_nor_stopped() {
+    let environment = talkative();
+    let world = fleet("a: db-1 running db:1, db-2 exited db:1, web-1 running web:1 | db:1 web:1");
+    let shown = |intent: &Intent| {
+        let selection = select(&environment, &Selector::default(), intent.selection_rules()).unwrap();
+        let plan = plan(&environment, &world, intent, &selection, Limits::default());
+        assert_eq!(lint(&plan, &world), []);
+        plan.to_string()
+    };
+    insta::assert_snapshot!(shown(&START), @"
+    start shop
+      db-1 (db) on a: is up
+      db-2 (db) on a: blocked: the variables of service `db` come to 2.3 MiB, and Linux starts no program with more than 2 MiB
+      web-1 (web) on a: is up
+    ");
+    insta::assert_snapshot!(shown(&Intent::Restart(Restart::default())), @"
+    restart shop
+      web-1 (web) on a: asked for
+      db-1 (db) on a: blocked: the variables of service `db` come to 2.3 MiB, and Linux starts no program with more than 2 MiB
+      db-2 (db) on a: blocked: the variables of service `db` come to 2.3 MiB, and Linux starts no program with more than 2 MiB
+        1. web-1 on a: stop web-1 (grace 10 s)
+        2. web-1 on a: wait until web-1 is not running [after 1]
+        3. web-1 on a: remove web-1 [after 2]
+        4. web-1 on a: create web-1 from web:1 [after 3]
+        5. web-1 on a: start web-1 [after 4]
+        6. web-1 on a: wait until web-1 is running [after 5]
+    ");
+    // What is there is started as it is, and all else is done as ever.
+    insta::assert_snapshot!(shown(&Intent::Start { refresh: false, reuse: true }), @"
+    start shop
+      db-1 (db) on a: is up
+      db-2 (db) on a: the container does not run
+      web-1 (web) on a: is up
+        1. db-2 on a: start db-2
+        2. db-2 on a: wait until db-2 is running [after 1]
+    ");
+    insta::assert_snapshot!(shown(&Intent::Restart(Restart { reuse: true, ..Restart::default() })), @"
+    restart shop
+      web-1 (web) on a: asked for
+      db-1 (db) on a: asked for
+      db-2 (db) on a: the container does not run
+        1. web-1 on a: stop web-1 (grace 10 s)
+        2. web-1 on a: wait until web-1 is not running [after 1]
+        3. web-1 on a: start web-1 [after 2]
+        4. web-1 on a: wait until web-1 is running [after 3]
+        5. db-1 on a: stop db-1 (grace 10 s) [after 4]
+        6. db-1 on a: wait until db-1 is not running [after 5]
+        7. db-1 on a: start db-1 [after 6]
+        8. db-1 on a: wait until db-1 is running [after 7]
+        9. db-2 on a: start db-2 [after 4]
+       10. db-2 on a: wait until db-2 is running [after 9]
+    ");
+    insta::assert_snapshot!(shown(&Intent::Restart(Restart { only_if_changed: true, ..Restart::default() })), @"
+    restart shop
+      web-1 (web) on a: is up to date
+      db-1 (db) on a: is up to date
+      db-2 (db) on a: blocked: the variables of service `db` come to 2.3 MiB, and Linux starts no program with more than 2 MiB
+    ");
+    insta::assert_snapshot!(shown(&Intent::Stop), @"
+    stop shop
+      web-1 (web) on a: asked for
+      db-1 (db) on a: asked for
+      db-2 (db) on a: is down
+        1. web-1 on a: stop web-1 (grace 10 s)
+        2. web-1 on a: wait until web-1 is not running [after 1]
+        3. db-1 on a: stop db-1 (grace 10 s) [after 2]
+        4. db-1 on a: wait until db-1 is not running [after 3]
+    ");
+    insta::assert_snapshot!(shown(&Intent::Clean), @"
+    clean shop
+      db-1 (db) on a: is running; left alone
+      db-2 (db) on a: asked for
+      web-1 (web) on a: is running; left alone
+        1. db-2 on a: remove db-2
+    ");
+}

@@ -46,6 +46,7 @@ use std::process::ExitCode;
     disable_version_flag = true,
     subcommand_required = true,
     infer_long_args = true,
+    args_override_self = true,
     args_conflicts_with_subcommands = false,
     max_term_width = 100
 )]

@@ -84,4 +84,88 @@ mod tests {
             assert_eq!(code(line), expected, "{line}");
         }
     }
+
+    /// What a line means, without what does not tell it from others.
+    fn meaning(line: &str) -> Option<String> {
+        let words = std::iter::once("maestro").chain(line.split_whitespace()).map(OsString::from);
+        parse(words).ok().map(|cli| format!("{cli:?}"))
+    }
+
+    #[test]
+    fn other_spellings_mean_the_same() {
+        for (one, other) in [
+            ("start -di -c2 x", "start --with-dependencies --ignore-dependencies --concurrency 2 x"),
+            ("start -dic2 x", "start -d -i -c 2 x"),
+            ("start -c=2 x", "start --concurrency=2 x"),
+            ("status -dCweb* x", "status -d -C web* x"),
+            ("stop -sac2", "stop --expand-services --all --concurrency 2"),
+            ("start x y -d", "start -d x y"),
+            ("status -- x", "status x"),
+            // The last one counts.
+            ("start -d -d -c 1 -c 2 x", "start -d -c 2 x"),
+            ("restart --step-delay 1 --step-delay=2", "restart --step-delay 2"),
+            ("-f a -f b status", "-f b status"),
+            ("logs -n -5 x", "logs -n=-5 x"),
+        ] {
+            assert!(meaning(one).is_some(), "{one}");
+            assert_eq!(meaning(one), meaning(other), "{one}");
+        }
+        for line in
+            ["start -d=1", "start --with-dependencies=1", "start -c", "start --concurrency=", "start -c 2x"]
+        {
+            assert_eq!(code(line), 2, "{line}");
+        }
+    }
+
+    /// maestro-ng's options, and what each of them takes.
+    type Options = &'static [(&'static str, &'static str)];
+
+    const SELECTING: Options = &[
+        ("concurrency", "2"),
+        ("with-dependencies", ""),
+        ("ignore-dependencies", ""),
+        ("container-filter", "x"),
+        ("ship-filter", "x"),
+    ];
+    const REACHING: Options = &[("expand-services", ""), ("all", "")];
+    const IMAGES: Options = &[("refresh-images", ""), ("reuse", "")];
+
+    #[test]
+    fn abbreviations_of_maestro_ng_mean_the_same() {
+        let restarting: Options = &[("step-delay", "2"), ("stop-start-delay", "2"), ("only-if-changed", "")];
+        let tables: [(&str, &[Options]); 10] = [
+            ("status", &[SELECTING, &[("full", ""), ("show-hosts", "")]]),
+            ("start", &[SELECTING, IMAGES]),
+            ("stop", &[SELECTING, REACHING]),
+            ("kill", &[SELECTING, REACHING]),
+            ("restart", &[SELECTING, REACHING, IMAGES, restarting]),
+            ("pull", &[SELECTING]),
+            ("clean", &[SELECTING]),
+            ("logs", &[&[("follow", "")]]),
+            ("deptree", &[&[("recursive", "")]]),
+            ("dump", &[&[("config", "")]]),
+        ];
+        let mut wrong = Vec::new();
+        for (command, parts) in tables {
+            let options: Vec<(&str, &str)> = parts.iter().copied().flatten().copied().collect();
+            for (name, value) in &options {
+                for length in 1..=name.len() {
+                    let prefix = &name[..length];
+                    let others = options.iter().map(|(other, _)| *other).chain(["help"]);
+                    let meant = others.filter(|other| other.starts_with(prefix)).count();
+                    let short = meaning(&format!("{command} --{prefix} {value}"));
+                    let whole = meaning(&format!("{command} --{name} {value}"));
+                    let fits = if meant == 1 || prefix == *name {
+                        short.is_some() && short == whole
+                    } else {
+                        short.is_none()
+                    };
+                    if !fits {
+                        wrong.push(format!("{command} --{prefix}"));
+                    }
+                }
+            }
+        }
+        assert_eq!(wrong, [""; 0]);
+    }
 }

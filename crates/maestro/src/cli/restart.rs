@@ -37,7 +37,8 @@ struct How {
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     stop_start_delay: u32,
     /// Leave containers alone that run the image which the file means now
-    #[arg(long)]
+    // What maestro-ng's users may write for it; there is `--output` now.
+    #[arg(long, alias = "o")]
     only_if_changed: bool,
 }
 

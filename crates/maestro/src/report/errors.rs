@@ -13,6 +13,7 @@ use super::printer::{Printer, Stream};
 use super::text::{broken, clean, width};
 use maestro_core::engine_error::EngineError;
 use maestro_core::event::Failure;
+use maestro_core::model::Excess;
 use std::error::Error;
 
 /// How bad it is.
@@ -170,6 +171,12 @@ impl From<&Failure> for ErrorReport {
             | Failure::Interrupted
             | Failure::Internal(_) => Self::of(failure),
         }
+    }
+}
+
+impl From<&Excess> for ErrorReport {
+    fn from(excess: &Excess) -> Self {
+        Self::new(excess.to_string()).note(excess.cause()).hint(excess.remedy())
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) fn problems(rows: &Rows) -> (Vec<ErrorReport>, usize) {
                 ErrorReport::new(format!("a container of that name exists and is not ours: {whose}"))
                     .hint("rename the instance, or remove that container")
             }
+            Trouble::Variables(excess) => ErrorReport::from(excess),
         };
         if matches!(row.state, RowState::Tolerated | RowState::Done) {
             report = report.warning();

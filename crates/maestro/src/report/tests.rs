@@ -162,6 +162,37 @@ fn a_fleet_that_is_down_is_told_in_brief() {
 }
 
 #[test]
+fn containers_that_could_not_be_started_have_one_cause() {
+    let vars: Vec<String> = (0..20).map(|n| format!("V{n}: {}", "x".repeat(120_000))).collect();
+    let environment =
+        environment(&SHOP.replace("ports:", &format!("env: {{{}}}\n    ports:", vars.join(", "))));
+    let captured = report(&plan(&environment, EMPTY, &START), 120, plain, |_| Play::Ok);
+    insta::assert_snapshot!(captured.stdout() + &captured.stderr(), @"
+      #  INSTANCE             SERVICE              SHIP                 CONTAINER                  STATUS    
+      1. db-1                 db                   atlantic             waiting...
+      2. web-1                web                  atlantic             2.1:-                      too many variables failed!
+      3. web-2                web                  pacific              2.1:-                      too many variables failed!
+      4. web-3                web                  pacific              2.1:-                      too many variables failed!
+      5. web-4                web                  東京                 2.1:-                      too many variables failed!
+      1. db-1                 db                   atlantic             creating container from shop/db:1.4...
+      1. db-1                 db                   atlantic             waiting for container...
+      1. db-1                 db                   atlantic             1.4:xxxxxx1                starting container xxxxxx1...
+      1. db-1                 db                   atlantic             1.4:xxxxxx1                waiting for initialization...
+      1. db-1                 db                   atlantic             1.4:xxxxxx1                started
+    ERROR: web-1, web-2, web-3, web-4: ships atlantic, pacific, 東京: the variables of service `web` come to 2.3 MiB, and Linux starts no program with more than 2 MiB
+      note: 2.3 MiB of that are the container's own variables and its command
+      hint: put what is long into a file that is mounted; or let the stack of its programs grow: `ulimits: {stack: 10485760}`
+    1 started, 4 blocked in 3.0s
+    ");
+    let live = plan(&environment, RUNNING, &START);
+    assert!(live.items.iter().all(|item| !matches!(item.fate, maestro_core::plan::Fate::Blocked(_))));
+    let world = "atlantic:\npacific: web-3 running x:1 |\n東京:";
+    let plan = wire::Plan::from(&*plan(&environment, world, &START));
+    let reasons: Vec<&str> = plan.items.iter().map(|item| item.reason.as_str()).collect();
+    assert_eq!(reasons, ["missing", "variables", "variables", "up", "variables"]);
+}
+
+#[test]
 fn a_stop_that_fails_is_a_warning() {
     let captured = report(&plan(&environment(SHOP), RUNNING, &Intent::Stop), 120, quiet, |step| {
         if step.contains("stop web-3") {

@@ -11,3 +11,4 @@ mod conformance;
 mod documents;
 mod tidy;
 mod fleet;
+mod words;

@@ -151,3 +151,55 @@ fn env_files_are_below_env_and_instances_above_services() {
         assert!(vars.iter().any(|v| v == expected), "{expected} in {vars:?}");
     }
 }
+
+#[test]
+fn services_that_are_told_too_much_are_warned_of_and_loaded() {
+    let long = "x".repeat(130_000);
+    let text = format!(
+        "{HEAD}services:\n\
+         \x20 small: {{image: x, instances: {{s-1: {{ship: a}}}}}}\n\
+         \x20 large:\n\
+         \x20   image: x\n\
+         \x20   instances:\n\
+         \x20     l-1: {{ship: a}}\n\
+         \x20     l-2: {{ship: a, env: {{A: &long {long}, B: *long, C: *long, D: *long, E: *long, F: *long}}, command: *long}}\n\
+         \x20     l-3: {{ship: a, env: {{A: *long, B: *long, C: *long, D: *long, E: *long, F: *long, G: *long, H: *long,\n\
+         \x20       I: *long, J: *long, K: *long, L: *long, M: *long, N: *long, O: *long, P: *long, Q: *long}}}}\n"
+    );
+    let loaded = load(&MapSources::of(text), &Limits::default());
+    assert_eq!(loaded.environment.unwrap().instances.len(), 4);
+    let said: Vec<String> = loaded
+        .diagnostics
+        .iter()
+        .map(|d| {
+            let place = loaded.sources.position(d.labels[0].span).unwrap();
+            format!(
+                "{} line {}: {}; {}; {}",
+                d.code,
+                place.line,
+                d.message,
+                d.notes.join(" "),
+                d.help.join(" ")
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(said.join("\n"), @"W0502 line 8: the variables of service `large` come to 2.2 MiB, and Linux starts no program with more than 2 MiB; 2.2 MiB of that are the container's own variables and its command; put what is long into a file that is mounted; or let the stack of its programs grow: `ulimits: {stack: 9437184}`");
+}
+
+#[test]
+fn fingerprints_are_of_what_containers_are_told() {
+    let hash = |text: &str| {
+        let environment = environment(text);
+        let (spec, hash) = SpecWriter::new(&environment).spec(&environment.instances["web_a"]);
+        assert_eq!(spec.config_hash(), hash);
+        hash
+    };
+    let before = hash(HARBOUR);
+    assert_eq!(hash(HARBOUR), before);
+    // Its own ports, those of whom it knows, its own variables; and nothing that it does not learn.
+    assert_ne!(hash(&HARBOUR.replace("exposed: 8080", "exposed: 8081")), before);
+    assert_ne!(hash(&HARBOUR.replace("5432:15432", "5432:15433")), before);
+    assert_ne!(hash(&HARBOUR.replace("name: harbour", "name: port")), before);
+    assert_eq!(hash(&HARBOUR.replace("5432:15432", "5433:15432")), before);
+    assert_eq!(hash(&HARBOUR.replace("MODE: primary", "MODE: secondary")), before);
+}

@@ -109,6 +109,7 @@ impl Layout {
                     Some(why.strip_prefix("host down: ").map(str::to_owned).unwrap_or(why))
                 }
                 Some(Trouble::Foreign(whose)) => Some(whose.clone()),
+                Some(Trouble::Variables(excess)) => Some(excess.to_string()),
                 None => row.because_of.as_ref().map(|what| format!("because of {what}")),
             };
             if let Some(why) = why {

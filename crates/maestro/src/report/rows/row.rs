@@ -5,6 +5,7 @@ use crate::report::paint::Tone;
 use jiff::Timestamp;
 use maestro_core::engine_error::EngineError;
 use maestro_core::event::Failure;
+use maestro_core::model::Excess;
 use maestro_core::names::{ContainerId, InstanceName, ServiceName, ShipName};
 use maestro_core::plan::{Action, Blocked, EngineCall, Fate, Intent, Item, Plan, Settled, StepId, Unit};
 use maestro_core::status::elapsed;
@@ -71,6 +72,8 @@ pub enum Trouble {
     Ship(EngineError),
     /// Its container's name is somebody else's; the text says whose.
     Foreign(String),
+    /// Its program could not be started with so many variables.
+    Variables(Excess),
 }
 
 /// One instance in a run.
@@ -213,6 +216,12 @@ impl Row {
                 self.results.push(Piece::result(Tone::Bad, "not ours"));
                 self.results.push(Piece::new(Tone::Bad, "failed!"));
                 self.trouble = Some(Trouble::Foreign(whose.clone()));
+            }
+            Blocked::Variables(excess) => {
+                self.cell = Some(Piece::new(Tone::Plain, self.container()));
+                self.results.push(Piece::result(Tone::Bad, "too many variables"));
+                self.results.push(Piece::new(Tone::Bad, "failed!"));
+                self.trouble = Some(Trouble::Variables(excess.clone()));
             }
             Blocked::Dependency(other) => {
                 self.results.push(Piece::new(Tone::Bad, "aborted!"));

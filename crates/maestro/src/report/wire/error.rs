@@ -13,7 +13,7 @@ pub struct Error {
     pub severity: String,
     /// What kind: `unreachable`, `unresponsive`, `tls`, `ssh`, `settings`, `api_version`, `not_found`, `conflict`,
     /// `unauthorized`, `registry`, `api`, `lost`, `protocol`, `check`, `not_reached`, `not_kept`, `interrupted`, `foreign`,
-    /// `internal`, `other`.
+    /// `variables`, `internal`, `other`.
     pub kind: String,
     /// What happened, in words.
     pub message: String,
@@ -86,6 +86,7 @@ impl From<&Trouble> for Error {
             Trouble::Foreign(whose) => {
                 Self::of("foreign", ErrorReport::new(format!("the container is not ours: {whose}")))
             }
+            Trouble::Variables(excess) => Self::of("variables", excess.into()),
         }
     }
 }

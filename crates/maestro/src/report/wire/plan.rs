@@ -34,7 +34,8 @@ pub struct Item {
     /// What becomes of it.
     pub fate: Fate,
     /// Why: `missing`, `stopped`, `asked`, `image_moved`, `refresh` where something is done; `up`, `down`, `up_to_date`,
-    /// `absent`, `running`, `host_down` where nothing is to be done; `host_down`, `foreign`, `dependency` where it cannot.
+    /// `absent`, `running`, `host_down` where nothing is to be done; `host_down`, `foreign`, `variables`,
+    /// `dependency` where it cannot.
     pub reason: String,
     /// The same in words.
     pub text: String,
@@ -138,6 +139,7 @@ impl From<&plan::Item> for Item {
                 let (word, error) = match blocked {
                     Blocked::Ship(error) => ("host_down", Some(error)),
                     Blocked::Foreign(_) => ("foreign", None),
+                    Blocked::Variables(_) => ("variables", None),
                     Blocked::Dependency(_) => ("dependency", None),
                 };
                 (Fate::Blocked, word, blocked.to_string(), error)

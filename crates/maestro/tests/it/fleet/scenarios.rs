@@ -308,3 +308,47 @@ fn restart_halts_and_finishes_the_pulls_that_have_begun() {
         assert_eq!(ran.summary.took, Duration::from_secs(8));
     });
 }
+
+#[test]
+fn restart_leaves_what_could_not_be_started_again() {
+    simulate(async {
+        let before = up().await;
+        // 20 variables of 120,000 bytes each.
+        let vars: Vec<String> = (0..20).map(|n| format!("V{n}: {}", "x".repeat(120_000))).collect();
+        let talkative = format!("instances: {{web-1: {{ship: a, env: {{{}}}}}, web-2:", vars.join(", "));
+        let next = World::new(&SHOP.replace("instances: {web-1: {ship: a}, web-2:", &talkative));
+        let world = World { environment: next.environment, ..before };
+        let ran = world.act(&restart(), &named(&["web"])).await;
+        insta::assert_snapshot!(told(&ran), @"
+        0.000 b: stop web-2 (grace 10 s)
+        0.000 b: stop web-3 (grace 10 s)
+        0.010 b: remove web-2
+        0.010 b: remove web-3
+        0.010 b: create web-2 from reg:5000/web:1
+        0.010 b: create web-3 from reg:5000/web:1
+        0.010 b: start web-2
+        0.010 b: start web-3
+        ERROR: web-1: ship a: the variables of service `web` come to 2.3 MiB, and Linux starts no program with more than 2 MiB
+          note: 2.3 MiB of that are the container's own variables and its command
+          hint: put what is long into a file that is mounted; or let the stack of its programs grow: `ulimits: {stack: 10485760}`
+        2 restarted, 1 blocked
+        ");
+        assert_eq!((ran.summary.done, ran.summary.blocked), (2, 1));
+        assert!(!ran.summary.is_success());
+        // It runs as it did, until it is stopped; then nothing brings it back.
+        assert!(world.act(&Intent::Stop, &named(&["web"])).await.summary.is_success());
+        let ran = world.act(&START, &named(&["web"])).await;
+        insta::assert_snapshot!(told(&ran), @"
+        0.000 b: remove web-2
+        0.000 b: remove web-3
+        0.000 b: create web-2 from reg:5000/web:1
+        0.000 b: create web-3 from reg:5000/web:1
+        0.000 b: start web-2
+        0.000 b: start web-3
+        ERROR: web-1: ship a: the variables of service `web` come to 2.3 MiB, and Linux starts no program with more than 2 MiB
+          note: 2.3 MiB of that are the container's own variables and its command
+          hint: put what is long into a file that is mounted; or let the stack of its programs grow: `ulimits: {stack: 10485760}`
+        2 started, 1 blocked
+        ");
+    });
+}
