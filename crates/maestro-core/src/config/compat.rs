@@ -1,0 +1,155 @@
+//! What comes of a file otherwise than with maestro-ng 0.8.3: a note for each place of it that leans on something that
+//! changed (`docs/coming-from-maestro-ng.md`).
+//!
+//! Only what maestro-ng worked with is looked for. What it refused as a whole, and is read here, no file in use has.
+//! Values that may be secret are pointed at and not quoted (docs/design/0012).
+
+mod auditors;
+mod checks;
+mod instances;
+mod registries;
+
+use super::fields::truthy;
+use super::node::{Mapping, Node, Value};
+use super::python;
+use crate::diagnostic::{Change, Diagnostic};
+use crate::model::{ApiVersion, Environment, Transport};
+use crate::source::Span;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A service as it stands in the file.
+struct Service<'n> {
+    name: String,
+    map: &'n Mapping,
+    instances: Vec<Instance<'n>>,
+}
+
+/// An instance as it stands in the file.
+struct Instance<'n> {
+    name: String,
+    map: &'n Mapping,
+}
+
+/// All notes about a file, in no order.
+pub(super) fn find(root: &Mapping, environment: &Environment) -> Vec<Diagnostic> {
+    let services = services(root);
+    let mut found = Vec::new();
+    ships(root, environment, &mut found);
+    registries::find(root, environment, &mut found);
+    all_omitted(root, &services, &mut found);
+    for service in &services {
+        instances::find(service, environment, &mut found);
+        checks::find(service, environment, &mut found);
+    }
+    auditors::find(root, environment, &mut found);
+    // Aliases share their nodes: what stands in one place is said once.
+    let mut said = BTreeSet::new();
+    found.retain(|note| said.insert((note.code, note.labels.first().map(|label| label.span))));
+    found
+}
+
+fn services(root: &Mapping) -> Vec<Service<'_>> {
+    entries(root.get("services"))
+        .iter()
+        .filter_map(|(key, node)| {
+            let map = node.as_map()?;
+            let instances = entries(map.get("instances"))
+                .iter()
+                .filter_map(|(key, node)| Some(Instance { name: python::text(key), map: node.as_map()? }));
+            Some(Service { name: python::text(key), map, instances: instances.collect() })
+        })
+        .collect()
+}
+
+/// The entries of a mapping, if this is one.
+fn entries(node: Option<&Arc<Node>>) -> &[(Arc<Node>, Arc<Node>)] {
+    node.and_then(|node| node.as_map()).map_or(&[], |map| &map.entries)
+}
+
+/// The items of a list, if this is one.
+fn items(node: Option<&Arc<Node>>) -> &[Arc<Node>] {
+    node.and_then(|node| node.as_seq()).unwrap_or_default()
+}
+
+/// Where a key of a mapping stands.
+fn key_span(map: &Mapping, key: &str) -> Option<Span> {
+    map.entries.iter().find(|(k, _)| k.as_str() == Some(key)).map(|(k, _)| k.span)
+}
+
+/// `a`, `b` and 3 more.
+fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    const MOST: usize = 3;
+    let names: Vec<&str> = names.into_iter().collect();
+    let mut parts: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    if names.len() > MOST {
+        parts.push(format!("{} more", names.len() - MOST));
+    }
+    let last = parts.pop().unwrap_or_default();
+    if parts.is_empty() { last } else { format!("{} and {last}", parts.join(", ")) }
+}
+
+/// What ships say about how their engines are spoken to.
+fn ships(root: &Mapping, environment: &Environment, found: &mut Vec<Diagnostic>) {
+    let defaults = root.get("ship_defaults").and_then(|node| node.as_map());
+    for (key, node) in entries(root.get("ships")) {
+        let name = python::text(key);
+        let own = node.as_map();
+        let field = |key: &str| own.and_then(|map| map.get(key)).or_else(|| defaults?.get(key));
+        let is_tls = environment
+            .ships
+            .get(name.as_str())
+            .is_some_and(|ship| matches!(ship.transport, Transport::Tls { .. }));
+        if let Some(node) = field("ssl_version").filter(|node| is_tls && !node.is_null()) {
+            found.push(
+                Diagnostic::changed(
+                    Change::TlsVersion,
+                    "`ssl_version` is not read: TLS 1.2 or 1.3 is agreed on with the engine",
+                    "speaks just that version, and TLS 1.0 where none is given",
+                )
+                .at(node.span)
+                .help("nothing to do; remove it when nobody uses maestro-ng any more"),
+            );
+        }
+        let Some(node) = field("api_version") else { continue };
+        let Value::Float(number) = &node.value else { continue };
+        let read = python::text(node);
+        if ApiVersion::parse(&number.text).is_some() && *read != *number.text {
+            found.push(
+                Diagnostic::changed(
+                    Change::ApiVersionDigits,
+                    format!("`api_version: {}` means what is written", number.text),
+                    format!(
+                        "takes it for the number {read}, and speaks version {read}, which no engine knows"
+                    ),
+                )
+                .at(node.span)
+                .help("remove it: the version is negotiated with each engine"),
+            );
+        }
+    }
+}
+
+/// Commands without names leave omitted services out; maestro-ng takes nothing for everything.
+fn all_omitted(root: &Mapping, services: &[Service<'_>], found: &mut Vec<Diagnostic>) {
+    let is_omitted = |service: &Service<'_>| service.map.get("omit").is_some_and(|node| truthy(node));
+    let has_instances = |service: &&Service<'_>| !service.instances.is_empty();
+    let mut filled = services.iter().filter(has_instances).peekable();
+    if filled.peek().is_none() || !filled.all(is_omitted) {
+        return;
+    }
+    if let Some(span) = key_span(root, "services") {
+        found.push(
+            Diagnostic::changed(
+                Change::AllOmitted,
+                "without names, commands have nothing to do: every service that has instances is omitted",
+                "acts on everything then, with `start` and `clean` as with `stop --all`",
+            )
+            .at(span)
+            .help("name services or instances in scripts, or take `omit` away from some"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;
