@@ -134,7 +134,7 @@ pub struct Diagnostic {
     pub help: Vec<String>,
     /// What maestro-ng 0.8.3 does with it, where that is something else: a sentence about what "it" does, without its
     /// subject. Said only to who asks.
-    pub formerly: Option<String>,
+    pub formerly: Option<Box<str>>,
 }
 
 impl Diagnostic {
@@ -157,14 +157,14 @@ impl Diagnostic {
     }
 
     /// Something that maestro-ng 0.8.3 does otherwise.
-    pub fn changed(change: Change, message: impl Into<String>, formerly: impl Into<String>) -> Self {
+    pub fn changed(change: Change, message: impl Into<String>, formerly: impl Into<Box<str>>) -> Self {
         let note = Self { severity: Severity::Note, ..Self::error(Code::Changed(change), message) };
         note.formerly(formerly)
     }
 
     /// The same with what maestro-ng 0.8.3 does instead.
     #[must_use]
-    pub fn formerly(mut self, text: impl Into<String>) -> Self {
+    pub fn formerly(mut self, text: impl Into<Box<str>>) -> Self {
         self.formerly = Some(text.into());
         self
     }

@@ -104,17 +104,17 @@ fn limits(map: &Mapping, found: &mut Vec<Diagnostic>) {
 
 /// Where the order of stopping, or starting, is new.
 fn volumes_from(instance: &Instance<'_>, environment: &Environment, found: &mut Vec<Diagnostic>) {
-    let Some(node) = instance.map.get("volumes_from") else { return };
+    let Some(list) = instance.map.get("volumes_from") else { return };
     let Some(consumer) = environment.instances.get(instance.name.as_str()) else { return };
-    let sources = if node.as_seq().is_some() { items(Some(node)) } else { std::slice::from_ref(node) };
+    let sources = if list.as_seq().is_some() { items(Some(list)) } else { std::slice::from_ref(list) };
     for node in sources {
         let Some(source) = node.as_str().and_then(|name| environment.instances.get(name)) else { continue };
         let (consumer_name, name) = (&consumer.name, &source.name);
-        let note = if source.service == consumer.service {
+        let change = if source.service == consumer.service {
             Diagnostic::changed(
                 Change::VolumeOrder,
                 format!("`{consumer_name}` is started after `{name}` and stopped before it"),
-                "fails at `start`, `status`, `pull` and `clean` if both are of one service",
+                "fails at `start`, `status`, `pull` and `clean`, for both are of one service",
             )
         } else if !requires(environment, &consumer.service, &source.service) {
             Diagnostic::changed(
@@ -126,7 +126,7 @@ fn volumes_from(instance: &Instance<'_>, environment: &Environment, found: &mut 
         } else {
             continue;
         };
-        found.push(note.at(node.span));
+        found.push(change.at(node.span));
     }
 }
 
