@@ -111,6 +111,9 @@ fn ships(root: &Mapping, environment: &Environment, found: &mut Vec<Diagnostic>)
                 .help("nothing to do; remove it when nobody uses maestro-ng any more"),
             );
         }
+        if let Some(node) = field("ssh_tunnel").filter(|node| truthy(node)) {
+            ssh_tunnel(node, found);
+        }
         let Some(node) = field("api_version") else { continue };
         let Value::Float(number) = &node.value else { continue };
         let read = python::text(node);
@@ -128,6 +131,23 @@ fn ships(root: &Mapping, environment: &Environment, found: &mut Vec<Diagnostic>)
             );
         }
     }
+}
+
+/// Both tools run the system's ssh, with other options.
+fn ssh_tunnel(node: &Node, found: &mut Vec<Diagnostic>) {
+    let Some(map) = node.as_map() else { return };
+    let note = Diagnostic::changed(
+        Change::SshTunnel,
+        "this tunnel's host must be among ssh's known hosts, and take this `key`",
+        "leaves the first to ssh's `StrictHostKeyChecking`, which may be `no`, and has ssh offer an agent's keys, too",
+    )
+    .at(node.span)
+    .help("try `ssh -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -i KEY USER@HOST`, as the user who runs Maestro");
+    found.push(if map.get("port").is_some_and(|port| !port.is_null()) {
+        note
+    } else {
+        note.note("without `port:` it is that of ssh's configuration; maestro-ng takes 22")
+    });
 }
 
 /// Commands without names leave omitted services out; maestro-ng takes nothing for everything.

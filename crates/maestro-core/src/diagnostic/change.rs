@@ -46,6 +46,8 @@ pub enum Change {
     RequestOption,
     /// What no engine takes is refused with the file (0015).
     LeftToEngine,
+    /// A tunnel's host must be known to ssh, and ssh's configuration may name its port.
+    SshTunnel,
 }
 
 impl Change {
@@ -73,6 +75,7 @@ impl Change {
             Change::DebugAuditor => "N0619",
             Change::RequestOption => "N0620",
             Change::LeftToEngine => "N0621",
+            Change::SshTunnel => "N0622",
         }
     }
 }

@@ -104,6 +104,8 @@ ships:
   zero: {ip: h, api_version: 1.30}
   old: {ip: h, api_version: 1.20}
   older: {ip: h, api_version: '1.18'}
+  far: {ip: h, ssh_tunnel: {user: u, key: k}}
+  farther: {ip: h, ssh_tunnel: {user: u, key: k, port: 22}}
 services: {}
 ";
     let loaded = load_compared(&MapSources::of(text), &Limits::default());
