@@ -44,8 +44,6 @@ pub enum Change {
     DebugAuditor,
     /// Of the options of Python's requests those are read that a check needs.
     RequestOption,
-    /// What no engine takes is refused with the file (0015).
-    LeftToEngine,
     /// A tunnel's host must be known to ssh, and ssh's configuration may name its port.
     SshTunnel,
 }
@@ -74,8 +72,7 @@ impl Change {
             Change::SlackErrors => "N0618",
             Change::DebugAuditor => "N0619",
             Change::RequestOption => "N0620",
-            Change::LeftToEngine => "N0621",
-            Change::SshTunnel => "N0622",
+            Change::SshTunnel => "N0621",
         }
     }
 }

@@ -80,23 +80,8 @@ fn port_ranges(map: &Mapping, what: &str, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Engines know whole bytes, and numbers that are none.
 fn limits(map: &Mapping, found: &mut Vec<Diagnostic>) {
     let Some(limits) = map.get("limits").and_then(|node| node.as_map()) else { return };
-    for key in ["memory", "swap"] {
-        let is_fraction =
-            |node: &&Arc<Node>| matches!(&node.value, Value::Float(n) if n.value.fract() != 0.0);
-        if let Some(node) = limits.get(key).filter(is_fraction) {
-            found.push(
-                Diagnostic::changed(
-                    Change::LeftToEngine,
-                    format!("`{key}` is a number of bytes"),
-                    "reads the file, and leaves the number to the engine",
-                )
-                .at(node.span),
-            );
-        }
-    }
     if let Some(node) = limits.get("cpu").filter(|node| node.as_str().is_some()) {
         meant(node, "cpu", found);
     }
