@@ -4,6 +4,8 @@ use crate::config::golden::show;
 use crate::config::{Limits, load, load_compared};
 use crate::diagnostic::Severity;
 use crate::source::MapSources;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 const HEAD: &str = "\
 __maestro: {schema: 2}
@@ -274,5 +276,57 @@ audit:
     for diagnostic in loaded.diagnostics.iter() {
         let said = format!("{diagnostic:?}");
         assert!(!said.contains("hunter2") && !said.contains("1234"), "{said}");
+    }
+}
+
+/// Keys of an instance, and the code of the note that each gives, if any.
+const KEYS: [(&str, &str); 22] = [
+    ("image: shop", "N0601"),
+    ("image: 'shop:1'", ""),
+    ("image: 'x@sha256:0123456789012345678901234567890123456789012345678901234567890123'", "N0602"),
+    ("image: 'h:5000/shop'", "N0601"),
+    ("ports: {w: '7-8'}", "N0603"),
+    ("ports: {w: '7:8-9'}", ""),
+    ("ports: {w: {exposed: 7, external: [127.0.0.1, 8]}}", ""),
+    ("labels: {a: 1}", "N0613"),
+    ("labels: {a: '1'}", ""),
+    ("labels: [a]", ""),
+    ("stop_timeout: '3'", "N0614"),
+    ("stop_timeout: 3", ""),
+    ("privileged: 1", "N0613"),
+    ("privileged: yes", ""),
+    ("dns: [5]", "N0613"),
+    ("dns: '5'", ""),
+    ("limits: {cpu: '5', memory: 5m}", "N0613"),
+    ("limits: {cpu: 5, memory: '5'}", ""),
+    ("volumes_from: s-1", "N0610"),
+    ("volumes_from: db-1", ""),
+    ("volumes_from: other-1", "N0610"),
+    ("volumes_from: []", ""),
+];
+
+proptest! {
+    /// Whatever stands together: each place has its own note, and no other has one.
+    #[test]
+    fn every_place_has_its_note_and_no_other(
+        chosen in proptest::sample::subsequence(&KEYS[..], 0..KEYS.len()),
+        loops in any::<bool>(),
+    ) {
+        let mut keys = BTreeMap::new();
+        for (line, code) in chosen {
+            keys.insert(line.split(':').next().unwrap(), (line, code));
+        }
+        let lines: String = keys.values().fold(String::new(), |text, (line, _)| text + "        " + line + "\n");
+        let (begin, end) =
+            if loops { ("    {% for name in ['s-2'] %}\n      {{ name }}:\n", "    {% endfor %}\n") } else { ("      s-2:\n", "") };
+        let text = format!(
+            "services:\n  s:\n    image: bb:1\n    requires: [db]\n    instances:\n      s-1: {{ship: a}}\n{begin}        ship: a\n{lines}{end}\
+             \n  db: {{image: 'bb:1', instances: {{db-1: {{ship: a}}}}}}\n  other: {{image: 'bb:1', instances: {{other-1: {{ship: a}}}}}}\n"
+        );
+        let mut expected: Vec<&str> = keys.values().map(|(_, code)| *code).filter(|code| !code.is_empty()).collect();
+        let mut found = codes(&text);
+        found.sort();
+        expected.sort_unstable();
+        prop_assert_eq!(found, expected, "{}", said(&text));
     }
 }
