@@ -12,7 +12,7 @@ mod registries;
 use super::fields::truthy;
 use super::node::{Mapping, Node, Value};
 use super::python;
-use crate::diagnostic::{Change, Diagnostic};
+use crate::diagnostic::{Change, Code, Diagnostic};
 use crate::model::{ApiVersion, Environment, Transport};
 use crate::source::Span;
 use std::collections::BTreeSet;
@@ -34,7 +34,7 @@ struct Instance<'n> {
 /// All notes about a file, in no order.
 pub(super) fn find(root: &Mapping, environment: &Environment) -> Vec<Diagnostic> {
     let services = services(root);
-    let mut found = Vec::new();
+    let mut found = Found::default();
     ships(root, environment, &mut found);
     registries::find(root, environment, &mut found);
     all_omitted(root, &services, &mut found);
@@ -43,10 +43,27 @@ pub(super) fn find(root: &Mapping, environment: &Environment) -> Vec<Diagnostic>
         checks::find(service, environment, &mut found);
     }
     auditors::find(root, environment, &mut found);
-    // Aliases share their nodes: what stands in one place is said once.
-    let mut said = BTreeSet::new();
-    found.retain(|note| said.insert((note.code, note.labels.first().map(|label| label.span))));
-    found
+    found.notes
+}
+
+/// So many notes are kept: more help nobody, and aliases multiply.
+const MOST: usize = 10_000;
+
+/// The notes so far.
+#[derive(Default)]
+struct Found {
+    notes: Vec<Diagnostic>,
+    /// Aliases share their nodes: what stands in one place is said once.
+    said: BTreeSet<(Code, Option<Span>)>,
+}
+
+impl Found {
+    fn push(&mut self, note: Diagnostic) {
+        let place = note.labels.first().map(|label| label.span);
+        if self.notes.len() < MOST && self.said.insert((note.code, place)) {
+            self.notes.push(note);
+        }
+    }
 }
 
 fn services(root: &Mapping) -> Vec<Service<'_>> {
@@ -78,19 +95,18 @@ fn key_span(map: &Mapping, key: &str) -> Option<Span> {
 }
 
 /// `a`, `b` and 3 more.
-fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+fn listed<'a>(mut names: impl ExactSizeIterator<Item = &'a str>) -> String {
     const MOST: usize = 3;
-    let names: Vec<&str> = names.into_iter().collect();
-    let mut parts: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
-    if names.len() > MOST {
-        parts.push(format!("{} more", names.len() - MOST));
+    let mut parts: Vec<String> = names.by_ref().take(MOST).map(|name| format!("`{name}`")).collect();
+    if names.len() > 0 {
+        parts.push(format!("{} more", names.len()));
     }
     let last = parts.pop().unwrap_or_default();
     if parts.is_empty() { last } else { format!("{} and {last}", parts.join(", ")) }
 }
 
 /// What ships say about how their engines are spoken to.
-fn ships(root: &Mapping, environment: &Environment, found: &mut Vec<Diagnostic>) {
+fn ships(root: &Mapping, environment: &Environment, found: &mut Found) {
     let defaults = root.get("ship_defaults").and_then(|node| node.as_map());
     for (key, node) in entries(root.get("ships")) {
         let name = python::text(key);
@@ -134,7 +150,7 @@ fn ships(root: &Mapping, environment: &Environment, found: &mut Vec<Diagnostic>)
 }
 
 /// Both tools run the system's ssh, with other options.
-fn ssh_tunnel(node: &Node, found: &mut Vec<Diagnostic>) {
+fn ssh_tunnel(node: &Node, found: &mut Found) {
     let Some(map) = node.as_map() else { return };
     let note = Diagnostic::changed(
         Change::SshTunnel,
@@ -151,7 +167,7 @@ fn ssh_tunnel(node: &Node, found: &mut Vec<Diagnostic>) {
 }
 
 /// Commands without names leave omitted services out; maestro-ng takes nothing for everything.
-fn all_omitted(root: &Mapping, services: &[Service<'_>], found: &mut Vec<Diagnostic>) {
+fn all_omitted(root: &Mapping, services: &[Service<'_>], found: &mut Found) {
     let is_omitted = |service: &Service<'_>| service.map.get("omit").is_some_and(|node| truthy(node));
     let has_instances = |service: &&Service<'_>| !service.instances.is_empty();
     let mut filled = services.iter().filter(has_instances).peekable();

@@ -1,6 +1,6 @@
 //! Auditors: who is told what, and what happens if they cannot be.
 
-use super::items;
+use super::{Found, items};
 use crate::config::fields::truthy;
 use crate::config::node::{Mapping, Node, Value};
 use crate::diagnostic::{Change, Diagnostic};
@@ -9,7 +9,7 @@ use crate::model::Environment;
 /// From so many on, maestro-ng names containers by their number, and its errors get lost.
 const MANY: usize = 5;
 
-pub(super) fn find(root: &Mapping, environment: &Environment, found: &mut Vec<Diagnostic>) {
+pub(super) fn find(root: &Mapping, environment: &Environment, found: &mut Found) {
     let mut logs = 0;
     for map in items(root.get("audit")).iter().filter_map(|node| node.as_map()) {
         let Some(kind) = map.get("type") else { continue };
@@ -49,7 +49,7 @@ pub(super) fn find(root: &Mapping, environment: &Environment, found: &mut Vec<Di
 }
 
 /// At level `debug`, each container is announced.
-fn debug(map: &Mapping, found: &mut Vec<Diagnostic>) {
+fn debug(map: &Mapping, found: &mut Found) {
     let ignores = map.get("ignore_errors").is_some_and(|node| matches!(node.value, Value::Bool(true)));
     let is_debug = |node: &Node| match &node.value {
         Value::Str(text) => &**text == "debug",
@@ -70,7 +70,7 @@ fn debug(map: &Mapping, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn exec(map: &Mapping, found: &mut Vec<Diagnostic>) {
+fn exec(map: &Mapping, found: &mut Found) {
     let Some(script) = map.get("script") else { return };
     if !map.get("args").is_some_and(|node| truthy(node)) {
         found.push(

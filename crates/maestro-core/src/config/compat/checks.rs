@@ -1,6 +1,6 @@
 //! Lifecycle checks: whose they are, and where they go.
 
-use super::{Service, entries, items, listed};
+use super::{Found, Service, entries, items, listed};
 use crate::config::node::Mapping;
 use crate::config::python;
 use crate::diagnostic::{Change, Diagnostic};
@@ -14,7 +14,7 @@ const OF_REQUESTS: [&str; 6] = ["json", "cookies", "files", "proxies", "stream",
 /// What is read here.
 const READ: [&str; 8] = ["verify", "cert", "headers", "params", "timeout", "auth", "data", "allow_redirects"];
 
-pub(super) fn find(service: &Service<'_>, environment: &Environment, found: &mut Vec<Diagnostic>) {
+pub(super) fn find(service: &Service<'_>, environment: &Environment, found: &mut Found) {
     leaks(service, found);
     hosts(service, environment, found);
     let instances = service.instances.iter().map(|instance| instance.map);
@@ -50,7 +50,7 @@ fn http_checks(map: &Mapping) -> impl Iterator<Item = (&'static str, &Mapping)> 
 }
 
 /// maestro-ng appends an instance's checks to its service's own list, from which the next instances take theirs.
-fn leaks(service: &Service<'_>, found: &mut Vec<Diagnostic>) {
+fn leaks(service: &Service<'_>, found: &mut Found) {
     let of_service = service.map.get("lifecycle").and_then(|node| node.as_map());
     for (at, instance) in service.instances.iter().enumerate() {
         if at + 1 == service.instances.len() {
@@ -80,7 +80,7 @@ fn leaks(service: &Service<'_>, found: &mut Vec<Diagnostic>) {
 }
 
 /// maestro-ng takes the host out of a service's check when it makes that of the first instance.
-fn hosts(service: &Service<'_>, environment: &Environment, found: &mut Vec<Diagnostic>) {
+fn hosts(service: &Service<'_>, environment: &Environment, found: &mut Found) {
     for (phase, check) in http_checks(service.map) {
         let Some(host) = check.get("host").filter(|node| !node.is_null()) else { continue };
         let text = python::text(host);

@@ -1,6 +1,6 @@
 //! Instances: images, ports, order, and values that engines refused.
 
-use super::{Instance, Service, entries, items, key_span};
+use super::{Found, Instance, Service, entries, items, key_span};
 use crate::config::fields::truthy;
 use crate::config::node::{Mapping, Node, Value};
 use crate::config::{ports, python};
@@ -11,7 +11,7 @@ use crate::names::ServiceName;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub(super) fn find(service: &Service<'_>, environment: &Environment, found: &mut Vec<Diagnostic>) {
+pub(super) fn find(service: &Service<'_>, environment: &Environment, found: &mut Found) {
     let own_image = |instance: &Instance<'_>| instance.map.get("image").is_some_and(|node| !node.is_null());
     if !service.instances.is_empty() {
         if !service.instances.iter().all(own_image) {
@@ -40,7 +40,7 @@ pub(super) fn find(service: &Service<'_>, environment: &Environment, found: &mut
     }
 }
 
-fn image(map: &Mapping, found: &mut Vec<Diagnostic>) {
+fn image(map: &Mapping, found: &mut Found) {
     let Some(node) = map.get("image") else { return };
     let Some(text) = node.as_str().filter(|text| image::check(text).is_ok()) else { return };
     let image = ImageRef::parse(text);
@@ -67,7 +67,7 @@ fn image(map: &Mapping, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn port_ranges(map: &Mapping, what: &str, found: &mut Vec<Diagnostic>) {
+fn port_ranges(map: &Mapping, what: &str, found: &mut Found) {
     for (key, node) in entries(map.get("ports")) {
         let exposed = node.as_map().map_or(Some(node), |map| map.get("exposed"));
         let Some(text) = exposed.and_then(|node| node.as_str()) else { continue };
@@ -80,7 +80,7 @@ fn port_ranges(map: &Mapping, what: &str, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn limits(map: &Mapping, found: &mut Vec<Diagnostic>) {
+fn limits(map: &Mapping, found: &mut Found) {
     let Some(limits) = map.get("limits").and_then(|node| node.as_map()) else { return };
     if let Some(node) = limits.get("cpu").filter(|node| node.as_str().is_some()) {
         meant(node, "cpu", found);
@@ -88,7 +88,7 @@ fn limits(map: &Mapping, found: &mut Vec<Diagnostic>) {
 }
 
 /// Where the order of stopping, or starting, is new.
-fn volumes_from(instance: &Instance<'_>, environment: &Environment, found: &mut Vec<Diagnostic>) {
+fn volumes_from(instance: &Instance<'_>, environment: &Environment, found: &mut Found) {
     let Some(list) = instance.map.get("volumes_from") else { return };
     let Some(consumer) = environment.instances.get(instance.name.as_str()) else { return };
     let sources = if list.as_seq().is_some() { items(Some(list)) } else { std::slice::from_ref(list) };
@@ -130,7 +130,7 @@ fn requires(environment: &Environment, service: &ServiceName, other: &ServiceNam
 }
 
 /// Values of another type than engines want.
-fn read_as_meant(map: &Mapping, found: &mut Vec<Diagnostic>) {
+fn read_as_meant(map: &Mapping, found: &mut Found) {
     for (key, node) in entries(map.get("labels")) {
         // To engines null is as good as an empty text.
         if node.as_str().is_none() && !node.is_null() {
@@ -165,7 +165,7 @@ fn read_as_meant(map: &Mapping, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn meant(node: &Node, key: &str, found: &mut Vec<Diagnostic>) {
+fn meant(node: &Node, key: &str, found: &mut Found) {
     found.push(
         Diagnostic::changed(
             Change::ReadAsMeant,

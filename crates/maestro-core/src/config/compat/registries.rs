@@ -1,6 +1,6 @@
 //! Registries: logins and retries.
 
-use super::{entries, listed};
+use super::{Found, entries, listed};
 use crate::config::fields::truthy;
 use crate::config::node::{Mapping, Node, Value};
 use crate::config::python;
@@ -9,7 +9,7 @@ use crate::model::Environment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub(super) fn find(root: &Mapping, environment: &Environment, found: &mut Vec<Diagnostic>) {
+pub(super) fn find(root: &Mapping, environment: &Environment, found: &mut Found) {
     // Which registries are used, and by which first components of images' names.
     let mut used: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for instance in environment.instances.values() {
@@ -33,7 +33,10 @@ pub(super) fn find(root: &Mapping, environment: &Environment, found: &mut Vec<Di
             found.push(
                 Diagnostic::changed(
                     Change::LoginSent,
-                    format!("images below {} are pulled with the login of registry `{name}`", listed(others)),
+                    format!(
+                        "images below {} are pulled with the login of registry `{name}`",
+                        listed(others.into_iter())
+                    ),
                     "logs in and pulls them without the login, for its address is another name",
                 )
                 .at(key.span)
@@ -43,7 +46,7 @@ pub(super) fn find(root: &Mapping, environment: &Environment, found: &mut Vec<Di
     }
 }
 
-fn login(key: &Node, name: &str, map: &Mapping, found: &mut Vec<Diagnostic>) {
+fn login(key: &Node, name: &str, map: &Mapping, found: &mut Found) {
     if !map.get("username").is_some_and(|node| truthy(node)) {
         return;
     }
@@ -52,7 +55,7 @@ fn login(key: &Node, name: &str, map: &Mapping, found: &mut Vec<Diagnostic>) {
         found.push(
             Diagnostic::changed(
                 Change::LoginIncomplete,
-                format!("registry `{name}` is logged in to without {}", listed(missing)),
+                format!("registry `{name}` is logged in to without {}", listed(missing.into_iter())),
                 "fails whenever something is to be pulled from there",
             )
             .at(key.span)
@@ -61,7 +64,7 @@ fn login(key: &Node, name: &str, map: &Mapping, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn retries(name: &str, map: &Mapping, found: &mut Vec<Diagnostic>) {
+fn retries(name: &str, map: &Mapping, found: &mut Found) {
     let Some(retry) = map.get("retry").and_then(|node| node.as_map()) else { return };
     let is_none = |node: &&Arc<Node>| matches!(&node.value, Value::Int(number) if number.value < 1);
     if let Some(node) = retry.get("attempts").filter(is_none) {

@@ -330,3 +330,19 @@ proptest! {
         prop_assert_eq!(found, expected, "{}", said(&text));
     }
 }
+
+#[test]
+fn there_is_an_end_to_notes() {
+    let mut text =
+        "labels: &l {a: 1}\nservices:\n  s:\n    image: bb:1\n    lifecycle: {stopped: []}\n    instances:\n"
+            .to_owned();
+    for number in 0..12_000 {
+        text += &format!(
+            "      s-{number}: {{ship: a, image: bb, labels: *l, lifecycle: {{stopped: [{{type: sleep, wait: 1}}]}}}}\n"
+        );
+    }
+    let loaded = load_compared(&MapSources::of(format!("{HEAD}{text}")), &Limits::default());
+    assert_eq!(loaded.diagnostics.changes(), 10_000);
+    let found: Vec<_> = loaded.diagnostics.iter().filter(|d| d.code.id() == "N0613").collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+}
