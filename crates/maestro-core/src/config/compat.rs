@@ -150,14 +150,14 @@ fn ships(root: &Mapping, environment: &Environment, found: &mut Found) {
 }
 
 /// Both tools run the system's ssh, with other options.
-fn ssh_tunnel(node: &Node, found: &mut Found) {
-    let Some(map) = node.as_map() else { return };
+fn ssh_tunnel(tunnel: &Node, found: &mut Found) {
+    let Some(map) = tunnel.as_map() else { return };
     let note = Diagnostic::changed(
         Change::SshTunnel,
         "this tunnel's host must be among ssh's known hosts, and take this `key`",
         "leaves the first to ssh's `StrictHostKeyChecking`, which may be `no`, and has ssh offer an agent's keys, too",
     )
-    .at(node.span)
+    .at(tunnel.span)
     .help("try `ssh -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -i KEY USER@HOST`, as the user who runs Maestro");
     found.push(if map.get("port").is_some_and(|port| !port.is_null()) {
         note

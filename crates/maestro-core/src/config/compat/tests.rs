@@ -6,6 +6,7 @@ use crate::diagnostic::Severity;
 use crate::source::MapSources;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 const HEAD: &str = "\
 __maestro: {schema: 2}
@@ -337,9 +338,8 @@ fn there_is_an_end_to_notes() {
         "labels: &l {a: 1}\nservices:\n  s:\n    image: bb:1\n    lifecycle: {stopped: []}\n    instances:\n"
             .to_owned();
     for number in 0..12_000 {
-        text += &format!(
-            "      s-{number}: {{ship: a, image: bb, labels: *l, lifecycle: {{stopped: [{{type: sleep, wait: 1}}]}}}}\n"
-        );
+        let keys = "ship: a, image: bb, labels: *l, lifecycle: {stopped: [{type: sleep, wait: 1}]}";
+        writeln!(text, "      s-{number}: {{{keys}}}").unwrap();
     }
     let loaded = load_compared(&MapSources::of(format!("{HEAD}{text}")), &Limits::default());
     assert_eq!(loaded.diagnostics.changes(), 10_000);
