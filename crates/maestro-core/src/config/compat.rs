@@ -16,6 +16,7 @@ use crate::diagnostic::{Change, Code, Diagnostic};
 use crate::model::{ApiVersion, Environment, Transport};
 use crate::source::Span;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A service as it stands in the file.
@@ -31,10 +32,11 @@ struct Instance<'n> {
     map: &'n Mapping,
 }
 
-/// All notes about a file, in no order.
-pub(super) fn find(root: &Mapping, environment: &Environment) -> Vec<Diagnostic> {
+/// All notes about a file, in no order. `computed` is what of its text a template's expressions gave.
+pub(super) fn find(root: &Mapping, environment: &Environment, computed: &[Range<u32>]) -> Vec<Diagnostic> {
     let services = services(root);
     let mut found = Found::default();
+    name(root, computed, &mut found);
     ships(root, environment, &mut found);
     registries::find(root, environment, &mut found);
     all_omitted(root, &services, &mut found);
@@ -103,6 +105,22 @@ fn listed<'a>(mut names: impl ExactSizeIterator<Item = &'a str>) -> String {
     }
     let last = parts.pop().unwrap_or_default();
     if parts.is_empty() { last } else { format!("{} and {last}", parts.join(", ")) }
+}
+
+/// A name that changes from one run to the next makes other containers of them.
+fn name(root: &Mapping, computed: &[Range<u32>], found: &mut Found) {
+    let Some(node) = root.get("name") else { return };
+    if computed.iter().any(|gap| gap.start < node.span.end && node.span.start < gap.end) {
+        found.push(
+            Diagnostic::changed(
+                Change::ComputedName,
+                "containers that Maestro has made belong to the environment of this name, and no other touches them",
+                "acts on every container that has the name of an instance",
+            )
+            .at(node.span)
+            .help("nothing to do if each name has ships, or names of instances, of its own"),
+        );
+    }
 }
 
 /// What ships say about how their engines are spoken to.

@@ -43,8 +43,11 @@ fn read(sources: &dyn Sources, limits: &Limits, compared: bool) -> Loaded {
     let mut diagnostics = reader.diagnostics;
     if compared {
         let root = tree.root.as_ref().and_then(|root| root.as_map());
-        let changes =
-            root.zip(environment.as_ref()).map(|(root, environment)| compat::find(root, environment));
+        let rendered = tree.origins.rendered().and_then(|id| reader.map.get(id));
+        let computed = rendered.map(|source| tree.origins.computed(source.text.len())).unwrap_or_default();
+        let changes = root
+            .zip(environment.as_ref())
+            .map(|(root, environment)| compat::find(root, environment, &computed));
         diagnostics.compare(changes.unwrap_or_default());
     }
     diagnostics.sort();

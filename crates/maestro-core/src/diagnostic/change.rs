@@ -46,6 +46,8 @@ pub enum Change {
     RequestOption,
     /// A tunnel's host must be known to ssh, and ssh's configuration may name its port.
     SshTunnel,
+    /// A container belongs to the environment by whose name it was made.
+    ComputedName,
 }
 
 impl Change {
@@ -73,6 +75,7 @@ impl Change {
             Change::DebugAuditor => "N0619",
             Change::RequestOption => "N0620",
             Change::SshTunnel => "N0621",
+            Change::ComputedName => "N0622",
         }
     }
 }

@@ -48,6 +48,21 @@ fn plain_files_have_no_notes() {
 }
 
 #[test]
+fn names_that_change() {
+    let rest = "ships: {a: {ip: h}}\nservices: {}\n";
+    for (name, notes) in
+        [("t", 0), ("{{ env.SITE }}", 1), ("shop-{{ env.SITE }}", 1), ("{% if true %}t{% endif %}", 0)]
+    {
+        let sources = MapSources::of(format!("name: {name}\n{rest}")).with_variable("SITE", "hunter2");
+        let loaded = load_compared(&sources, &Limits::default());
+        let said = show(&loaded.diagnostics, &loaded.sources);
+        assert_eq!(loaded.diagnostics.changes(), notes, "{name}: {said}");
+        assert!(loaded.diagnostics.iter().all(|d| d.code.id() == "N0622"), "{said}");
+        assert!(!format!("{:?}", loaded.diagnostics).contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
 fn images() {
     insta::assert_snapshot!(said(
         "\
