@@ -3,8 +3,12 @@
 //! A [`Diagnostic`] is data: code, message, labelled spans, help. Rendering (snippets, colour, JSON) belongs to
 //! the binary. Loading collects all of them before it stops.
 
+mod change;
+
 use crate::source::Span;
-use std::collections::BTreeSet;
+pub use change::Change;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// How bad it is.
@@ -14,6 +18,8 @@ pub enum Severity {
     Error,
     /// The environment can be used; its author should look.
     Warning,
+    /// Nothing is wrong; it means something else than to maestro-ng. Said only to who asks.
+    Note,
 }
 
 /// What kind of fault it is. The number is stable: people search for it.
@@ -64,6 +70,8 @@ pub enum Code {
     Suspicious,
     /// Containers could be made, and their programs not started: they would be told too much.
     TooManyVariables,
+    /// Something else than with maestro-ng comes of it.
+    Changed(Change),
 }
 
 impl Code {
@@ -92,6 +100,8 @@ impl Code {
             Code::Conflict => "E0404",
             Code::Suspicious => "W0501",
             Code::TooManyVariables => "W0502",
+=======
+            Code::Changed(change) => change.id(),
         }
     }
 }
@@ -126,6 +136,9 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// What to do about it.
     pub help: Vec<String>,
+    /// What maestro-ng 0.8.3 does with it, where that is something else: a sentence about what "it" does, without its
+    /// subject. Said only to who asks.
+    pub formerly: Option<Box<str>>,
 }
 
 impl Diagnostic {
@@ -138,12 +151,26 @@ impl Diagnostic {
             labels: Vec::new(),
             notes: Vec::new(),
             help: Vec::new(),
+            formerly: None,
         }
     }
 
     /// A warning of this kind.
     pub fn warning(code: Code, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, message) }
+    }
+
+    /// Something that maestro-ng 0.8.3 does otherwise.
+    pub fn changed(change: Change, message: impl Into<String>, formerly: impl Into<Box<str>>) -> Self {
+        let note = Self { severity: Severity::Note, ..Self::error(Code::Changed(change), message) };
+        note.formerly(formerly)
+    }
+
+    /// The same with what maestro-ng 0.8.3 does instead.
+    #[must_use]
+    pub fn formerly(mut self, text: impl Into<Box<str>>) -> Self {
+        self.formerly = Some(text.into());
+        self
     }
 
     /// The same, pointing at a place.
@@ -192,6 +219,8 @@ pub struct Diagnostics {
     items: Vec<Diagnostic>,
     /// How many of them are errors.
     errors: usize,
+    /// How many of them are notes.
+    notes: usize,
     /// What stands here could not be read, which has been said.
     gaps: BTreeSet<Span>,
 }
@@ -203,6 +232,7 @@ impl Diagnostics {
         let is_consequence = diagnostic.labels.first().is_some_and(|label| self.is_gap(label.span));
         if !is_consequence && !self.is_full(diagnostic.severity) {
             self.errors += usize::from(diagnostic.severity == Severity::Error);
+            self.notes += usize::from(diagnostic.severity == Severity::Note);
             self.items.push(diagnostic);
         }
     }
@@ -211,7 +241,8 @@ impl Diagnostics {
     pub fn is_full(&self, severity: Severity) -> bool {
         let kept = match severity {
             Severity::Error => self.errors,
-            Severity::Warning => self.items.len() - self.errors,
+            Severity::Warning => self.items.len() - self.errors - self.notes,
+            Severity::Note => self.notes,
         };
         kept >= MOST_KEPT
     }
@@ -255,8 +286,73 @@ impl Diagnostics {
     pub fn truncate(&mut self, most: usize) -> usize {
         let gone = self.items.len().saturating_sub(most);
         self.items.truncate(most);
-        self.errors = self.items.iter().filter(|d| d.severity == Severity::Error).count();
+        self.count();
         gone
+    }
+
+    fn count(&mut self) {
+        let of = |severity| self.items.iter().filter(|d| d.severity == severity).count();
+        (self.errors, self.notes) = (of(Severity::Error), of(Severity::Note));
+    }
+
+    /// Adds what maestro-ng does otherwise: to the error, or warning, that is about the same thing, or as a note; and says
+    /// of all what it did.
+    pub fn compare(&mut self, changes: Vec<Diagnostic>) {
+        let mut said: BTreeMap<Span, usize> = BTreeMap::new();
+        for (at, diagnostic) in self.items.iter().enumerate() {
+            if let Some(label) = diagnostic.labels.first() {
+                said.entry(label.span).or_insert(at);
+            }
+        }
+        for change in changes {
+            let place = change.labels.first().and_then(|label| said.get(&label.span));
+            let warned =
+                matches!(change.code, Code::Changed(Change::RequestOption | Change::ApiVersionDigits));
+            let same = |diagnostic: &&mut Diagnostic| warned || diagnostic.severity == Severity::Error;
+            match place.and_then(|at| self.items.get_mut(*at)).filter(same) {
+                Some(diagnostic) => diagnostic.formerly = change.formerly,
+                None => self.push(change),
+            }
+        }
+        for diagnostic in &mut self.items {
+            if let Some(formerly) = &diagnostic.formerly {
+                diagnostic.notes.insert(0, format!("maestro-ng 0.8.3 {formerly}"));
+            }
+        }
+    }
+
+    /// Makes one of notes about the same place, which a loop of a template has given more than once.
+    pub fn fold_notes(&mut self) {
+        let mut first: BTreeMap<(Code, Vec<Span>), usize> = BTreeMap::new();
+        let mut more: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut kept: Vec<Diagnostic> = Vec::with_capacity(self.items.len());
+        for diagnostic in std::mem::take(&mut self.items) {
+            let spans = diagnostic.labels.iter().map(|label| label.span).collect();
+            if diagnostic.severity == Severity::Note {
+                match first.entry((diagnostic.code, spans)) {
+                    Entry::Occupied(before) => {
+                        *more.entry(*before.get()).or_default() += 1;
+                        continue;
+                    }
+                    Entry::Vacant(place) => {
+                        place.insert(kept.len());
+                    }
+                }
+            }
+            kept.push(diagnostic);
+        }
+        for (at, count) in more {
+            if let Some(diagnostic) = kept.get_mut(at) {
+                diagnostic.notes.push(format!("the same place of the template gives {count} more of these"));
+            }
+        }
+        self.items = kept;
+        self.count();
+    }
+
+    /// How many of them are about something that maestro-ng does otherwise.
+    pub fn changes(&self) -> usize {
+        self.items.iter().filter(|diagnostic| diagnostic.formerly.is_some()).count()
     }
 
     /// Puts them into the order of the text; those without a place first.

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const TYPES: [&str; 5] = ["log", "http", "exec", "slack", "hipchat"];
+/// What maestro-ng does where an auditor cannot tell anybody anything.
+const WHEN_TOLD: &str = "reads the file, and fails whenever this auditor has something to tell";
 const DEFAULT_NAME: &str = "maestro-ng";
 /// maestro-ng waited for ever.
 const DEFAULT_EXEC_TIMEOUT: Duration = Duration::from_mins(1);
@@ -137,7 +139,7 @@ impl Entry<'_> {
         let timeout = reader.seconds(node, &self.of("timeout"))?;
         if timeout.is_zero() {
             let message = format!("{} leaves no time at all", self.of("timeout"));
-            reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+            reader.report(Diagnostic::error(Code::BadValue, message).at(node.span).formerly(WHEN_TOLD));
             return None;
         }
         Some(timeout)
@@ -220,8 +222,12 @@ fn hipchat(reader: &mut Reader<'_>, entry: &Entry<'_>, kind: &Node, warned: &mut
     entry.optional(reader, "name");
     if !std::mem::replace(warned, true) {
         let message = "HipChat is no more: nobody will be told there";
-        reader
-            .report(Diagnostic::warning(Code::Suspicious, message).at(kind.span).help("remove this auditor"));
+        reader.report(
+            Diagnostic::warning(Code::Suspicious, message)
+                .at(kind.span)
+                .help("remove this auditor")
+                .formerly("asks a service that is gone, and fails unless it has `ignore_errors: true`"),
+        );
     }
     room.and(token).map(|_| Channel::HipChat)
 }
@@ -259,7 +265,8 @@ fn format(
                 Diagnostic::error(Code::BadValue, format!("{what} cannot be filled in: {because}"))
                     .at(node.span)
                     .note(format!("it may contain {}", known.join(", ")))
-                    .help("for a brace that is to stay write `{{ '{{' }}` or `{{ '}}' }}`: two, behind the template"),
+                    .help("for a brace that is to stay write `{{ '{{' }}` or `{{ '}}' }}`: two, behind the template")
+                    .formerly(WHEN_TOLD),
             );
             None
         }

@@ -19,6 +19,9 @@ const DEFAULT_TRIES: u32 = 180;
 const DEFAULT_HEALTH_WAIT: Duration = Duration::from_mins(3);
 const TYPES: [&str; 6] = ["tcp", "http", "exec", "rexec", "sleep", "health"];
 
+/// What maestro-ng does where an option of a check means nothing.
+const WHEN_RUN: &str = "reads the file, and fails when the check is run";
+
 /// What checks refer to.
 pub(super) struct Subject<'a> {
     pub(super) owner: &'a str,
@@ -132,7 +135,8 @@ fn check(reader: &mut Reader<'_>, node: &Node, phase: &str, owner: &str) -> Opti
                 Some((_, text)) if text == "stdin" => EnvFrom::Stdin,
                 Some((node, text)) => {
                     let message = format!("`envfrom` of {what} must be `env` or `stdin`, not `{text}`");
-                    reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+                    reader
+                        .report(Diagnostic::error(Code::BadValue, message).at(node.span).formerly(WHEN_RUN));
                     return None;
                 }
             };

@@ -184,8 +184,9 @@ impl Reader<'_> {
     pub(super) fn image(&mut self, node: &Node, what: &str) -> Option<Arc<str>> {
         let text = self.required_text(node, what)?;
         let Err(fault) = image::check(&text) else { return Some(text.into()) };
-        let error =
-            Diagnostic::error(Code::BadValue, format!("{what} names no image: {fault}")).at(node.span);
+        let error = Diagnostic::error(Code::BadValue, format!("{what} names no image: {fault}"))
+            .at(node.span)
+            .formerly("reads the file, and leaves the name to the engine");
         self.report(fault.help.into_iter().fold(error, Diagnostic::help));
         None
     }

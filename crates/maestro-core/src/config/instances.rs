@@ -201,7 +201,10 @@ fn settings(reader: &mut Reader<'_>, parents: &Parents<'_>, map: &Mapping, what:
     if let Some(node) = privileged.filter(|node| matches!(node.value, Value::Str(_))) {
         let message = format!("`privileged` of {what} must be `yes` or `no`, not a text");
         reader.report(
-            Diagnostic::error(Code::WrongType, message).at(node.span).help("write it without quotes"),
+            Diagnostic::error(Code::WrongType, message)
+                .at(node.span)
+                .help("write it without quotes")
+                .formerly("takes every text for true, and sends it to the engine, which refuses it"),
         );
     }
     let (user, net, workdir) = (of("username"), of("net"), of("workdir"));
@@ -209,7 +212,9 @@ fn settings(reader: &mut Reader<'_>, parents: &Parents<'_>, map: &Mapping, what:
         let message = format!("`lxc_conf` of {what} is not sent: today's engines do nothing with it");
         let warning = Diagnostic::warning(Code::Suspicious, message).at(node.span);
         reader.report(
-            warning.help("remove it; `limits`, `cap_add` and `security_opt` do what it was used for"),
+            warning
+                .help("remove it; `limits`, `cap_add` and `security_opt` do what it was used for")
+                .formerly("sends it to the engine"),
         );
     }
     let lists = ["cap_add", "cap_drop", "dns", "security_opt"].map(|key| {
@@ -375,7 +380,7 @@ fn read_labels(reader: &mut Reader<'_>, node: &Node, what: &str) -> BTreeMap<Str
         let message = format!("{what}: `{label}` is one of Maestro's own labels");
         reader.report(Diagnostic::error(Code::Conflict, message).at(node.span).help(
             "labels that begin with `maestro.` are how Maestro knows its containers; choose another name",
-        ));
+        ).formerly("sends it like any other"));
     }
     labels
 }

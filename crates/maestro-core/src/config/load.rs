@@ -4,7 +4,9 @@ use super::fields::{Reader, truthy};
 use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
-use super::{Schema, auditors, host_ports, python, registries, secrets, services, ships, variables};
+use super::{
+    Schema, auditors, compat, host_ports, python, registries, secrets, services, ships, variables,
+};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
 use crate::source::{SourceMap, Sources};
@@ -28,16 +30,35 @@ pub struct Loaded {
 
 /// Reads an environment. Opens no connection, and reports all errors that can be found at once.
 pub fn load(sources: &dyn Sources, limits: &Limits) -> Loaded {
+    read(sources, limits, false)
+}
+
+/// The same, and says wherever something else comes of the file than with maestro-ng 0.8.3.
+pub fn load_compared(sources: &dyn Sources, limits: &Limits) -> Loaded {
+    read(sources, limits, true)
+}
+
+fn read(sources: &dyn Sources, limits: &Limits, compared: bool) -> Loaded {
     let tree = tree(sources, limits);
     let mut reader = Reader::new(sources, tree.diagnostics, tree.map, limits);
     let environment = tree.root.as_deref().and_then(|root| resolve(&mut reader, root));
     let mut diagnostics = reader.diagnostics;
+    if compared {
+        let root = tree.root.as_ref().and_then(|root| root.as_map());
+        let rendered = tree.origins.rendered().and_then(|id| reader.map.get(id));
+        let computed = rendered.map(|source| tree.origins.computed(source.text.len())).unwrap_or_default();
+        let changes = root
+            .zip(environment.as_ref())
+            .map(|(root, environment)| compat::find(root, environment, &computed));
+        diagnostics.compare(changes.unwrap_or_default());
+    }
     diagnostics.sort();
     if !diagnostics.is_empty() {
         secrets::hide(&mut reader.map, tree.root.as_ref(), &tree.origins);
         secrets::keep_out_of_messages(&mut diagnostics, &reader.map);
     }
     place(&mut diagnostics, &reader.map, &tree.origins);
+    diagnostics.fold_notes();
     Loaded {
         environment: environment.filter(|_| !diagnostics.has_errors()),
         tree: tree.root,
@@ -111,7 +132,8 @@ fn schema(reader: &mut Reader<'_>, root: &Mapping) -> Schema {
             reader.report(
                 Diagnostic::error(Code::BadValue, format!("schema {} is not known", number.value))
                     .at(node.span)
-                    .help("the schemas are 1 and 2; write `schema: 2`"),
+                    .help("the schemas are 1 and 2; write `schema: 2`")
+                    .formerly("reads every schema but 1 as 2"),
             );
             Schema::Two
         }

@@ -27,6 +27,7 @@ mod auditors;
 mod instances;
 mod services;
 mod host_ports;
+mod compat;
 mod load;
 mod json;
 mod secrets;
@@ -38,7 +39,7 @@ mod tests;
 pub use endpoints::endpoint_url;
 pub use json::json;
 pub use limits::Limits;
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_compared};
 pub(crate) use template::format_texts;
 
 /// Which order `volumes:` has.

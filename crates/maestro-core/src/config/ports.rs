@@ -217,7 +217,13 @@ fn mapping(reader: &mut Reader<'_>, node: &Node, map: &Mapping, what: &str) -> O
 }
 
 fn complain(reader: &mut Reader<'_>, node: &Node, what: &str, error: &PortError) {
-    reader.report(Diagnostic::error(Code::BadPort, format!("{what}: {error}")).at(node.span));
+    let diagnostic = Diagnostic::error(Code::BadPort, format!("{what}: {error}")).at(node.span);
+    reader.report(match error {
+        PortError::Range(_) | PortError::Lengths { .. } => {
+            diagnostic.formerly("reads the file, and leaves the numbers to the engine")
+        }
+        PortError::Atom(_) | PortError::Colons(_) | PortError::Protocols { .. } => diagnostic,
+    });
 }
 
 #[cfg(test)]

@@ -35,7 +35,8 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Mapping) -> IndexMap<Registry
             // Addresses are printed; only `password:` is kept from sight.
             let message = format!("`registry` of {what} has a login in its address, before the `@`");
             let mut error = Diagnostic::error(Code::BadValue, message)
-                .help("write the address without it, and the login as `username:` and `password:`");
+                .help("write the address without it, and the login as `username:` and `password:`")
+                .formerly("takes such an address");
             // What a template put in is not in the author's file, and must not be quoted.
             if reader.map.get(place.source).is_some_and(|text| text.origin == Origin::File) {
                 error = error.at(place);

@@ -80,6 +80,15 @@ fn bytes(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<i64> {
                 None
             }
         },
+        Value::Float(number) if number.value.fract() != 0.0 => {
+            let message = format!("{what} must be a whole number of bytes, not {}", number.text);
+            reader.report(
+                Diagnostic::error(Code::WrongType, message)
+                    .at(node.span)
+                    .formerly("reads the file, and leaves the number to the engine"),
+            );
+            None
+        }
         _ => reader.integer(node, what),
     }
 }

@@ -153,7 +153,8 @@ impl Services {
                     .at(key.span)
                     .note(
                         "the engine wants two or more of a-z A-Z 0-9 _ . - that begin with a letter or digit",
-                    ),
+                    )
+                    .formerly("reads the file, and the engine refuses the container"),
             );
             self.faulty_instances.insert(name.as_str().to_owned());
             return;
@@ -259,7 +260,8 @@ impl Services {
         let cycles = graph::cycles(&services, MOST_CYCLES);
         for (at, cycle) in cycles.shown.iter().enumerate() {
             let message = format!("services require each other in a circle: {}", path(cycle));
-            let mut error = Diagnostic::error(Code::Cycle, message);
+            let mut error = Diagnostic::error(Code::Cycle, message)
+                .formerly("reads such a file only while none of these services has an instance");
             if at + 1 == MOST_CYCLES && cycles.left_out > 0 {
                 error = error.note(format!("there are {} more circles", cycles.left_out));
             }

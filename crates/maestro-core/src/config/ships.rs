@@ -117,7 +117,7 @@ fn ship(reader: &mut Reader<'_>, name: &str, node: &Node, defaults: Option<&Mapp
         let message = format!(
             "`ip` of {what} is no address: it has {length} bytes, and names of hosts have {LONGEST_NAME} at most"
         );
-        reader.report(Diagnostic::error(Code::BadValue, message).at(ip_node.span));
+        reader.report(Diagnostic::error(Code::BadValue, message).at(ip_node.span).formerly("takes any text"));
         return None;
     }
     let endpoint = match map.get("endpoint").filter(|n| !n.is_null()) {
@@ -148,7 +148,9 @@ fn ship(reader: &mut Reader<'_>, name: &str, node: &Node, defaults: Option<&Mapp
 
 /// Complains about an endpoint. Endpoints are printed, so none may have a password in it, and none that has is quoted.
 fn bad_endpoint(reader: &mut Reader<'_>, node: &Node, what: &str, text: &str, why: &str) {
-    let error = Diagnostic::error(Code::BadValue, format!("`endpoint` of {what}: {why}")).at(node.span);
+    let error = Diagnostic::error(Code::BadValue, format!("`endpoint` of {what}: {why}"))
+        .at(node.span)
+        .formerly("takes any text, and tries to connect to it");
     let digits = |port: &&str| !port.is_empty() && port.bytes().all(|c| c.is_ascii_digit());
     let error = match text.rsplit_once(':').map(|(_, port)| port).filter(digits) {
         _ if why == HAS_LOGIN => {
@@ -191,7 +193,11 @@ fn classic<'n>(
                 reader.map.hide(Hidden { span: ip_node.span, within: None });
             }
             let message = format!("`ip` of {what}: {why}");
-            reader.report(Diagnostic::error(Code::BadValue, message).at(ip_node.span));
+            reader.report(
+                Diagnostic::error(Code::BadValue, message)
+                    .at(ip_node.span)
+                    .formerly("takes any text, and tries to connect to it"),
+            );
         }
     };
     if let Some(tunnel) = field("ssh_tunnel").filter(|n| truthy(n)) {
@@ -317,7 +323,8 @@ fn api_version(reader: &mut Reader<'_>, node: Option<&Arc<Node>>, what: &str) ->
         reader.report(
             Diagnostic::warning(Code::Suspicious, message)
                 .at(node.span)
-                .help("remove it: the version is negotiated with each engine"),
+                .help("remove it: the version is negotiated with each engine")
+                .formerly("speaks just that version, and 1.18 where none is given"),
         );
         return None;
     }

@@ -6,7 +6,7 @@ use crate::observe::Engines;
 use crate::report::{Capabilities, Printer, diagnostics};
 use crate::sources::FileSources;
 use maestro_core::config::node::Node;
-use maestro_core::config::{Limits, Loaded, load};
+use maestro_core::config::{Limits, Loaded, load, load_compared};
 use maestro_core::model::Environment;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,6 +41,12 @@ impl Session {
     pub(super) fn read(&self) -> Loaded {
         let limits = Limits::default();
         load(&FileSources::new(&self.file, limits.file_bytes as u64), &limits)
+    }
+
+    /// The same, and says wherever something else comes of the file than with maestro-ng.
+    pub(super) fn read_compared(&self) -> Loaded {
+        let limits = Limits::default();
+        load_compared(&FileSources::new(&self.file, limits.file_bytes as u64), &limits)
     }
 
     /// Where what the environment file names is looked up.

@@ -32,7 +32,9 @@ fn is_assignment(word: &str) -> bool {
 #[test]
 fn commands_that_are_shown_are_understood() {
     let mut seen = 0;
-    for file in ["README.md", "CONTRIBUTING.md", "RELEASE.md", "scripts/demo"] {
+    for file in
+        ["README.md", "CONTRIBUTING.md", "RELEASE.md", "docs/coming-from-maestro-ng.md", "scripts/demo"]
+    {
         for (place, words) in commands(&root().join(file)) {
             seen += 1;
             let parsed = maestro::cli::parse(words.iter().map(OsString::from));
@@ -58,6 +60,23 @@ fn commands_of_the_program() -> Vec<String> {
     let list = help.split_once("Commands:\n").unwrap().1.split("\n\n").next().unwrap().to_owned();
     let first_words = list.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
     first_words.filter(|word| !word.is_empty() && *word != "help").map(str::to_owned).collect()
+}
+
+/// Whoever moves over finds every note, and every difference that the harness knows.
+#[test]
+fn every_change_is_in_the_page_for_who_moves_over() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
+    let page = read("docs/coming-from-maestro-ng.md");
+    let changes = read("crates/maestro-core/src/diagnostic/change.rs");
+    let notes: Vec<&str> =
+        changes.split('"').filter(|text| text.starts_with("N06") && text.len() == 5).collect();
+    let differences = read("crates/maestro/tests/compat/differences.txt");
+    let heads = differences.lines().filter(|line| !line.is_empty() && !line.starts_with([' ', '#']));
+    let decisions: Vec<&str> = heads.filter_map(|line| line.split(' ').next()).collect();
+    assert!(notes.len() >= 20 && decisions.len() >= 15, "{notes:?} {decisions:?}");
+    for number in notes.into_iter().chain(decisions) {
+        assert!(page.contains(number), "docs/coming-from-maestro-ng.md does not mention {number}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Webhooks: where a request goes, and what is in it (specification, section 8.4).
 
-use super::{Entry, Room, format};
+use super::{Entry, Room, WHEN_TOLD, format};
 use crate::config::endpoints::{is_http_authority, is_token};
 use crate::config::fields::{Reader, truthy};
 use crate::config::node::{Node, Value};
@@ -55,7 +55,8 @@ fn endpoint(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Secret> {
         reader.report(
             Diagnostic::error(Code::BadValue, message)
                 .at(node.span)
-                .help("it begins with `http://` or `https://`, and a host follows"),
+                .help("it begins with `http://` or `https://`, and a host follows")
+                .formerly(WHEN_TOLD),
         );
         return None;
     }
@@ -110,7 +111,12 @@ fn payload(reader: &mut Reader<'_>, node: &Node, what: &str, room: &mut Room) ->
         }
         _ => {
             let message = format!("{what} is made of strings, and this is {}", node.kind());
-            reader.report(Diagnostic::error(Code::WrongType, message).at(node.span).help("put it in quotes"));
+            reader.report(
+                Diagnostic::error(Code::WrongType, message)
+                    .at(node.span)
+                    .help("put it in quotes")
+                    .formerly(WHEN_TOLD),
+            );
             None
         }
     }

@@ -1,6 +1,6 @@
 //! The `http` check, whose options are those of Python's requests.
 
-use super::{Kind, PortName};
+use super::{Kind, PortName, WHEN_RUN};
 use crate::config::endpoints::{http_host, is_token};
 use crate::config::fields::{Reader, truthy};
 use crate::config::node::{Mapping, Node, Value};
@@ -46,7 +46,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node, map: &Mapping, what: &s
         && names_host
     {
         let message = format!("`host` of {what}: {why}");
-        reader.report(Diagnostic::error(Code::BadValue, message).at(place("host")));
+        reader.report(Diagnostic::error(Code::BadValue, message).at(place("host")).formerly(WHEN_RUN));
     }
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&host);
     let mut path = text(reader, "path", "/")?;
@@ -56,12 +56,12 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node, map: &Mapping, what: &s
     let scheme = text(reader, "scheme", "http")?.to_lowercase();
     if !matches!(&*scheme, "http" | "https") {
         let message = format!("`scheme` of {what} must be http or https, not `{scheme}`");
-        reader.report(Diagnostic::error(Code::BadValue, message).at(place("scheme")));
+        reader.report(Diagnostic::error(Code::BadValue, message).at(place("scheme")).formerly(WHEN_RUN));
     }
     let method = text(reader, "method", "get")?.to_uppercase();
     if !is_token(&method) {
         let message = format!("`method` of {what}: `{method}` is no HTTP method");
-        reader.report(Diagnostic::error(Code::BadValue, message).at(place("method")));
+        reader.report(Diagnostic::error(Code::BadValue, message).at(place("method")).formerly(WHEN_RUN));
     }
     let match_regex = match map.get("match_regex").filter(|n| !n.is_null()) {
         None => None,
@@ -92,7 +92,7 @@ fn regex(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Arc<str>> {
         Ok(pattern) => return Some(pattern),
         Err(Unusable::NoPattern(error)) => {
             let message = format!("`match_regex` of {what} is no regular expression: {error}");
-            Diagnostic::error(Code::BadValue, message)
+            Diagnostic::error(Code::BadValue, message).formerly("reads it as Python reads expressions")
         }
         Err(Unusable::Large) => {
             let message = format!("`match_regex` of {what} takes too much memory");
@@ -129,7 +129,10 @@ fn request_options(reader: &mut Reader<'_>, node: &Node, what: &str) -> RequestO
             Value::Str(path) if !path.is_empty() => options.ca_file = Some(path.clone()),
             _ => {
                 let message = format!("`verify` of {what} must be true, false or the path of a CA file");
-                reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+                let error = Diagnostic::error(Code::BadValue, message).at(node.span);
+                // Python's requests verifies unless this is empty.
+                let off = "turns verification off for what is empty or 0";
+                reader.report(if truthy(node) { error } else { error.formerly(off) });
             }
         }
     }
@@ -146,7 +149,7 @@ fn request_options(reader: &mut Reader<'_>, node: &Node, what: &str) -> RequestO
         options.timeout = reader.seconds(node, &format!("`timeout` of {what}"));
         if options.timeout.is_some_and(|timeout| timeout.is_zero()) {
             let message = format!("`timeout` of {what} is 0, which leaves no time for an answer");
-            reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+            reader.report(Diagnostic::error(Code::BadValue, message).at(node.span).formerly(WHEN_RUN));
         }
     }
     if let Some(node) = map.get("auth").filter(|n| !n.is_null()) {

@@ -31,14 +31,15 @@ pub fn print(printer: &Printer, diagnostics: &Diagnostics, sources: &SourceMap) 
     }
 }
 
-/// All that is to be said, as text. Of thousands the first are shown, errors before warnings.
+/// All that is to be said, as text. Of thousands the first are shown, errors before warnings, and notes last.
 pub fn render(diagnostics: &Diagnostics, sources: &SourceMap, columns: usize, paint: Paint) -> String {
     let renderer = if paint.is_on() { Renderer::styled().hyperlink(false) } else { Renderer::plain() };
     let renderer = renderer.term_width(columns);
     let lines: BTreeMap<_, _> = sources.iter().map(|(id, source)| (id, Lines::of(&source.text))).collect();
     let shown: Vec<&Diagnostic> = if diagnostics.len() > MOST {
         let of = |severity| diagnostics.iter().filter(move |d| d.severity == severity);
-        of(Severity::Error).chain(of(Severity::Warning)).take(MOST).collect()
+        let order = of(Severity::Error).chain(of(Severity::Warning)).chain(of(Severity::Note));
+        order.take(MOST).collect()
     } else {
         diagnostics.iter().collect()
     };
@@ -54,6 +55,9 @@ pub fn render(diagnostics: &Diagnostics, sources: &SourceMap, columns: usize, pa
     }
     let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    if (errors, warnings) == (0, 0) {
+        return text;
+    }
     let counted = match (errors, warnings) {
         (0, warnings) => plural(warnings, "warning"),
         (errors, 0) => plural(errors, "error"),
@@ -94,6 +98,7 @@ impl View<'_> {
         let level = match diagnostic.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let title = level.primary_title(lines_of(&diagnostic.message)).id(diagnostic.code.id());
         let mut group = Group::with_title(title);

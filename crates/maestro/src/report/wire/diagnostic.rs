@@ -16,6 +16,9 @@ pub struct Diagnostics {
     pub errors: usize,
     /// How many warnings there are.
     pub warnings: usize,
+    /// With `--compat`: how many of them are about something that maestro-ng does otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<usize>,
     /// All of them, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -23,7 +26,7 @@ pub struct Diagnostics {
 /// One fault or doubt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
-    /// `error` or `warning`.
+    /// `error`, `warning` or, with `--compat`, `note`.
     pub severity: String,
     /// What kind of fault; stable, such as `E0202`.
     pub code: String,
@@ -70,8 +73,15 @@ impl Diagnostics {
     pub fn new(diagnostics: &diagnostic::Diagnostics, sources: &SourceMap) -> Self {
         let lines = sources.iter().map(|(id, source)| (id, Lines::of(&source.text))).collect();
         let all: Vec<Diagnostic> = diagnostics.iter().map(|d| Diagnostic::new(d, sources, &lines)).collect();
-        let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
-        Self { valid: errors == 0, errors, warnings: all.len() - errors, diagnostics: all }
+        let of = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
+        let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
+        Self { valid: errors == 0, errors, warnings, changes: None, diagnostics: all }
+    }
+
+    /// The same with the number of those about something that maestro-ng does otherwise.
+    #[must_use]
+    pub fn compared(self, diagnostics: &diagnostic::Diagnostics) -> Self {
+        Self { changes: Some(diagnostics.changes()), ..self }
     }
 }
 
@@ -85,6 +95,7 @@ impl Diagnostic {
             severity: match diagnostic.severity {
                 Severity::Error => "error".into(),
                 Severity::Warning => "warning".into(),
+                Severity::Note => "note".into(),
             },
             code: diagnostic.code.id().into(),
             message: diagnostic.message.clone(),

@@ -2,6 +2,7 @@
 
 mod auditors;
 mod bad;
+mod compat;
 mod many;
 mod output;
 mod shell;
