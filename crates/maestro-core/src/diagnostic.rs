@@ -100,7 +100,6 @@ impl Code {
             Code::Conflict => "E0404",
             Code::Suspicious => "W0501",
             Code::TooManyVariables => "W0502",
-=======
             Code::Changed(change) => change.id(),
         }
     }
