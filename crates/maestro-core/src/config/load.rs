@@ -4,9 +4,7 @@ use super::fields::{Reader, truthy};
 use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
-use super::{
-    Schema, auditors, compat, host_ports, python, registries, secrets, services, ships, variables,
-};
+use super::{Schema, auditors, compat, host_ports, python, registries, secrets, services, ships, variables};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
 use crate::source::{SourceMap, Sources};
