@@ -329,7 +329,7 @@ fn pieces_in_random_company_render_and_load_alike() {
     let choices = proptest::collection::vec(proptest::prelude::any::<u16>(), 1..CHOICES);
     let config =
         Config { cases: RANDOM, max_shrink_iters: SHRINKING, failure_persistence: None, ..Config::default() };
-    // The same ones every time: a difference that nobody has seen yet is for `RANDOM` to be raised by hand to find.
+    // The same ones every time: whoever looks for what nobody has seen yet raises `RANDOM`.
     let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let outcome = TestRunner::new_with_rng(config, random).run(&choices, |choices| {
         let mut environment = String::new();
