@@ -172,11 +172,11 @@ fn ssh_tunnel(tunnel: &Node, found: &mut Found) {
     let Some(map) = tunnel.as_map() else { return };
     let note = Diagnostic::changed(
         Change::SshTunnel,
-        "this tunnel's host must be among ssh's known hosts, and take this `key`",
-        "leaves the first to ssh's `StrictHostKeyChecking`, which may be `no`, and has ssh offer an agent's keys, too",
+        "this tunnel's host must take this `key`: no other is offered",
+        "has ssh offer an agent's keys, too",
     )
     .at(tunnel.span)
-    .help("try `ssh -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -i KEY USER@HOST`, as the user who runs Maestro");
+    .help("try `ssh -o BatchMode=yes -o IdentitiesOnly=yes -i KEY USER@HOST`, as the user who runs Maestro");
     found.push(if map.get("port").is_some_and(|port| !port.is_null()) {
         note
     } else {

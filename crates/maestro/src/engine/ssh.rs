@@ -168,10 +168,10 @@ impl Ssh {
             arguments.extend(["-F".into(), config.into()]);
         }
         // What is given here wins over the user's configuration: nothing may ask a question, and forwardings that are
-        // meant for interactive logins must not be opened.
+        // meant for interactive logins must not be opened. Whether an unknown host is trusted is the user's to say
+        // (`StrictHostKeyChecking`); where ssh would ask, as it does unless told otherwise, it refuses instead.
         for option in [
             "BatchMode=yes".to_owned(),
-            "StrictHostKeyChecking=yes".to_owned(),
             "ClearAllForwardings=yes".to_owned(),
             "ForwardAgent=no".to_owned(),
             "ForwardX11=no".to_owned(),

@@ -8,4 +8,5 @@ mod faults;
 mod orphans;
 mod scripts;
 mod site;
+mod ssh;
 mod streams;
