@@ -98,6 +98,7 @@ pub const CASES: &[Case] = cases![
     observe::shows_created_containers_with_their_labels,
     observe::shows_details_only_where_they_are_wanted,
     observe::shows_those_that_are_asked_about,
+    observe::shows_the_same_without_others_as_among_them,
     observe::shows_images_when_asked,
     observe::shows_containers_of_others,
     observe::passes_over_containers_that_are_not_there,

@@ -4,8 +4,9 @@ use crate::conformance::{Context, Sample, expect, expect_eq, spec};
 use maestro_core::boundary::Scope;
 use maestro_core::fleet::{ContainerState, Health};
 use maestro_core::model::{ApiVersion, LABEL_CONFIG, LABEL_INSTANCE, Settings};
+use maestro_core::names::InstanceName;
 use maestro_core::plan::Target;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) async fn says_who_it_is(cx: &Context<'_>) -> Result<(), String> {
     let version = cx.observe(&Scope::default()).await?.version;
@@ -76,6 +77,19 @@ pub(crate) async fn shows_those_that_are_asked_about(cx: &Context<'_>) -> Result
     expect("nobody invents a container", !state.containers.contains_key(missing.as_str()))?;
     let health = |target: &Target| target.among(&state).and_then(|c| c.health);
     expect_eq("details where they are wanted", (health(&one), health(&two)), (None, Some(Health::None)))
+}
+
+pub(crate) async fn shows_the_same_without_others_as_among_them(cx: &Context<'_>) -> Result<(), String> {
+    let (running, created) = (cx.launch(Sample::Forever).await?, cx.create(Sample::Forever).await?);
+    // Engines take a name for the beginning of an id, too.
+    let beginning: String = created.reference().chars().take(6).collect();
+    let names: BTreeSet<InstanceName> = [running.name().clone(), cx.name(), beginning.as_str().into()].into();
+    let alone =
+        cx.observe(&Scope { only: Some(names.clone()), details: names.clone(), images: false }).await?;
+    let among = cx.observe(&Scope { only: None, details: names, images: false }).await?;
+    expect_eq("those that are there", alone.containers.len(), 1)?;
+    expect_eq("what is known of it", running.among(&alone), running.among(&among))?;
+    expect("it is known", running.among(&alone).is_some_and(|found| found.started_at.is_some()))
 }
 
 pub(crate) async fn shows_images_when_asked(cx: &Context<'_>) -> Result<(), String> {
