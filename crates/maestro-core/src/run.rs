@@ -28,7 +28,7 @@ pub struct Run {
     changed: BTreeSet<Option<ShipName>>,
     /// Ships with calls that wait for room among all calls.
     crowded: BTreeSet<Option<ShipName>>,
-    /// Calls that were taken and have not been finished.
+    /// Calls that were taken and have not been finished, by their weight.
     calling: usize,
     /// Units that hold a slot.
     begun: usize,
@@ -158,7 +158,7 @@ impl Run {
             while lane.calling < limits.calls_per_ship.max(1) && self.calling < limits.calls.max(1) {
                 let Some(step) = lane.calls.pop_first() else { break };
                 lane.calling += 1;
-                self.calling += 1;
+                self.calling += weight(&self.plan, step);
                 taken.push(step);
             }
             if !lane.calls.is_empty() && lane.calling < limits.calls_per_ship.max(1) {
@@ -326,7 +326,7 @@ impl Run {
                 Room::Pull => lane.pulling -= 1,
                 Room::Call => {
                     lane.calling -= 1;
-                    self.calling -= 1;
+                    self.calling -= weight(&self.plan, id);
                 }
                 Room::None => {}
             }
@@ -431,6 +431,14 @@ impl Run {
         }
         self.over(id);
         skipped.push((id, because));
+    }
+}
+
+/// For how many calls a step counts.
+fn weight(plan: &Plan, step: StepId) -> usize {
+    match &plan.steps[step.index()].action {
+        Action::Call(call) => call.weight(),
+        _ => 0,
     }
 }
 

@@ -44,6 +44,11 @@ impl EnvVar {
     pub fn new(name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
         Self { name: name.into(), value: Some(value.into()) }
     }
+
+    /// The length of name and value.
+    pub(super) fn bytes(&self) -> usize {
+        self.name.len() + self.value.as_deref().map_or(0, str::len)
+    }
 }
 
 /// All variables of a container: its own, then the shared blocks of link variables, which win.
@@ -71,6 +76,12 @@ impl ContainerEnv {
             all.insert(&*var.name, var.value.as_deref());
         }
         all
+    }
+
+    /// The length of all names and values, each mention counted.
+    pub fn bytes(&self) -> usize {
+        let own = self.own.iter().flat_map(|part| &**part).map(EnvVar::bytes).sum::<usize>();
+        own + self.links.iter().map(|block| block.bytes).sum::<usize>()
     }
 
     /// Every variable that is no link once, with room for so many more.

@@ -20,6 +20,8 @@ pub struct LinkBlock {
     pub vars: Vec<EnvVar>,
     /// What all of them amount to in the fingerprints of containers.
     pub fingerprint: String,
+    /// The length of all names and values.
+    pub bytes: usize,
 }
 
 /// Link variables of all services, each made when it is first asked for.
@@ -108,7 +110,8 @@ fn block(environment: &Environment, name: &ServiceName, own: bool) -> LinkBlock 
     for var in &vars {
         fingerprint.part("env", [&*var.name].into_iter().chain(var.value.as_deref()));
     }
-    LinkBlock { service: name.clone(), vars, fingerprint: fingerprint.finish() }
+    let bytes = vars.iter().map(EnvVar::bytes).sum();
+    LinkBlock { service: name.clone(), vars, fingerprint: fingerprint.finish(), bytes }
 }
 
 /// The instances of a service.

@@ -274,7 +274,8 @@ pub enum FailurePolicy {
 pub struct Limits {
     /// Units in all; none for no limit.
     pub units: Option<usize>,
-    /// Calls in all, pulls not counted: each has a connection and an answer in memory.
+    /// Calls in all, pulls not counted: each has a connection and an answer in memory. A large request counts for
+    /// several.
     pub calls: usize,
     /// Calls per engine.
     pub calls_per_ship: usize,
@@ -445,7 +446,19 @@ pub enum EngineCall {
     },
 }
 
+/// What the request of an ordinary call takes at most, in bytes: its connection and buffers are as much.
+const ORDINARY: usize = 1 << 16;
+
 impl EngineCall {
+    /// For how many ordinary calls it counts among those that are made at the same time: containers of a service with
+    /// thousands of instances have a megabyte of variables each.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            EngineCall::CreateContainer { spec, .. } => 1 + spec.env.bytes() / ORDINARY,
+            _ => 1,
+        }
+    }
+
     /// The container that it changes, if it changes one.
     pub fn container(&self) -> Option<&InstanceName> {
         match self {

@@ -5,15 +5,15 @@ use crate::boundary::{CallOutcome, CheckFailure};
 use crate::engine_error::{EngineError, EngineErrorKind};
 use crate::event::{Failure, Skipped, StepOutcome, Verdict};
 use crate::image::ImageRef;
-use crate::model::Retry;
-use crate::names::{ContainerId, InstanceName, ServiceName, ShipName};
+use crate::model::{ContainerEnv, ContainerSpec, EnvVar, Retry};
+use crate::names::{ConfigHash, ContainerId, InstanceName, ServiceName, ShipName};
 use crate::plan::{
     Action, EngineCall, FailurePolicy, Fate, Intent, Item, Limits, OnFailure, Plan, Reason, RegistryAuth,
     Step, StepId, Target, Unit, UnitId,
 };
 use OnFailure::{Fail, GoOn, Tolerate, TolerateIfRunning};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -272,6 +272,36 @@ fn calls_are_limited_over_all_ships() {
         run.finish(StepId(step), &done());
     }
     assert_eq!(ids(&run.take_ready()), [7, 2, 5, 8]);
+}
+
+/// Thousands of containers of one service have a megabyte of variables each: not a thousand of them at once.
+#[test]
+fn large_requests_count_for_several() {
+    let steps: Vec<_> = (0..9).map(|unit| (unit, vec![], Fail)).collect();
+    let limits = Limits { calls: 4, calls_per_ship: 3, ..Limits::default() };
+    let mut large = (*plan(9, &steps, limits, FailurePolicy::SkipDependents)).clone();
+    for (step, kib) in [(0, 63), (3, 64), (6, 1024)] {
+        let value = "x".repeat(kib << 10);
+        let spec = ContainerSpec {
+            name: InstanceName::from("i"),
+            hostname: None,
+            image: ImageRef::parse("x"),
+            env: ContainerEnv::of(vec![EnvVar::new("V", value)]),
+            ports: Vec::new(),
+            settings: Arc::default(),
+            labels: BTreeMap::new(),
+        };
+        let call = EngineCall::CreateContainer { spec: Box::new(spec), hash: ConfigHash(String::new()) };
+        large.steps[step].action = Action::Call(call);
+    }
+    let mut run = Run::new(Arc::new(large));
+    // One, two, and seventeen: the last one goes although there is not room for all of it.
+    assert_eq!(ids(&run.take_ready()), [0, 3, 6]);
+    run.finish(StepId(0), &done());
+    run.finish(StepId(3), &done());
+    assert!(run.take_ready().is_empty());
+    run.finish(StepId(6), &done());
+    assert_eq!(ids(&run.take_ready()), [1, 4, 7, 2]);
 }
 
 /// Units of one to four steps in a row, the first of which may come after ends of earlier units.
