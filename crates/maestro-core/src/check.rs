@@ -141,6 +141,18 @@ impl InstanceChain<'_> {
                         findings.push(Finding::TooEarly(id));
                     }
                 }
+                // What makes way is no longer in it; what comes back takes the name.
+                Some(EngineCall::RenameContainer { to, .. })
+                    if to.as_str() != self.item.instance.as_str() =>
+                {
+                    certain.gone = true;
+                }
+                Some(EngineCall::RenameContainer { .. }) => {
+                    if made || !certain.gone {
+                        findings.push(Finding::NameTaken(id));
+                    }
+                    made = true;
+                }
                 Some(EngineCall::RemoveContainer { target }) => {
                     if replaced && !certain.image {
                         findings.push(Finding::TooEarly(id));

@@ -4,7 +4,7 @@ use crate::boundary::CallOutcome;
 use crate::engine_error::{EngineError, EngineErrorKind};
 use crate::fleet::EngineState;
 use crate::model::{LABEL_CONFIG, Retry};
-use crate::plan::EngineCall;
+use crate::plan::{EngineCall, Target};
 use std::time::Duration;
 
 /// Tries of a call to an engine, where no registry says otherwise.
@@ -38,6 +38,7 @@ pub fn next(call: &EngineCall, error: &EngineError, attempt: u32) -> Next {
         | EngineCall::StartContainer { .. }
         | EngineCall::StopContainer { .. }
         | EngineCall::KillContainer { .. }
+        | EngineCall::RenameContainer { .. }
         | EngineCall::RemoveContainer { .. } => (ENGINE_ATTEMPTS, error.kind.is_transient()),
     };
     if worth_it && attempt < attempts {
@@ -87,6 +88,11 @@ pub fn settled(call: &EngineCall, state: &EngineState) -> Option<CallOutcome> {
         EngineCall::StopContainer { target, .. } | EngineCall::KillContainer { target } => {
             target.among(state).is_none_or(|c| !c.state.is_running()).then_some(CallOutcome::Done)
         }
+        EngineCall::RenameContainer { target, to } => {
+            let found = state.containers.get(to.as_str());
+            let Target::Seen { id, .. } = target else { return None };
+            found.is_some_and(|container| container.id == *id).then_some(CallOutcome::Done)
+        }
         EngineCall::RemoveContainer { target } => target.among(state).is_none().then_some(CallOutcome::Done),
     }
 }
@@ -96,7 +102,6 @@ mod tests {
     use super::*;
     use crate::image::ImageRef;
     use crate::names::{ContainerId, InstanceName, ShipName};
-    use crate::plan::Target;
 
     fn pull(attempts: u32, when: &[u16]) -> EngineCall {
         let retry = Retry { attempts, when: when.iter().copied().collect() };

@@ -250,6 +250,7 @@ impl Deadlines {
             EngineCall::CreateContainer { .. }
             | EngineCall::StartContainer { .. }
             | EngineCall::KillContainer { .. }
+            | EngineCall::RenameContainer { .. }
             | EngineCall::RemoveContainer { .. } => Self { connect, idle: write, total: write },
         }
     }

@@ -20,6 +20,7 @@ mod volumes;
 mod checks;
 mod patterns;
 mod endpoints;
+mod deploy;
 mod docker_host;
 mod ships;
 mod registries;

@@ -5,7 +5,7 @@ use super::fields::{Reader, truthy};
 use super::instances::{self, Parents};
 use super::node::{Mapping, Node};
 use super::ships::Ships;
-use super::{Schema, checks, ports, python, resources};
+use super::{Schema, checks, deploy, ports, python, resources};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::guest;
 use crate::model::{EnvVar, Instance, Port, Service, graph};
@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-const KEYS: [&str; 9] =
-    ["image", "instances", "omit", "requires", "wants_info", "env", "envfile", "ports", "limits"];
+const KEYS: [&str; 10] =
+    ["image", "instances", "omit", "requires", "wants_info", "env", "envfile", "ports", "limits", "deploy"];
 
 /// Mending one circle may mend others.
 const MOST_CYCLES: usize = 10;
@@ -74,7 +74,11 @@ pub(super) fn read(
         };
         let known: Vec<&str> = KEYS.into_iter().chain(["lifecycle"]).collect();
         reader.check_keys(map, &known, &what, &[(&instances::KEYS, "an instance")]);
-        let service = Service { omit: map.get("omit").is_some_and(|n| truthy(n)), ..Service::default() };
+        let service = Service {
+            omit: map.get("omit").is_some_and(|n| truthy(n)),
+            deploy: deploy::read(reader, map.get("deploy"), &what),
+            ..Service::default()
+        };
         for key in ["requires", "wants_info"] {
             if let Some(node) = map.get(key) {
                 for (other, place) in reader.names(node, &format!("`{key}` of {what}")) {

@@ -3,6 +3,7 @@
 mod auditor;
 mod check;
 mod container;
+mod deploy;
 mod fingerprint;
 pub mod graph;
 mod links;
@@ -16,6 +17,7 @@ pub use container::{
     ContainerEnv, ContainerSpec, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE,
     LABEL_SERVICE, LogConfig, PortBinding, Protocol, RestartPolicy, SpecWriter, Ulimit,
 };
+pub use deploy::{Deploy, Remedy, Share, Strategy};
 pub use links::{LinkBlock, Links};
 pub use ship::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};
 pub use variables::{Excess, Weights};
@@ -57,6 +59,8 @@ pub struct Service {
     pub wants_info: BTreeSet<ServiceName>,
     /// Its instances.
     pub instances: BTreeSet<InstanceName>,
+    /// How it is brought from one release to the next.
+    pub deploy: Deploy,
 }
 
 /// One desired container.

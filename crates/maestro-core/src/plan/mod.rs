@@ -3,75 +3,22 @@
 //! A plan leaves the executor no choice: every step is one engine call or one wait, says why it is there and what it
 //! comes after, and could have been printed first.
 
+mod call;
+mod intent;
 mod render;
+
+pub use call::{EngineCall, RegistryAuth};
+pub use intent::{Intent, Restart};
 
 use crate::engine_error::EngineError;
 use crate::fleet::{ContainerState, EngineState, Health, ObservedContainer};
 use crate::image::ImageRef;
-use crate::model::{Check, ContainerEnv, ContainerSpec, Excess, Phase, Retry};
-use crate::names::{
-    ConfigHash, ContainerId, ImageId, InstanceName, RegistryName, Secret, ServiceName, ShipName,
-};
+use crate::model::{Check, ContainerEnv, Excess, Phase};
+use crate::names::{ContainerId, ImageId, InstanceName, RegistryName, ServiceName, ShipName};
 use jiff::Timestamp;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What a command wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Intent {
-    /// Containers exist and run.
-    Start {
-        /// Pull images even if they are there.
-        refresh: bool,
-        /// Start a stopped container as it is instead of making it anew.
-        reuse: bool,
-    },
-    /// Containers do not run.
-    Stop,
-    /// Containers do not run, and are not asked.
-    Kill,
-    /// Containers are stopped and started.
-    Restart(Restart),
-    /// Images are there.
-    Pull,
-    /// Stopped containers are gone.
-    Clean,
-}
-
-/// How to restart.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Restart {
-    /// Pull images even if they are there, before anything is stopped.
-    pub refresh: bool,
-    /// Start the stopped container as it is instead of making it anew.
-    pub reuse: bool,
-    /// Leave containers alone that run the image which their reference means now.
-    pub only_if_changed: bool,
-    /// Pause before every container but the first.
-    pub step_delay: Duration,
-    /// Pause between stop and start.
-    pub stop_start_delay: Duration,
-}
-
-impl Intent {
-    /// The command's name, which is also the verb of messages.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Intent::Start { .. } => "start",
-            Intent::Stop => "stop",
-            Intent::Kill => "kill",
-            Intent::Restart(_) => "restart",
-            Intent::Pull => "pull",
-            Intent::Clean => "clean",
-        }
-    }
-
-    /// Which way dependencies point: `false` if what is needed comes first, `true` if what depends on it does.
-    pub fn dependents_first(&self) -> bool {
-        matches!(self, Intent::Stop | Intent::Kill | Intent::Restart(_))
-    }
-}
 
 /// Everything that one command will do.
 #[derive(Debug, Clone)]
@@ -151,6 +98,8 @@ pub enum Settled {
     Down,
     /// It runs the image that its reference means.
     UpToDate,
+    /// It is as the release says.
+    AsReleased,
     /// It does not exist, and was to be removed.
     Absent,
     /// It runs, and was to be removed: left alone.
@@ -168,6 +117,15 @@ pub enum Blocked {
     Foreign(String),
     /// Its program could not be started with the variables that its container would be made with.
     Variables(Excess),
+    /// More instances of its service would be down than may be.
+    Unavailable {
+        /// The service.
+        service: ServiceName,
+        /// How many cannot be seen, and count as down.
+        unseen: usize,
+        /// How many may be down at the same time.
+        allowed: usize,
+    },
     /// Something that it needs is blocked.
     Dependency(InstanceName),
 }
@@ -231,8 +189,17 @@ pub enum Unit {
         /// The registry.
         registry: RegistryName,
     },
-    /// A point that is reached when all instances of a service are done; nothing is done there.
-    Milestone(ServiceName),
+    /// A point that others wait for; nothing is done there.
+    Milestone(Milestone),
+}
+
+/// A point of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Milestone {
+    /// All instances of a service are done.
+    Service(ServiceName),
+    /// Every ship has every image.
+    Images,
 }
 
 impl Unit {
@@ -396,97 +363,6 @@ impl Target {
     }
 }
 
-/// A call that changes a ship: each is one request of the Engine API.
-#[derive(Debug, Clone)]
-pub enum EngineCall {
-    /// `POST /auth`: makes sure that a registry accepts the login.
-    Login {
-        /// Who, and where.
-        auth: RegistryAuth,
-        /// How often it is tried.
-        retry: Retry,
-    },
-    /// `POST /images/create`.
-    PullImage {
-        /// The image.
-        image: ImageRef,
-        /// Who pulls; anonymous, or whoever the Docker credential file names, if none.
-        auth: Option<RegistryAuth>,
-        /// How often it is tried.
-        retry: Retry,
-    },
-    /// `POST /containers/create`.
-    CreateContainer {
-        /// What is asked for.
-        spec: Box<ContainerSpec>,
-        /// Its fingerprint.
-        hash: ConfigHash,
-    },
-    /// `POST /containers/{}/start`.
-    StartContainer {
-        /// Which.
-        target: Target,
-    },
-    /// `POST /containers/{}/stop`.
-    StopContainer {
-        /// Which.
-        target: Target,
-        /// How long its process may take before it is killed.
-        grace: Duration,
-    },
-    /// `POST /containers/{}/kill`.
-    KillContainer {
-        /// Which.
-        target: Target,
-    },
-    /// `DELETE /containers/{}`, with its anonymous volumes; refuses running containers.
-    RemoveContainer {
-        /// Which.
-        target: Target,
-    },
-}
-
-/// What the request of an ordinary call takes at most, in bytes: its connection and buffers are as much.
-const ORDINARY: usize = 1 << 16;
-
-impl EngineCall {
-    /// For how many ordinary calls it counts among those that are made at the same time: containers of a service with
-    /// thousands of instances have a megabyte of variables each.
-    pub(crate) fn weight(&self) -> usize {
-        match self {
-            EngineCall::CreateContainer { spec, .. } => 1 + spec.env.bytes() / ORDINARY,
-            _ => 1,
-        }
-    }
-
-    /// The container that it changes, if it changes one.
-    pub fn container(&self) -> Option<&InstanceName> {
-        match self {
-            EngineCall::Login { .. } | EngineCall::PullImage { .. } => None,
-            EngineCall::CreateContainer { spec, .. } => Some(&spec.name),
-            EngineCall::StartContainer { target }
-            | EngineCall::StopContainer { target, .. }
-            | EngineCall::KillContainer { target }
-            | EngineCall::RemoveContainer { target } => Some(target.name()),
-        }
-    }
-}
-
-/// A login at a registry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegistryAuth {
-    /// The entry below `registries:`.
-    pub registry: RegistryName,
-    /// The server address.
-    pub url: Arc<str>,
-    /// The user.
-    pub username: Arc<str>,
-    /// The password; none if it is to come from the Docker credential file.
-    pub password: Option<Secret>,
-    /// The address that very old registries ask for.
-    pub email: Option<Arc<str>>,
-}
-
 /// Why something is done to an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
@@ -505,6 +381,10 @@ pub enum Reason {
     },
     /// The image was to be pulled.
     Refresh,
+    /// It is not as the release says.
+    Differs,
+    /// It is as the release says, and nobody has seen its checks answer.
+    Unproven,
 }
 
 impl fmt::Display for Reason {
@@ -516,6 +396,8 @@ impl fmt::Display for Reason {
             Reason::ImageMoved { to: None, .. } => f.write_str("the image is not on the ship"),
             Reason::ImageMoved { .. } => f.write_str("the image has changed"),
             Reason::Refresh => f.write_str("asked for"),
+            Reason::Differs => f.write_str("it is not as released"),
+            Reason::Unproven => f.write_str("its checks have not been seen to answer"),
         }
     }
 }

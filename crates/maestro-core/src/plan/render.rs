@@ -1,7 +1,9 @@
 //! The text form of a plan: one line per instance and step. It is what golden tests compare; its steps are what people
 //! read under `maestro plan --full`.
 
-use super::{Action, Blocked, Condition, DelayReason, EngineCall, Fate, Plan, Settled, StepId, Unit};
+use super::{
+    Action, Blocked, Condition, DelayReason, EngineCall, Fate, Milestone, Plan, Settled, StepId, Unit,
+};
 use std::fmt;
 
 impl fmt::Display for Unit {
@@ -10,7 +12,8 @@ impl fmt::Display for Unit {
             Unit::Instance { instance, ship } => write!(f, "{instance} on {ship}"),
             Unit::Image { ship, image } => write!(f, "image {image} on {ship}"),
             Unit::Login { ship, registry } => write!(f, "registry {registry} on {ship}"),
-            Unit::Milestone(service) => write!(f, "service {service}"),
+            Unit::Milestone(Milestone::Service(service)) => write!(f, "service {service}"),
+            Unit::Milestone(Milestone::Images) => f.write_str("all images"),
         }
     }
 }
@@ -35,6 +38,7 @@ impl fmt::Display for EngineCall {
                 write!(f, "stop {} (grace {} s)", target.name(), grace.as_secs_f64())
             }
             EngineCall::KillContainer { target } => write!(f, "kill {}", target.name()),
+            EngineCall::RenameContainer { target, to } => write!(f, "rename {} to {to}", target.name()),
             EngineCall::RemoveContainer { target } => write!(f, "remove {}", target.name()),
         }
     }
@@ -66,6 +70,7 @@ impl fmt::Display for Settled {
             Settled::Up => f.write_str("is up"),
             Settled::Down => f.write_str("is down"),
             Settled::UpToDate => f.write_str("is up to date"),
+            Settled::AsReleased => f.write_str("is as released"),
             Settled::Absent => f.write_str("is absent"),
             Settled::Running => f.write_str("is running; left alone"),
             Settled::HostDown(error) => write!(f, "cannot be seen: {error}"),
@@ -79,6 +84,10 @@ impl fmt::Display for Blocked {
             Blocked::Ship(error) => write!(f, "{error}"),
             Blocked::Foreign(whose) => write!(f, "a container of that name exists and is not ours: {whose}"),
             Blocked::Variables(excess) => excess.fmt(f),
+            Blocked::Unavailable { service, unseen, allowed } => write!(
+                f,
+                "{unseen} of the instances of {service} cannot be seen, and {allowed} may be down at a time"
+            ),
             Blocked::Dependency(other) => write!(f, "needs {other}, which is blocked"),
         }
     }

@@ -4,11 +4,13 @@ use super::{Chain, seen};
 use crate::fleet::{FleetSnapshot, ShipView};
 use crate::image::ImageRef;
 use crate::model::graph::{Direction, Graph};
-use crate::model::{Check, ContainerSpec, Environment, Excess, Instance, Phase, Registry, Retry, SpecWriter};
+use crate::model::{
+    Check, ContainerSpec, Deploy, Environment, Excess, Instance, Phase, Registry, Retry, SpecWriter,
+};
 use crate::names::{ConfigHash, ImageId, InstanceName, RegistryName, ServiceName, ShipName};
 use crate::plan::{
-    Action, Condition, DelayReason, EngineCall, FailurePolicy, Fate, Intent, Item, Limits, OnFailure, Plan,
-    RegistryAuth, Step, StepId, Target, Unit, UnitId,
+    Action, Condition, DelayReason, EngineCall, FailurePolicy, Fate, Intent, Item, Limits, Milestone,
+    OnFailure, Plan, RegistryAuth, Step, StepId, Target, Unit, UnitId,
 };
 use crate::select::{in_passes, siblings_before};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,10 +41,23 @@ pub(super) struct Builder<'a> {
     milestones: BTreeMap<&'a ServiceName, Vec<StepId>>,
     /// Services that some other one comes after.
     awaited: BTreeSet<&'a ServiceName>,
+    /// What instances that make containers wait for: every image on every ship.
+    images: Option<StepId>,
+    /// When the next instance's turn is, besides what it needs.
+    pub(super) turn: Turn<'a>,
     /// The first blocked instance of a service, or of what it comes after.
     blocked: BTreeMap<&'a ServiceName, InstanceName>,
     /// For each instance the first blocked one, by name, of itself and those that come before it in its service.
     blocked_instances: BTreeMap<&'a InstanceName, &'a InstanceName>,
+}
+
+/// When an instance's turn is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Turn<'a> {
+    /// When this one is done.
+    pub(super) after: Option<&'a InstanceName>,
+    /// Never, if it would go down for it: so many cannot be seen, and so many may be down.
+    pub(super) exhausted: Option<(usize, usize)>,
 }
 
 impl<'a> Builder<'a> {
@@ -75,6 +90,8 @@ impl<'a> Builder<'a> {
             ends_before: BTreeMap::new(),
             milestones: BTreeMap::new(),
             awaited,
+            images: None,
+            turn: Turn::default(),
             blocked: BTreeMap::new(),
             blocked_instances: BTreeMap::new(),
         }
@@ -137,7 +154,40 @@ impl<'a> Builder<'a> {
             last = self.gates(&instance.service);
             last.extend(self.sibling_ends(&instance.name));
         }
+        if let Some(ends) = self.turn.after.and_then(|before| self.ends.get(before)) {
+            last.extend(ends.iter().filter(|end| !last.contains(end)).copied().collect::<Vec<_>>());
+        }
         Chain { unit, last, steps: Vec::new() }
+    }
+
+    /// What is pulled for these is everything that is pulled: notes the point at which it is done.
+    pub(super) fn pull_first(&mut self, instances: impl Iterator<Item = &'a Instance>) {
+        let pulls: BTreeSet<StepId> = instances.map(|instance| self.pull(instance)).collect();
+        let unit = self.unit(Unit::Milestone(Milestone::Images));
+        self.images = Some(self.add(unit, Action::Reached, pulls.into_iter().collect(), OnFailure::Fail));
+    }
+
+    /// Instances whose image is pulled.
+    pub(super) fn pulling(&self) -> Vec<&'a Instance> {
+        let fetched = |instance: &&&'a Instance| {
+            self.pulls.contains_key(&(instance.ship.clone(), instance.image.clone()))
+        };
+        self.selected.iter().filter(fetched).copied().collect()
+    }
+
+    /// A chain that makes a container begins when every ship has every image.
+    pub(super) fn after_images(&self, chain: &mut Chain) {
+        chain.last.extend(self.images);
+    }
+
+    /// Selected instances in the order of the command.
+    pub(super) fn selected(&self) -> &[&'a Instance] {
+        &self.selected
+    }
+
+    /// How an instance is deployed.
+    pub(super) fn deploy_of(&self, instance: &Instance) -> Deploy {
+        self.environment.services.get(&instance.service).map(|s| s.deploy.clone()).unwrap_or_default()
     }
 
     /// What has to be reached before a service's instances may begin.
@@ -166,7 +216,7 @@ impl<'a> Builder<'a> {
             [only] => vec![*only],
             _ if !self.awaited.contains(service) => Vec::new(),
             _ => {
-                let unit = self.unit(Unit::Milestone(service.clone()));
+                let unit = self.unit(Unit::Milestone(Milestone::Service(service.clone())));
                 vec![self.add(unit, Action::Reached, ends, OnFailure::Fail)]
             }
         };
@@ -222,12 +272,24 @@ impl<'a> Builder<'a> {
         let Some(checks) = instance.checks.get(&phase).filter(|checks| !checks.is_empty()) else { return };
         let mut ends = Vec::with_capacity(checks.len());
         for check in checks {
-            let env = matches!(check, Check::Exec { .. }).then(|| Arc::new(self.specs.env(instance)));
-            let action = Action::Check { target: target.clone(), phase, check: check.clone(), env, guard };
+            let action = self.checking(instance, phase, target, check.clone(), guard);
             ends.push(self.add(chain.unit, action, chain.last.clone(), on_failure));
         }
         chain.steps.extend(&ends);
         chain.last = ends;
+    }
+
+    /// One check of a container.
+    pub(super) fn checking(
+        &mut self,
+        instance: &'a Instance,
+        phase: Phase,
+        target: &Target,
+        check: Check,
+        guard: Condition,
+    ) -> Action {
+        let env = matches!(check, Check::Exec { .. }).then(|| Arc::new(self.specs.env(instance)));
+        Action::Check { target: target.clone(), phase, check, env, guard }
     }
 
     /// What to ask the engine for.

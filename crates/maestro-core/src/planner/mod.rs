@@ -1,6 +1,7 @@
 //! From desired and observed to a plan. Synchronous, total, deterministic: no clock, no randomness, no Docker.
 
 mod builder;
+mod deploy;
 mod start;
 mod stop;
 
@@ -36,8 +37,8 @@ impl Intent {
     pub fn needs(&self) -> Needs {
         Needs {
             // Said of those that are left as they are: how long they have been up, and whether they are healthy.
-            details: matches!(self, Intent::Start { .. }),
-            images: matches!(self, Intent::Start { .. } | Intent::Restart(_)),
+            details: matches!(self, Intent::Start { .. } | Intent::Deploy { .. }),
+            images: matches!(self, Intent::Start { .. } | Intent::Restart(_) | Intent::Deploy { .. }),
             others: true,
         }
     }
@@ -51,18 +52,18 @@ pub fn plan(
     selection: &Selection,
     limits: Limits,
 ) -> Plan {
-    let ordered = selection.ordered && intent.waits();
-    let mut builder = Builder::new(environment, fleet, intent.direction(), &selection.instances, ordered);
-    for (service, instances) in builder.in_dependency_order() {
-        for (index, instance) in instances {
-            let fate = fate(&mut builder, index, instance, intent);
-            builder.settle(index, instance, fate);
+    let mut builder = settle(environment, fleet, intent, selection, &[]);
+    if let Intent::Deploy { .. } = intent {
+        // Which images are pulled is known when all is decided; everybody waits for all of them.
+        let pulling = builder.pulling();
+        if !pulling.is_empty() {
+            builder = settle(environment, fleet, intent, selection, &pulling);
         }
-        builder.close(service);
     }
     let on_failure = match intent {
         // A restart that has broken one instance would go on to break the next.
         Intent::Restart(_) => FailurePolicy::Halt,
+        Intent::Deploy { .. } => deploy::on_failure(&builder),
         Intent::Start { .. } | Intent::Stop | Intent::Kill | Intent::Pull | Intent::Clean => {
             FailurePolicy::SkipDependents
         }
@@ -70,16 +71,45 @@ pub fn plan(
     builder.finish(intent.clone(), limits.among(fleet.ships.len()), on_failure)
 }
 
+/// Decides for each instance. The images of `first` are on their ships before anything else is done.
+fn settle<'a>(
+    environment: &'a Environment,
+    fleet: &'a FleetSnapshot,
+    intent: &Intent,
+    selection: &Selection,
+    first: &[&'a Instance],
+) -> Builder<'a> {
+    let ordered = selection.ordered && intent.waits();
+    let mut builder = Builder::new(environment, fleet, intent.direction(), &selection.instances, ordered);
+    if !first.is_empty() {
+        builder.pull_first(first.iter().copied());
+    }
+    for (service, instances) in builder.in_dependency_order() {
+        if matches!(intent, Intent::Deploy { .. }) {
+            deploy::service(&mut builder, instances, intent);
+        } else {
+            for (index, instance) in instances {
+                let fate = fate(&mut builder, index, instance, intent);
+                builder.settle(index, instance, fate);
+            }
+        }
+        builder.close(service);
+    }
+    builder
+}
+
 fn fate<'a>(builder: &mut Builder<'a>, index: usize, instance: &'a Instance, intent: &Intent) -> Fate {
-    let view = builder.fleet.ship(&instance.ship);
-    let container = match view {
-        Some(ShipView::Reachable(state)) => state.containers.get(instance.name.as_str()),
+    let fleet = builder.fleet;
+    let (state, container) = match fleet.ship(&instance.ship) {
+        Some(ShipView::Reachable(state)) => (state, state.containers.get(instance.name.as_str())),
         Some(ShipView::Unreachable(error)) => {
             return match intent {
                 Intent::Stop | Intent::Kill => Fate::Settled(Settled::HostDown(error.clone())),
-                Intent::Start { .. } | Intent::Restart(_) | Intent::Pull | Intent::Clean => {
-                    Fate::Blocked(Blocked::Ship(error.clone()))
-                }
+                Intent::Start { .. }
+                | Intent::Restart(_)
+                | Intent::Pull
+                | Intent::Clean
+                | Intent::Deploy { .. } => Fate::Blocked(Blocked::Ship(error.clone())),
             };
         }
         None => return Fate::Blocked(Blocked::Ship(not_observed(&instance.ship))),
@@ -117,6 +147,7 @@ fn fate<'a>(builder: &mut Builder<'a>, index: usize, instance: &'a Instance, int
             }
         },
         Intent::Restart(how) => restart(builder, index, instance, container, how),
+        Intent::Deploy { ask_again } => deploy::fate(builder, instance, state, *ask_again),
         Intent::Pull => {
             let step = builder.pull(instance);
             Fate::Act { steps: vec![step], because: Reason::Refresh }

@@ -67,6 +67,16 @@ pub(super) fn steps<'a>(
         }
     };
     builder.call(chain, EngineCall::StartContainer { target: target.clone() }, OnFailure::Fail);
+    prove(builder, chain, instance, &target);
+}
+
+/// A container that was started has to run and to pass its checks.
+pub(super) fn prove<'a>(
+    builder: &mut Builder<'a>,
+    chain: &mut Chain,
+    instance: &'a Instance,
+    target: &Target,
+) {
     let wait = Action::Await {
         target: target.clone(),
         condition: Condition::Running,
@@ -74,5 +84,5 @@ pub(super) fn steps<'a>(
         within: SETTLE,
     };
     builder.push(chain, wait, OnFailure::Fail);
-    builder.checks(chain, instance, Phase::Running, &target, Condition::Running, OnFailure::Fail);
+    builder.checks(chain, instance, Phase::Running, target, Condition::Running, OnFailure::Fail);
 }

@@ -17,6 +17,8 @@ pub(super) enum Purpose {
     Kill,
     /// It is to be started again: one that refuses to stop is left as it is, one that has stopped is started.
     Restart,
+    /// Another one takes its place: one that refuses to stop stays, and nothing takes its place.
+    Replace,
 }
 
 /// From a container that runs to one that does not.
@@ -30,6 +32,7 @@ pub(super) fn steps<'a>(
     let (refusal, aftermath) = match purpose {
         Purpose::Stop | Purpose::Kill => (OnFailure::Tolerate, OnFailure::Tolerate),
         Purpose::Restart => (OnFailure::TolerateIfRunning, OnFailure::GoOn),
+        Purpose::Replace => (OnFailure::Fail, OnFailure::GoOn),
     };
     let target = Target::Seen { id: container.id.clone(), name: instance.name.clone() };
     let call = if purpose == Purpose::Kill {

@@ -1,5 +1,6 @@
 //! Plans in their text form, for small worlds.
 
+mod deploy;
 mod lint;
 
 use super::plan;

@@ -1,0 +1,65 @@
+//! What commands want.
+
+use std::time::Duration;
+
+/// What a command wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intent {
+    /// Containers exist and run.
+    Start {
+        /// Pull images even if they are there.
+        refresh: bool,
+        /// Start a stopped container as it is instead of making it anew.
+        reuse: bool,
+    },
+    /// Containers do not run.
+    Stop,
+    /// Containers do not run, and are not asked.
+    Kill,
+    /// Containers are stopped and started.
+    Restart(Restart),
+    /// Images are there.
+    Pull,
+    /// Stopped containers are gone.
+    Clean,
+    /// Containers are as the release says: of its images, made as it says, running and well.
+    Deploy {
+        /// Ask the checks of those that are so already, too: nobody has seen them answer.
+        ask_again: bool,
+    },
+}
+
+/// How to restart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restart {
+    /// Pull images even if they are there, before anything is stopped.
+    pub refresh: bool,
+    /// Start the stopped container as it is instead of making it anew.
+    pub reuse: bool,
+    /// Leave containers alone that run the image which their reference means now.
+    pub only_if_changed: bool,
+    /// Pause before every container but the first.
+    pub step_delay: Duration,
+    /// Pause between stop and start.
+    pub stop_start_delay: Duration,
+}
+
+impl Intent {
+    /// The command's name, which is also the verb of messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Intent::Start { .. } => "start",
+            Intent::Stop => "stop",
+            Intent::Kill => "kill",
+            Intent::Restart(_) => "restart",
+            Intent::Pull => "pull",
+            Intent::Clean => "clean",
+            Intent::Deploy { .. } => "deploy",
+        }
+    }
+
+    /// Which way dependencies point: `false` if what is needed comes first, `true` if what depends on it does.
+    pub fn dependents_first(&self) -> bool {
+        matches!(self, Intent::Stop | Intent::Kill | Intent::Restart(_))
+    }
+}
