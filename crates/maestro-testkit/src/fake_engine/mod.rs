@@ -123,6 +123,10 @@ impl FakeEngine {
                 }
                 Err(trouble) => Err(trouble),
             },
+            EngineCall::RenameContainer { target, to } => {
+                daemon.rename(target.reference(), to.as_str()).await?;
+                Ok(CallOutcome::Done)
+            }
             EngineCall::RemoveContainer { target } => {
                 let how = Removal { volumes: true, force: false };
                 match daemon.remove(target.reference(), how).await {
@@ -185,6 +189,9 @@ fn asked(call: &EngineCall) -> (String, Operation) {
         }
         EngineCall::KillContainer { target } => {
             (format!("killing container {}", target.name()), Operation::Kill)
+        }
+        EngineCall::RenameContainer { target, .. } => {
+            (format!("renaming container {}", target.name()), Operation::Rename)
         }
         EngineCall::RemoveContainer { target } => {
             (format!("removing container {}", target.name()), Operation::Remove)

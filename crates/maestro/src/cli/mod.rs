@@ -6,6 +6,7 @@ mod act;
 mod arguments;
 mod clean;
 mod complete;
+mod deploy;
 mod deptree;
 mod dump;
 mod events;
@@ -76,6 +77,7 @@ enum Command {
     Pull(pull::Args),
     Clean(clean::Args),
     Kill(kill::Args),
+    Deploy(deploy::Args),
     Logs(logs::Args),
     Exec(exec::Args),
     Events(events::Args),
@@ -101,6 +103,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Pull(args) => pull::run(&session, args).await,
         Command::Clean(args) => clean::run(&session, args).await,
         Command::Kill(args) => kill::run(&session, args).await,
+        Command::Deploy(args) => deploy::run(&session, args).await,
         Command::Logs(args) => logs::run(&session, args).await,
         Command::Exec(args) => exec::run(&session, args).await,
         Command::Events(args) => events::run(&session, args).await,

@@ -3,7 +3,7 @@
 use super::act::Line;
 use super::arguments::Printing;
 use super::session::Session;
-use super::{Outcome, clean, kill, pull, restart, start, stop};
+use super::{Outcome, clean, deploy, kill, pull, restart, start, stop};
 use crate::report::plan::print;
 use crate::report::status::Output;
 use clap::Subcommand;
@@ -30,6 +30,7 @@ enum Command {
     Pull(pull::Args),
     Clean(clean::Args),
     Kill(kill::Args),
+    Deploy(deploy::Args),
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
@@ -40,6 +41,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         Command::Pull(args) => (Intent::Pull, &args.selecting, args.showing),
         Command::Clean(args) => (Intent::Clean, &args.selecting, args.showing),
         Command::Kill(args) => (args.intent()?, &args.selecting, args.showing),
+        Command::Deploy(args) => (deploy::Args::intent(), &args.selecting, args.showing),
     };
     let plan = Line::new(session, selecting)?.plan(&intent).await?;
     // `plan --output json start` and `plan start --output json` mean the same.

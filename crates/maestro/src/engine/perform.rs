@@ -20,6 +20,9 @@ fn operation(call: &EngineCall) -> String {
         EngineCall::StartContainer { target } => format!("starting container {}", target.name()),
         EngineCall::StopContainer { target, .. } => format!("stopping container {}", target.name()),
         EngineCall::KillContainer { target } => format!("killing container {}", target.name()),
+        EngineCall::RenameContainer { target, to } => {
+            format!("renaming container {} to {to}", target.name())
+        }
         EngineCall::RemoveContainer { target } => format!("removing container {}", target.name()),
     }
 }
@@ -78,6 +81,11 @@ impl DockerEngine {
                     ) if message.contains("is not running") => Ok(CallOutcome::Already),
                     result => done(result),
                 }
+            }
+            EngineCall::RenameContainer { target, to } => {
+                let name = encoded(to.as_str());
+                self.post(clock, format!("/containers/{}/rename?name={name}", encoded(target.reference()))).await?;
+                Ok(CallOutcome::Done)
             }
             EngineCall::RemoveContainer { target } => {
                 let delete = Request::builder().method(Method::DELETE);

@@ -102,6 +102,7 @@ fn verbs(plan: &Plan, steps: &[StepId]) -> String {
                 EngineCall::StartContainer { .. } => "start".to_owned(),
                 EngineCall::StopContainer { .. } => "stop".to_owned(),
                 EngineCall::KillContainer { .. } => "kill".to_owned(),
+                EngineCall::RenameContainer { .. } => "rename".to_owned(),
                 EngineCall::RemoveContainer { .. } => "remove".to_owned(),
             },
             Action::Check { .. } if checks == 1 => "check".to_owned(),
@@ -132,6 +133,7 @@ fn summary(plan: &Plan) -> String {
         Intent::Restart(_) => "to restart",
         Intent::Pull => "to pull",
         Intent::Clean => "to remove",
+        Intent::Deploy { .. } => "to deploy",
     };
     let count = |test: &dyn Fn(&Fate) -> bool| plan.items.iter().filter(|item| test(&item.fate)).count();
     let act = count(&|fate| matches!(fate, Fate::Act { .. }));

@@ -100,6 +100,7 @@ pub(super) fn summary(rows: &Rows) -> (Tone, String) {
         Intent::Restart(_) => "restarted",
         Intent::Pull => "pulled",
         Intent::Clean => "removed",
+        Intent::Deploy { .. } => "deployed",
     };
     let count = |state| rows.count(state);
     let (done, unchanged) = (count(RowState::Done), count(RowState::Unchanged));
@@ -113,7 +114,9 @@ pub(super) fn summary(rows: &Rows) -> (Tone, String) {
     let well = bad.iter().all(|(count, _)| *count == 0);
     let mut text = match rows.plan().intent {
         _ if rows.rows().is_empty() => "nothing was selected".to_owned(),
-        Intent::Start { .. } | Intent::Restart(_) | Intent::Pull if well && done == 0 => {
+        Intent::Start { .. } | Intent::Restart(_) | Intent::Pull | Intent::Deploy { .. }
+            if well && done == 0 =>
+        {
             format!("all is up to date: {unchanged} unchanged")
         }
         _ if well && done == 0 => format!("nothing was to be done: {unchanged} unchanged"),

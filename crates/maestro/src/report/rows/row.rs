@@ -188,6 +188,7 @@ impl Row {
             }
             Settled::Down => (Piece::new(Tone::Plain, cell), Piece::result(Tone::Calm, "down")),
             Settled::UpToDate => (Piece::new(Tone::Plain, cell), Piece::new(Tone::Calm, "up to date")),
+            Settled::AsReleased => (Piece::new(Tone::Plain, cell), Piece::new(Tone::Calm, "as released")),
             Settled::Absent => (Piece::new(Tone::Plain, "-"), Piece::result(Tone::Calm, "absent")),
             Settled::Running => (Piece::new(Tone::Plain, cell), Piece::result(Tone::Bad, "skipped")),
             Settled::HostDown(error) => {
@@ -288,6 +289,14 @@ impl Row {
                 Action::Call(EngineCall::RemoveContainer { .. }) if !matches!(plan.intent, Intent::Clean) => {
                     self.id = None;
                 }
+                // One that was kept comes back, or the one that was there makes way.
+                Action::Call(EngineCall::RenameContainer { target, to }) => {
+                    let is_back = matches!(plan.unit_of(id), Some(Unit::Instance { instance, .. }) if instance == to);
+                    self.id = match target {
+                        Target::Seen { id, .. } if is_back => Some(id.clone()),
+                        _ => None,
+                    };
+                }
                 Action::Call(EngineCall::CreateContainer { spec, .. }) => {
                     spec.image.tag().clone_into(&mut self.tag);
                 }
@@ -318,6 +327,9 @@ impl Row {
         let (cell, result) = match intent {
             Intent::Start { .. } | Intent::Restart(_) => {
                 (Piece::new(Tone::Good, container), Piece::new(Tone::Good, "started"))
+            }
+            Intent::Deploy { .. } => {
+                (Piece::new(Tone::Good, container), Piece::new(Tone::Good, "deployed"))
             }
             Intent::Stop => (Piece::new(Tone::Good, container), Piece::result(Tone::Good, "stopped")),
             Intent::Kill => (Piece::new(Tone::Good, container), Piece::result(Tone::Good, "killed")),

@@ -19,13 +19,14 @@ pub(super) enum Half {
 }
 
 pub(super) fn half(intent: &Intent, action: &Action) -> Half {
-    if !matches!(intent, Intent::Stop | Intent::Kill | Intent::Restart(_)) {
+    if !matches!(intent, Intent::Stop | Intent::Kill | Intent::Restart(_) | Intent::Deploy { .. }) {
         return Half::Neither;
     }
     match action {
         Action::Call(call) => match call {
             EngineCall::StopContainer { .. } | EngineCall::KillContainer { .. } => Half::Stopping,
             EngineCall::RemoveContainer { .. }
+            | EngineCall::RenameContainer { .. }
             | EngineCall::CreateContainer { .. }
             | EngineCall::StartContainer { .. } => Half::Starting,
             EngineCall::Login { .. } | EngineCall::PullImage { .. } => Half::Neither,
@@ -64,6 +65,7 @@ pub(super) fn pending(intent: &Intent, action: &Action, id: Option<&str>) -> Opt
         }
         Action::Call(EngineCall::StartContainer { .. }) => format!("starting container {id}..."),
         Action::Call(EngineCall::StopContainer { .. } | EngineCall::KillContainer { .. }) => stopping.into(),
+        Action::Call(EngineCall::RenameContainer { .. }) => format!("renaming container {id}..."),
         Action::Call(EngineCall::RemoveContainer { .. }) => format!("removing container {id}..."),
         Action::Await { condition: Condition::Running, .. } => "waiting for initialization...".into(),
         Action::Await { condition: Condition::NotRunning, .. } => stopping.into(),

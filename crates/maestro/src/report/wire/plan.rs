@@ -33,9 +33,9 @@ pub struct Item {
     pub container: Option<Container>,
     /// What becomes of it.
     pub fate: Fate,
-    /// Why: `missing`, `stopped`, `asked`, `image_moved`, `refresh` where something is done; `up`, `down`, `up_to_date`,
-    /// `absent`, `running`, `host_down` where nothing is to be done; `host_down`, `foreign`, `variables`,
-    /// `dependency` where it cannot.
+    /// Why: `missing`, `stopped`, `asked`, `image_moved`, `refresh`, `differs`, `unproven` where something is done;
+    /// `up`, `down`, `up_to_date`, `as_released`, `absent`, `running`, `host_down` where nothing is to be done;
+    /// `host_down`, `foreign`, `variables`, `unavailable`, `dependency` where it cannot.
     pub reason: String,
     /// The same in words.
     pub text: String,
@@ -84,7 +84,7 @@ pub struct Step {
     /// The instance that it is done to; shared steps have none.
     pub instance: Option<String>,
     /// What is done: `login`, `pull_image`, `create_container`, `start_container`, `stop_container`, `kill_container`,
-    /// `remove_container`, `await_running`, `await_not_running`, `check`, `delay`, `reached`.
+    /// `rename_container`, `remove_container`, `await_running`, `await_not_running`, `check`, `delay`, `reached`.
     pub action: String,
     /// The same in words.
     pub text: String,
@@ -129,6 +129,7 @@ impl From<&plan::Item> for Item {
                     Settled::Up => ("up", None),
                     Settled::Down => ("down", None),
                     Settled::UpToDate => ("up_to_date", None),
+                    Settled::AsReleased => ("as_released", None),
                     Settled::Absent => ("absent", None),
                     Settled::Running => ("running", None),
                     Settled::HostDown(error) => ("host_down", Some(error)),
@@ -140,6 +141,7 @@ impl From<&plan::Item> for Item {
                     Blocked::Ship(error) => ("host_down", Some(error)),
                     Blocked::Foreign(_) => ("foreign", None),
                     Blocked::Variables(_) => ("variables", None),
+                    Blocked::Unavailable { .. } => ("unavailable", None),
                     Blocked::Dependency(_) => ("dependency", None),
                 };
                 (Fate::Blocked, word, blocked.to_string(), error)
@@ -183,6 +185,8 @@ fn reason(reason: &Reason) -> &'static str {
         Reason::Asked => "asked",
         Reason::ImageMoved { .. } => "image_moved",
         Reason::Refresh => "refresh",
+        Reason::Differs => "differs",
+        Reason::Unproven => "unproven",
     }
 }
 
@@ -195,6 +199,7 @@ pub(super) fn action(action: &Action) -> &'static str {
             EngineCall::StartContainer { .. } => "start_container",
             EngineCall::StopContainer { .. } => "stop_container",
             EngineCall::KillContainer { .. } => "kill_container",
+            EngineCall::RenameContainer { .. } => "rename_container",
             EngineCall::RemoveContainer { .. } => "remove_container",
         },
         Action::Await { condition: Condition::Running, .. } => "await_running",
