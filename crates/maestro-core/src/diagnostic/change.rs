@@ -28,25 +28,25 @@ pub enum Change {
     TlsVersion,
     /// A version that YAML reads as a number keeps its zero.
     ApiVersionDigits,
-    /// A value of another type than engines want is sent as what it means (Q-39, 0015).
+    /// A value of another type than engines want is sent as what it means (Q-39, D-27).
     ReadAsMeant,
-    /// `stop_timeout` is a number of seconds, also in quotes.
+    /// `stop_timeout` is a number of seconds, also in quotes (D-27).
     StopTimeout,
     /// Each of several logs is told once, by its own level.
     SeveralLogs,
     /// An auditor's program needs no arguments.
     ScriptWithoutArguments,
-    /// An auditor's program has an end (0013).
+    /// An auditor's program has an end (D-17).
     ScriptTimeout,
     /// Slack is told of the errors of many, too.
     SlackErrors,
-    /// No container fails because it could not be announced (0013).
+    /// No container fails because it could not be announced (D-16).
     DebugAuditor,
-    /// Of the options of Python's requests those are read that a check needs.
+    /// Of the options of Python's requests those are read that a check needs (D-33).
     RequestOption,
-    /// A tunnel's host must be known to ssh, and ssh's configuration may name its port.
+    /// A tunnel's login offers its key alone, and ssh's configuration may name its port (D-34).
     SshTunnel,
-    /// A container belongs to the environment by whose name it was made.
+    /// A container belongs to the environment by whose name it was made (D-31).
     ComputedName,
 }
 

@@ -65,7 +65,7 @@ pub enum EngineCall {
 }
 
 /// What the request of an ordinary call takes at most, in bytes: its connection and buffers are as much.
-const ORDINARY: usize = 1 << 16;
+const ORDINARY: usize = 1 << 15;
 
 impl EngineCall {
     /// For how many ordinary calls it counts among those that are made at the same time: containers of a service with

@@ -32,7 +32,7 @@ pub enum Intent {
 /// How to restart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Restart {
-    /// Pull images even if they are there, before anything is stopped.
+    /// Pull images even if they are there, before their containers are stopped.
     pub refresh: bool,
     /// Start the stopped container as it is instead of making it anew.
     pub reuse: bool,

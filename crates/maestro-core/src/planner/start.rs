@@ -25,7 +25,7 @@ pub(super) fn excess<'a>(
     excess.map(|excess| Fate::Blocked(Blocked::Variables(excess)))
 }
 
-/// The image has to be there before anything is stopped or removed. Comes first in every chain, so that
+/// The image has to be there before the container is stopped or removed. Comes first in every chain, so that
 /// nothing in the chain waits for another unit once its first step has begun.
 pub(super) fn image<'a>(
     builder: &mut Builder<'a>,

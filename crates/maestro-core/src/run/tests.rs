@@ -280,7 +280,7 @@ fn large_requests_count_for_several() {
     let steps: Vec<_> = (0..9).map(|unit| (unit, vec![], Fail)).collect();
     let limits = Limits { calls: 4, calls_per_ship: 3, ..Limits::default() };
     let mut large = (*plan(9, &steps, limits, FailurePolicy::SkipDependents)).clone();
-    for (step, kib) in [(0, 63), (3, 64), (6, 1024)] {
+    for (step, kib) in [(0, 31), (3, 32), (6, 512)] {
         let value = "x".repeat(kib << 10);
         let spec = ContainerSpec {
             name: InstanceName::from("i"),

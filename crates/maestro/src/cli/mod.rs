@@ -40,7 +40,7 @@ use std::process::ExitCode;
 ///
 /// Maestro starts, stops, updates and watches the containers that an environment file describes, on all of its ships
 /// at once. Names are those of services or instances; without names a command means everything (stop and kill want
-/// `--all` for that).
+/// `--all` for that, and logs wants names).
 #[derive(Debug, Parser)]
 #[command(
     name = "maestro",

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 /// Stop and start containers
 ///
-/// Without names, everything is restarted. Images are there before anything is stopped; when an instance does not
-/// come up again, no further one is stopped.
+/// Without names, everything is restarted. A container is stopped when the image of the next one is there; when an
+/// instance does not come up again, no further one is stopped.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Clone, clap::Args)]
 struct How {
-    /// Pull images even if they are there, before anything is stopped
+    /// Pull images even if they are there, before their containers are stopped
     #[arg(short, long, conflicts_with = "reuse")]
     refresh_images: bool,
     /// Start the stopped container as it is

@@ -30,6 +30,9 @@ pub(super) fn problems(rows: &Rows) -> (Vec<ErrorReport>, usize) {
                     .hint("rename the instance, or remove that container")
             }
             Trouble::Variables(excess) => ErrorReport::from(excess),
+            Trouble::Unavailable(why) => ErrorReport::new(why.clone()).hint(
+                "bring those ships back first, or let more be down: `max_unavailable` in the service's `deploy:`",
+            ),
         };
         if matches!(row.state, RowState::Tolerated | RowState::Done) {
             report = report.warning();

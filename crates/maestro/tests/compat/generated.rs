@@ -43,6 +43,11 @@ fn forms() -> Vec<Form> {
     lines.map(form).collect()
 }
 
+/// The numbers that forms cite.
+pub(crate) fn numbers() -> Vec<String> {
+    forms().into_iter().filter_map(|form| form.number).collect()
+}
+
 fn form(line: &str) -> Form {
     let (rest, number) = line.split_once(" ## ").map_or((line, None), |(rest, number)| (rest, Some(number)));
     let (of, line) = rest.split_once(' ').unwrap();

@@ -152,6 +152,22 @@ fn every_number_of_the_plan_has_a_case() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+/// Every difference has its number in one file, wherever it shows.
+#[test]
+fn every_number_that_is_cited_is_listed_once() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat");
+    let mut numbers = BTreeSet::new();
+    for known in differences::read(&folder.join("differences.txt")) {
+        assert!(numbers.insert(known.number.clone()), "{} is listed twice", known.number);
+    }
+    let of_templates = differences::read(&folder.join("templates/differences"));
+    let cited: Vec<String> =
+        of_templates.into_iter().map(|known| known.number).chain(generated::numbers()).collect();
+    assert!(cited.len() > 20, "{cited:?}");
+    let unknown: Vec<&String> = cited.iter().filter(|number| !numbers.contains(*number)).collect();
+    assert!(unknown.is_empty(), "not in differences.txt: {unknown:?}");
+}
+
 fn kept() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("compat")
 }

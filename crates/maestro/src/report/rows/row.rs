@@ -7,7 +7,7 @@ use maestro_core::engine_error::EngineError;
 use maestro_core::event::Failure;
 use maestro_core::model::Excess;
 use maestro_core::names::{ContainerId, InstanceName, ServiceName, ShipName};
-use maestro_core::plan::{Action, Blocked, EngineCall, Fate, Intent, Item, Plan, Settled, StepId, Unit};
+use maestro_core::plan::{Action, Blocked, EngineCall, Fate, Intent, Item, Plan, Settled, StepId, Target, Unit};
 use maestro_core::status::elapsed;
 use std::time::Duration;
 
@@ -74,6 +74,8 @@ pub enum Trouble {
     Foreign(String),
     /// Its program could not be started with so many variables.
     Variables(Excess),
+    /// More of its service would be down than may be; the text says how many.
+    Unavailable(String),
 }
 
 /// One instance in a run.
@@ -223,6 +225,12 @@ impl Row {
                 self.results.push(Piece::result(Tone::Bad, "too many variables"));
                 self.results.push(Piece::new(Tone::Bad, "failed!"));
                 self.trouble = Some(Trouble::Variables(excess.clone()));
+            }
+            Blocked::Unavailable { .. } => {
+                self.cell = Some(Piece::new(Tone::Plain, self.container()));
+                self.results.push(Piece::result(Tone::Bad, "too many are down"));
+                self.results.push(Piece::new(Tone::Bad, "failed!"));
+                self.trouble = Some(Trouble::Unavailable(blocked.to_string()));
             }
             Blocked::Dependency(other) => {
                 self.results.push(Piece::new(Tone::Bad, "aborted!"));

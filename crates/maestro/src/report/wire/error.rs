@@ -87,6 +87,7 @@ impl From<&Trouble> for Error {
                 Self::of("foreign", ErrorReport::new(format!("the container is not ours: {whose}")))
             }
             Trouble::Variables(excess) => Self::of("variables", excess.into()),
+            Trouble::Unavailable(why) => Self::of("unavailable", ErrorReport::new(why.clone())),
         }
     }
 }

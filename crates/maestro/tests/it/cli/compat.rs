@@ -107,12 +107,22 @@ fn file(case: &str) -> String {
     .fold(text.replace("<SLEEP>", "command: sleep 100"), |text, (from, to)| text.replace(from, to))
 }
 
+/// What `make demo` writes beside the demo's file, with ships that all are reached in the same way.
+const FLEET: &str = "\
+{% set registry = 'reg.example.com' %}
+registries: {practice: {registry: 'https://reg.example.com', username: u, password: p, email: ~}}
+ships: {ship-1: {ip: 192.0.2.1}, ship-2: {ip: 192.0.2.2}, ship-3: {ip: 192.0.2.3}}
+";
+
 #[tokio::test]
 async fn the_demo_leans_on_nothing() {
     let shell = Shell::empty();
-    let demo = root().join("demo/shop/maestro.yaml");
-    let ran = shell.run(&format!("-f {} validate --compat --output json", demo.display())).await;
-    let said: serde_json::Value =
-        serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.all()));
-    assert_eq!(said["changes"], 0, "{}", ran.all());
+    shell.write("maestro.yaml", fs::read(root().join("demo/shop/maestro.yaml")).unwrap());
+    shell.write("fleet.yaml", FLEET);
+    shell
+        .run("validate --compat")
+        .await
+        .ok()
+        .says("shop: 3 ships, 4 services, 7 instances")
+        .says("nothing in this file leans on what changed");
 }
