@@ -30,6 +30,7 @@ mod services;
 mod host_ports;
 mod compat;
 mod load;
+mod resolved;
 mod json;
 mod secrets;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use endpoints::endpoint_url;
 pub use json::json;
 pub use limits::Limits;
 pub use load::{Loaded, load, load_compared};
+pub use resolved::resolved;
 pub(crate) use template::format_texts;
 
 /// Which order `volumes:` has.
