@@ -40,6 +40,7 @@ pub use endpoints::endpoint_url;
 pub use json::json;
 pub use limits::Limits;
 pub use load::{Loaded, load, load_compared};
+pub(crate) use secrets::is_secret;
 pub(crate) use template::format_texts;
 
 /// Which order `volumes:` has.

@@ -37,6 +37,7 @@ impl Intent {
         Needs {
             // Said of those that are left as they are: how long they have been up, and whether they are healthy.
             details: matches!(self, Intent::Start { .. }),
+            configurations: false,
             images: matches!(self, Intent::Start { .. } | Intent::Restart(_)),
             others: true,
         }
