@@ -3,6 +3,10 @@
 //! Labels are parsed here and nowhere else. The snapshot is lossless about containers: those that nobody asked for
 //! are in it too.
 
+mod configuration;
+
+pub use configuration::{Configuration, Connection, EngineDefaults, ImageConfig, Mount, Published};
+
 use crate::engine_error::EngineError;
 use crate::image::ImageRef;
 use crate::model::{
@@ -38,6 +42,10 @@ pub struct EngineState {
     pub containers: BTreeMap<Arc<str>, ObservedContainer>,
     /// Its images; none if they were not asked for.
     pub images: Option<Vec<ObservedImage>>,
+    /// What the images of the containers whose configurations were asked for say; those that are gone are not in it.
+    pub image_configs: BTreeMap<ImageId, Arc<ImageConfig>>,
+    /// What it takes where nothing is asked for; none if configurations were not asked for, or if it does not tell.
+    pub defaults: Option<EngineDefaults>,
 }
 
 /// Who an engine is.
@@ -76,6 +84,8 @@ pub struct ObservedContainer {
     pub exit_code: Option<i64>,
     /// How often the engine has restarted it; only known where details were asked for.
     pub restarts: Option<u64>,
+    /// What it was made of; only known where that was asked for.
+    pub configuration: Option<Arc<Configuration>>,
 }
 
 /// What a container is doing, in the engine's words.

@@ -105,6 +105,13 @@ impl ImageRef {
         }
     }
 
+    /// Whether both name the same: `bb` and `docker.io/library/bb:latest` do. Of pinned references the tag does not count.
+    pub fn names_same(&self, other: &Self) -> bool {
+        familiar(self.repository()) == familiar(other.repository())
+            && self.digest() == other.digest()
+            && self.tag() == other.tag()
+    }
+
     /// Whether an engine's image that has these tags and digests is this one.
     pub fn is_among<'a>(
         &self,
@@ -184,6 +191,20 @@ mod tests {
             ("e.io/@@x", true),
         ] {
             assert_eq!(ImageRef::parse(text).is_among(here, digests), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn knows_its_other_names() {
+        for (one, other, expected) in [
+            ("bb", "docker.io/library/bb:latest", true),
+            ("foo/bar:1", "index.docker.io/foo/bar:1", true),
+            ("q/img:1@sha256:abcd", "q/img@sha256:abcd", true),
+            ("bb:1", "bb", false),
+            ("reg:5000/bb", "bb", false),
+            ("q/img:abcd", "q/img@sha256:abcd", false),
+        ] {
+            assert_eq!(ImageRef::parse(one).names_same(&ImageRef::parse(other)), expected, "{one} {other}");
         }
     }
 

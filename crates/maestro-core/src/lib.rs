@@ -15,6 +15,7 @@ pub mod engine_error;
 pub mod fleet;
 pub mod status;
 pub mod config;
+pub mod compare;
 pub mod plan;
 pub mod notification;
 pub mod boundary;

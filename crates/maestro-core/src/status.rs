@@ -273,6 +273,7 @@ mod tests {
             finished_at: Some(at("2026-11-21T11:59:30Z")),
             exit_code: Some(137),
             restarts: Some(2),
+            configuration: None,
         }
     }
 
@@ -296,6 +297,8 @@ mod tests {
             .map(|c| (c.name.clone(), c))
             .collect(),
             images: None,
+            image_configs: BTreeMap::new(),
+            defaults: None,
         };
         let down = EngineError {
             ship: "s2".into(),

@@ -34,6 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         version: Edition::V28.version(),
         containers: std::collections::BTreeMap::new(),
         images: Some(images.into_iter().map(image).collect()),
+        image_configs: std::collections::BTreeMap::new(),
+        defaults: None,
     });
     let view = || ShipView::Reachable(state.clone());
     let fleet =

@@ -39,6 +39,7 @@ pub async fn observe_watched(
         if !needs.others {
             scope.only.get_or_insert_default().insert(instance.name.clone());
         }
+        scope.configurations = needs.configurations;
         scope.images = needs.images;
     }
     let looks = scopes.into_iter().filter_map(|(ship, scope)| {

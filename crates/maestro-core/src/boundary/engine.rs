@@ -61,6 +61,9 @@ pub trait Engine: Send + Sync {
 pub struct Needs {
     /// The containers' details: one more question per container.
     pub details: bool,
+    /// What the containers were made of, which comes with their details: also one more question per image of theirs,
+    /// and one per ship.
+    pub configurations: bool,
     /// The images on their ships.
     pub images: bool,
     /// The other containers on their ships.
@@ -74,6 +77,9 @@ pub struct Scope {
     pub only: Option<BTreeSet<InstanceName>>,
     /// Containers whose details (times, health, exit code) are wanted, where they exist.
     pub details: BTreeSet<InstanceName>,
+    /// Whether it is wanted with the details what those containers were made of, what their images say, and what the
+    /// engine takes where nothing is asked for.
+    pub configurations: bool,
     /// Whether the images are wanted.
     pub images: bool,
 }

@@ -43,6 +43,7 @@ pub use json::json;
 pub use limits::Limits;
 pub use load::{Loaded, load, load_compared};
 pub use resolved::resolved;
+pub(crate) use secrets::is_secret;
 pub(crate) use template::format_texts;
 
 /// Which order `volumes:` has.

@@ -73,7 +73,7 @@ const SECRET_PARTS: [&str; 8] =
 const SECRET_WORDS: [&str; 2] = ["pass", "pwd"];
 
 /// Whether what a key of this name holds is secret.
-fn is_secret(key: &str) -> bool {
+pub(crate) fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase().replace('-', "_");
     matches!(&*key, "auth" | "authorization")
         || SECRET_PARTS.iter().any(|part| key.contains(part) || key.contains(&part.replace('_', "")))

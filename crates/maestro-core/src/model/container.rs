@@ -142,7 +142,7 @@ impl Default for RestartPolicy {
 }
 
 /// Where the container's output goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogConfig {
     /// Logging driver.
     pub driver: String,

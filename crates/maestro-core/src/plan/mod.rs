@@ -10,6 +10,7 @@ mod render;
 pub use call::{EngineCall, RegistryAuth};
 pub use intent::{Intent, Restart};
 
+use crate::compare::Change;
 use crate::engine_error::EngineError;
 use crate::fleet::{ContainerState, EngineState, Health, ObservedContainer};
 use crate::image::ImageRef;
@@ -381,8 +382,8 @@ pub enum Reason {
     },
     /// The image was to be pulled.
     Refresh,
-    /// It is not as the release says.
-    Differs,
+    /// It is not as the release says: in these attributes, as far as they are known.
+    Differs(Arc<[Change]>),
     /// It is as the release says, and nobody has seen its checks answer.
     Unproven,
 }
@@ -396,7 +397,11 @@ impl fmt::Display for Reason {
             Reason::ImageMoved { to: None, .. } => f.write_str("the image is not on the ship"),
             Reason::ImageMoved { .. } => f.write_str("the image has changed"),
             Reason::Refresh => f.write_str("asked for"),
-            Reason::Differs => f.write_str("it is not as released"),
+            Reason::Differs(changes) => match &**changes {
+                [] => f.write_str("it is not as released"),
+                [only] => only.fmt(f),
+                [first, rest @ ..] => write!(f, "{first}, and {} more", rest.len()),
+            },
             Reason::Unproven => f.write_str("its checks have not been seen to answer"),
         }
     }

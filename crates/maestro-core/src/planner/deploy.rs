@@ -3,12 +3,14 @@
 
 use super::builder::{Builder, Turn};
 use super::{Chain, start, stop};
+use crate::compare::changes;
 use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, ShipView};
 use crate::model::{Check, ContainerSpec, Instance, Phase, Remedy};
 use crate::names::{ConfigHash, InstanceName};
 use crate::plan::{
     Blocked, Condition, EngineCall, FailurePolicy, Fate, Intent, OnFailure, Reason, Settled, Target,
 };
+use std::sync::Arc;
 
 /// How much of an id or a fingerprint is in a name: as much as engines show.
 const SHORT: usize = 12;
@@ -28,7 +30,7 @@ struct Standing<'s> {
 impl Standing<'_> {
     /// Whether a container has to be made.
     fn wants_new(&self) -> bool {
-        matches!(self.because, Some(Reason::Missing | Reason::Differs)) && self.kept.is_none()
+        matches!(self.because, Some(Reason::Missing | Reason::Differs(_))) && self.kept.is_none()
     }
 }
 
@@ -46,12 +48,17 @@ fn standing<'s, 'i>(
     let current = state.containers.get(instance.name.as_str());
     let because = match current {
         None => Some(Reason::Missing),
-        Some(current) if !is_it(current) => Some(Reason::Differs),
-        Some(current) if !current.state.is_running() => Some(Reason::Stopped),
-        Some(current) if ask_again || current.state == ContainerState::Restarting => Some(Reason::Unproven),
-        Some(_) => None,
+        Some(current) => match changes(&spec, current, state) {
+            Some(changes) if !changes.is_empty() => Some(Reason::Differs(changes.into())),
+            None if !is_it(current) => Some(Reason::Differs(Arc::default())),
+            Some(_) | None if !current.state.is_running() => Some(Reason::Stopped),
+            Some(_) | None if ask_again || current.state == ContainerState::Restarting => {
+                Some(Reason::Unproven)
+            }
+            Some(_) | None => None,
+        },
     };
-    let replaced = matches!(because, Some(Reason::Missing | Reason::Differs));
+    let replaced = matches!(because, Some(Reason::Missing | Reason::Differs(_)));
     let prefix = kept_prefix(&instance.name);
     let kept = state.containers.values().filter(|_| replaced).find(|container| {
         container.name.starts_with(&prefix) && !container.state.is_running() && is_it(container)
@@ -73,7 +80,7 @@ pub(super) fn fate<'a>(
     {
         return blocked;
     }
-    let goes_down = because == Reason::Differs && standing.current.is_some_and(|c| c.state.is_running());
+    let goes_down = matches!(because, Reason::Differs(_)) && standing.current.is_some_and(|c| c.state.is_running());
     if let (true, Some((unseen, allowed))) = (goes_down, builder.turn.exhausted) {
         return Fate::Blocked(Blocked::Unavailable { service: instance.service.clone(), unseen, allowed });
     }
@@ -85,11 +92,11 @@ pub(super) fn fate<'a>(
         start::image(builder, &mut chain, instance, None, false, false);
         builder.after_images(&mut chain);
     }
-    if let Reason::Missing | Reason::Differs = because {
+    if let Reason::Missing | Reason::Differs(_) = because {
         make_way(builder, &mut chain, instance, standing.current);
     }
     let target = match (&because, standing.current, standing.kept) {
-        (Reason::Missing | Reason::Differs, _, Some(kept)) => {
+        (Reason::Missing | Reason::Differs(_), _, Some(kept)) => {
             builder.checks(
                 &mut chain,
                 instance,

@@ -38,6 +38,7 @@ impl Intent {
         Needs {
             // Said of those that are left as they are: how long they have been up, and whether they are healthy.
             details: matches!(self, Intent::Start { .. } | Intent::Deploy { .. }),
+            configurations: matches!(self, Intent::Deploy { .. }),
             images: matches!(self, Intent::Start { .. } | Intent::Restart(_) | Intent::Deploy { .. }),
             others: true,
         }

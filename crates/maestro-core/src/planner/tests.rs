@@ -78,6 +78,8 @@ pub(crate) fn fleet(text: &str) -> FleetSnapshot {
                     .map(|c| (c.name.clone(), c))
                     .collect(),
                 images: Some(images.split_whitespace().map(image).collect()),
+                image_configs: BTreeMap::new(),
+                defaults: None,
             }))
         };
         ships.insert(ship, view);
@@ -101,6 +103,7 @@ fn container(text: &str) -> ObservedContainer {
         finished_at: None,
         exit_code: None,
         restarts: None,
+        configuration: None,
     }
 }
 

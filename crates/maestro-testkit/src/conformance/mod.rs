@@ -3,6 +3,7 @@
 //!
 //! A case makes containers of its own with names of its own, and whatever it leaves behind is removed after it.
 
+mod configurations;
 mod images;
 mod lifecycle;
 mod observe;
@@ -46,6 +47,7 @@ pub trait Harness: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sample {
     /// Writes `up` to standard output, runs until SIGTERM, and then ends at once. Listens on TCP port 8080. No HEALTHCHECK.
+    /// Its image has variables (`LANG=C`), the label `made-by`, a user, a working directory, ports and a volume.
     Forever,
     /// Writes `one`, `two` and `three` to standard output and `oops` to standard error, and exits with 3, all within
     /// three seconds.
@@ -103,6 +105,9 @@ pub const CASES: &[Case] = cases![
     observe::shows_containers_of_others,
     observe::passes_over_containers_that_are_not_there,
     observe::shows_how_healthy_a_container_is,
+    configurations::tells_what_containers_were_made_of,
+    configurations::tells_what_is_otherwise,
+    configurations::tells_configurations_only_where_they_are_wanted,
     lifecycle::makes_a_name_only_once,
     lifecycle::makes_a_name_only_once_at_the_same_time,
     lifecycle::knows_which_images_it_has,

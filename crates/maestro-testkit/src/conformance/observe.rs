@@ -70,7 +70,7 @@ pub(crate) async fn shows_those_that_are_asked_about(cx: &Context<'_>) -> Result
     let missing = cx.name();
     let only = [one.name().clone(), two.name().clone(), missing.clone()].into();
     let details = [two.name().clone()].into();
-    let state = cx.observe(&Scope { only: Some(only), details, images: false }).await?;
+    let state = cx.observe(&Scope { only: Some(only), details, ..Scope::default() }).await?;
     let shows = |target: &Target| target.among(&state).is_some();
     expect("all that are asked about are there", shows(&one) && shows(&two))?;
     expect("nobody asked about the other", !shows(&other))?;
@@ -85,8 +85,8 @@ pub(crate) async fn shows_the_same_without_others_as_among_them(cx: &Context<'_>
     let beginning: String = created.reference().chars().take(6).collect();
     let names: BTreeSet<InstanceName> = [running.name().clone(), cx.name(), beginning.as_str().into()].into();
     let alone =
-        cx.observe(&Scope { only: Some(names.clone()), details: names.clone(), images: false }).await?;
-    let among = cx.observe(&Scope { only: None, details: names, images: false }).await?;
+        cx.observe(&Scope { only: Some(names.clone()), details: names.clone(), ..Scope::default() }).await?;
+    let among = cx.observe(&Scope { only: None, details: names, ..Scope::default() }).await?;
     expect_eq("those that are there", alone.containers.len(), 1)?;
     expect_eq("what is known of it", running.among(&alone), running.among(&among))?;
     expect("it is known", running.among(&alone).is_some_and(|found| found.started_at.is_some()))

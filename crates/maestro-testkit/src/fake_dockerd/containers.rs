@@ -4,7 +4,7 @@ use crate::fake_dockerd::answer::{Answer, empty, json};
 use crate::fake_dockerd::describe::{inspected, listed};
 use crate::fake_dockerd::route::{Call, ok};
 use crate::faults::Operation;
-use crate::state::{Change, CreateConfig, Refusal, Removal};
+use crate::state::{Change, CreateConfig, Refusal, Removal, Update};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use std::time::Duration;
@@ -42,8 +42,10 @@ pub(crate) async fn list(call: &Call) -> Answer {
 
 pub(crate) async fn inspect(call: &Call, id: &str) -> Answer {
     call.query(&["size"])?;
-    let bytes =
-        call.daemon.read(Operation::Inspect, id, |machine| to_json(&inspected(machine.get(id)?))).await?;
+    let bytes = call
+        .daemon
+        .read(Operation::Inspect, id, |machine| to_json(&inspected(machine, machine.get(id)?)))
+        .await?;
     Ok(of_json(bytes))
 }
 
@@ -112,6 +114,12 @@ pub(crate) async fn act(mut call: Call, id: &str, verb: &str) -> Answer {
             let query = call.query(&["name"])?;
             call.daemon.rename(id, query.text("name").unwrap_or_default()).await?;
             Ok(empty(StatusCode::NO_CONTENT))
+        }
+        "update" => {
+            call.query(&[])?;
+            let update: Update = call.parse().await?;
+            call.daemon.meddle(|machine, _| machine.update(id, update))?;
+            ok(&serde_json::json!({"Warnings": null}))
         }
         "pause" | "unpause" => {
             call.query(&[])?;

@@ -2,9 +2,9 @@
 
 use crate::state::{Container, CreateConfig, HostConfig, LocalImage, Machine};
 use jiff::Timestamp;
-use maestro_core::fleet::{ContainerState, Health};
+use maestro_core::fleet::{ContainerState, Health, ImageConfig};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One entry of `GET /containers/json`.
 #[derive(Debug, Serialize)]
@@ -136,9 +136,9 @@ pub(crate) struct Inspected<'a> {
     platform: &'static str,
     #[serde(rename = "ExecIDs")]
     exec_ids: Option<Vec<String>>,
-    host_config: &'a HostConfig,
+    host_config: HostConfig,
     mounts: [(); 0],
-    config: &'a CreateConfig,
+    config: Config,
     network_settings: InspectedNetworks<'a>,
 }
 
@@ -170,11 +170,27 @@ struct HealthState {
     log: [(); 0],
 }
 
+/// What was asked for, and the HEALTHCHECK, which nobody can ask for here.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Config {
+    #[serde(flatten)]
+    told: CreateConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    healthcheck: Option<serde_json::Value>,
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct InspectedNetworks<'a> {
     ports: BTreeMap<String, Vec<HostAddress<'a>>>,
-    networks: Nothing,
+    networks: BTreeMap<String, serde_json::Value>,
+}
+
+/// A HEALTHCHECK as an engine writes it; none if there is none.
+fn healthcheck(config: &ImageConfig) -> Option<serde_json::Value> {
+    let test: Vec<&str> = config.healthcheck.get("test")?.split(' ').collect();
+    Some(serde_json::json!({ "Test": test }))
 }
 
 #[derive(Debug, Serialize)]
@@ -185,7 +201,8 @@ struct HostAddress<'a> {
 }
 
 /// One container with its details.
-pub(crate) fn inspected(container: &Container) -> Inspected<'_> {
+pub(crate) fn inspected<'a>(machine: &Machine, container: &'a Container) -> Inspected<'a> {
+    let mut told = machine.told(container);
     let (path, args) = match container.config.cmd.as_deref() {
         Some([path, args @ ..]) => (path.as_str(), args),
         _ => ("program", &[] as &[String]),
@@ -229,10 +246,17 @@ pub(crate) fn inspected(container: &Container) -> Inspected<'_> {
         driver: "overlay2",
         platform: "linux",
         exec_ids: None,
-        host_config: &container.config.host_config,
+        host_config: std::mem::take(&mut told.host_config),
         mounts: [],
-        config: &container.config,
-        network_settings: InspectedNetworks { ports, networks: Nothing {} },
+        config: Config { told, healthcheck: healthcheck(&container.content.image_config()) },
+        network_settings: InspectedNetworks {
+            ports,
+            networks: machine
+                .networks(container)
+                .into_iter()
+                .map(|(name, id)| (name, serde_json::json!({"NetworkID": id, "IPAMConfig": null})))
+                .collect(),
+        },
     }
 }
 
@@ -288,6 +312,10 @@ pub(crate) fn listed_image(image: &LocalImage, old: bool) -> ListedImage<'_> {
 
 /// `GET /images/{}/json`.
 pub(crate) fn inspected_image(image: &LocalImage) -> serde_json::Value {
+    let config = image.content.image_config();
+    let keys = |keys: &BTreeSet<String>| -> serde_json::Value {
+        keys.iter().map(|key| (key.clone(), serde_json::json!({}))).collect::<serde_json::Map<_, _>>().into()
+    };
     serde_json::json!({
         "Id": image.content.id.as_str(),
         "RepoTags": image.tags,
@@ -296,7 +324,18 @@ pub(crate) fn inspected_image(image: &LocalImage) -> serde_json::Value {
         "Comment": "",
         "Created": rfc3339(Some(MADE)),
         "Author": "",
-        "Config": {"Cmd": ["program"], "Env": null, "Labels": null},
+        "Config": {
+            "Cmd": config.command,
+            "Entrypoint": config.entrypoint,
+            "Env": config.env,
+            "Labels": config.labels,
+            "User": config.user,
+            "WorkingDir": config.workdir,
+            "ExposedPorts": keys(&config.exposed),
+            "Volumes": keys(&config.volumes),
+            "StopSignal": config.stop_signal,
+            "Healthcheck": healthcheck(&config),
+        },
         "Architecture": "amd64",
         "Os": "linux",
         "Size": image.content.layers.iter().sum::<u64>(),

@@ -47,8 +47,14 @@ pub(crate) async fn info(call: &Call) -> Answer {
         .read(Operation::Inspect, "", |machine| {
             let all = machine.containers();
             let count = |test: fn(ContainerState) -> bool| all.iter().filter(|c| test(c.state)).count();
+            let defaults = machine.defaults();
             Ok(json!({
                 "ID": machine.engine_id(),
+                "LoggingDriver": defaults.log_driver,
+                "DefaultRuntime": defaults.runtime,
+                "MemoryLimit": defaults.memory,
+                "SwapLimit": defaults.swap,
+                "CPUShares": defaults.cpu_shares,
                 "Name": ship,
                 "Containers": all.len(),
                 "ContainersRunning": count(|s| matches!(s, ContainerState::Running | ContainerState::Restarting)),

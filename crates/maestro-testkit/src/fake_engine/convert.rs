@@ -8,6 +8,7 @@ use maestro_core::fleet::{EngineState, Health, ObservedContainer, ObservedImage}
 use maestro_core::image::ImageRef;
 use maestro_core::model::ContainerSpec;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The body of the create request for a specification.
 pub fn create_config(spec: &ContainerSpec) -> CreateConfig {
@@ -83,7 +84,7 @@ pub(crate) fn engine_state(machine: &Machine, scope: &Scope) -> EngineState {
             .filter(|c| scope.only.as_ref().is_none_or(|only| only.contains(&*c.name)))
             .map(|c| {
                 let wanted = scope.details.contains(&*c.name);
-                (c.name.clone(), observed(machine, c, wanted))
+                (c.name.clone(), observed(machine, c, wanted, wanted && scope.configurations))
             })
             .collect(),
         images: scope.images.then(|| {
@@ -94,10 +95,22 @@ pub(crate) fn engine_state(machine: &Machine, scope: &Scope) -> EngineState {
             };
             machine.images().iter().map(image).collect()
         }),
+        image_configs: containers
+            .iter()
+            .filter(|c| scope.configurations && scope.details.contains(&*c.name))
+            .filter(|c| machine.images().iter().any(|image| image.content.id == c.content.id))
+            .map(|c| (c.content.id.clone(), Arc::new(c.content.image_config())))
+            .collect(),
+        defaults: (scope.configurations && !scope.details.is_empty()).then(|| machine.defaults()),
     }
 }
 
-fn observed(machine: &Machine, container: &Container, details: bool) -> ObservedContainer {
+fn observed(
+    machine: &Machine,
+    container: &Container,
+    details: bool,
+    configuration: bool,
+) -> ObservedContainer {
     // With details, the engine says how the image was named; a list shows its id once the name means another.
     let image = if details { container.config.image.as_str() } else { machine.shown_image(container) };
     ObservedContainer {
@@ -112,5 +125,6 @@ fn observed(machine: &Machine, container: &Container, details: bool) -> Observed
         finished_at: container.finished_at.filter(|_| details),
         exit_code: container.exit().filter(|_| details),
         restarts: details.then_some(container.restarts),
+        configuration: configuration.then(|| Arc::new(machine.configuration(container))),
     }
 }

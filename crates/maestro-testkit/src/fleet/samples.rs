@@ -5,6 +5,7 @@ use crate::daemon::Setup;
 use crate::state::{Behaviour, Content, Ends, Registries};
 use futures_util::future::BoxFuture;
 use maestro_core::boundary::{Engine, LogStream};
+use maestro_core::fleet::ImageConfig;
 use maestro_core::image::ImageRef;
 use maestro_core::names::{RegistryName, Secret};
 use maestro_core::plan::RegistryAuth;
@@ -22,8 +23,32 @@ pub fn sample_setup(ship: &str) -> Setup {
     registries.push(&format!("{REGISTRY}/conformance/remote:1"), &remote);
     registries.require_login(REGISTRY, "ci", "secret");
     Sample::ALL.into_iter().fold(Setup::new(ship).registries(&registries), |setup, sample| {
-        setup.image(name(sample), &Content::new(name(sample), behaviour(sample)))
+        setup.image(name(sample), &Content::new(name(sample), behaviour(sample)).with_config(config(sample)))
     })
+}
+
+/// What a sample says of its containers.
+fn config(sample: Sample) -> ImageConfig {
+    let command = vec!["program".to_owned()];
+    match sample {
+        Sample::Forever => {
+            let text = str::to_owned;
+            ImageConfig {
+                command,
+                env: vec![text("PATH=/usr/bin:/bin"), text("LANG=C")],
+                labels: [(text("made-by"), text("conformance"))].into(),
+                user: text("0:0"),
+                workdir: text("/tmp"),
+                exposed: [text("8080/tcp"), text("9/udp")].into(),
+                volumes: [text("/image-volume")].into(),
+                stop_signal: text("SIGTERM"),
+                ..ImageConfig::default()
+            }
+        }
+        Sample::Exits3 | Sample::IgnoresTerm | Sample::Healthy => {
+            ImageConfig { command, ..ImageConfig::default() }
+        }
+    }
 }
 
 fn name(sample: Sample) -> &'static str {

@@ -64,6 +64,10 @@ pub struct HostConfig {
     pub security_opt: Option<Vec<String>>,
     pub auto_remove: bool,
     pub publish_all_ports: bool,
+    pub readonly_rootfs: bool,
+    pub shm_size: Option<i64>,
+    pub pids_limit: Option<i64>,
+    pub nano_cpus: Option<i64>,
 }
 
 /// Where a container's port is published.

@@ -3,6 +3,7 @@
 use crate::state::behaviour::Behaviour;
 use crate::state::edition::Edition;
 use crate::state::refusal::{Cause, Refusal};
+use maestro_core::fleet::ImageConfig;
 use maestro_core::image::ImageRef;
 use maestro_core::names::ImageId;
 use sha2::{Digest, Sha256};
@@ -24,6 +25,8 @@ pub struct Content {
     pub layer_time: Duration,
     /// What the process of its containers does.
     pub behaviour: Behaviour,
+    /// What it says of its containers, but for its HEALTHCHECK.
+    pub config: ImageConfig,
 }
 
 impl Content {
@@ -35,6 +38,7 @@ impl Content {
             layers: vec![1_000_000, 3_000_000],
             layer_time: Duration::ZERO,
             behaviour,
+            config: ImageConfig { command: vec!["program".to_owned()], ..ImageConfig::default() },
         })
     }
 
@@ -45,6 +49,18 @@ impl Content {
             Some(digest) => Arc::new(Self { digest: digest.to_owned(), ..Self::clone(&made) }),
             None => made,
         }
+    }
+
+    /// The same, saying this of its containers. Whether it has a HEALTHCHECK is up to its behaviour.
+    #[must_use]
+    pub fn with_config(self: Arc<Self>, config: ImageConfig) -> Arc<Self> {
+        Arc::new(Self { config, ..Self::clone(&self) })
+    }
+
+    /// All that it says of its containers.
+    pub(crate) fn image_config(&self) -> ImageConfig {
+        let test = self.behaviour.health.as_ref().map(|_| ("test".to_owned(), "CMD true".to_owned()));
+        ImageConfig { healthcheck: test.into_iter().collect(), ..self.config.clone() }
     }
 
     /// The same, with layers of these sizes that each take this long to pull.

@@ -16,6 +16,7 @@ mod lifecycle;
 mod ports;
 mod process;
 mod refusal;
+mod told;
 mod validate;
 
 pub use behaviour::{Behaviour, Ends, HealthScript, OnTerm, ScriptedProgram};
@@ -27,6 +28,7 @@ pub use exec::{Exec, ExecRequest, Program};
 pub use image::{Content, Credentials, LocalImage, Registries};
 pub use lifecycle::{Change, Created, Removal, Stopping};
 pub use refusal::{Cause, Refusal};
+pub use told::Update;
 
 pub(crate) use image::{hex, listed};
 

@@ -149,7 +149,13 @@ fn assemble(
                 }
                 let images = Some(here.remove(name).unwrap_or_default());
                 let version = Edition::V20.version();
-                ShipView::Reachable(Arc::new(EngineState { version, containers, images }))
+                ShipView::Reachable(Arc::new(EngineState {
+                    version,
+                    containers,
+                    images,
+                    image_configs: BTreeMap::new(),
+                    defaults: None,
+                }))
             }
         };
         (name.clone(), view)
@@ -197,6 +203,7 @@ fn container(
         finished_at: ended.then(|| ago(found.age / 2)),
         exit_code: matches!(found.state, ContainerState::Exited | ContainerState::Dead).then_some(found.code),
         restarts: Some(u64::from(found.state == ContainerState::Restarting)),
+        configuration: None,
     }
 }
 

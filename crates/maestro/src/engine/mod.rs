@@ -2,11 +2,12 @@
 //!
 //! `docker` is the engine; it asks `version` once and then speaks through `wire`, which sends requests over
 //! connections that `connect` opens (`tls`, `ssh`). `observe`, `perform`, `pull`, `logs`, `events` and `exec` are what
-//! can be asked, while `liveness` sees whether who is silent is still there; `convert` writes the body of a creation,
-//! `credentials` finds logins, `classify` turns every kind of failure into an `EngineErrorKind`. Types of bollard-stubs,
-//! hyper, rustls and openssh stop here.
+//! can be asked (`configuration` is a part of the first), while `liveness` sees whether who is silent is still there;
+//! `convert` writes the body of a creation, `credentials` finds logins, `classify` turns every kind of failure into an
+//! `EngineErrorKind`. Types of bollard-stubs, hyper, rustls and openssh stop here.
 
 mod classify;
+mod configuration;
 mod connect;
 mod convert;
 mod credentials;

@@ -1,16 +1,19 @@
-//! What one engine looks like: its containers, the details of some, its images.
+//! What one engine looks like: its containers, the details of some, what those were made of, its images.
 //!
 //! Answers are decoded into just what is needed: bollard describes every field of an inspection, which takes several
 //! times as long, and this is what is asked for most.
 
+use super::configuration::{Info, InspectedImage, Told};
 use super::docker::DockerEngine;
 use super::version::Negotiated;
-use super::wire::{Call, encoded};
+use super::wire::{Call, encoded, read_json};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use maestro_core::boundary::Scope;
 use maestro_core::engine_error::EngineErrorKind;
-use maestro_core::fleet::{ContainerState, EngineState, Health, ObservedContainer, ObservedImage};
+use maestro_core::fleet::{
+    ContainerState, EngineDefaults, EngineState, Health, ImageConfig, ObservedContainer, ObservedImage,
+};
 use maestro_core::image::ImageRef;
 use maestro_core::names::{ContainerId, ImageId, InstanceName};
 use serde::Deserialize;
@@ -130,22 +133,34 @@ impl DockerEngine {
             }
         }
         // Each question that is asked at the same time as another needs a connection of its own.
-        let questions = wanted.len() + usize::from(scope.images);
+        let configurations = scope.configurations && !scope.details.is_empty();
+        let questions = wanted.len() + usize::from(scope.images || configurations);
         let further = self.further(questions.min(INSPECTIONS).saturating_sub(1));
         let at_once = 1 + further.as_ref().map_or(0, SemaphorePermit::num_permits);
         let inspected = stream::iter(wanted)
-            .map(|(name, reference)| self.inspect_named(&version, name, reference))
+            .map(|(name, reference)| self.inspect_named(&version, name, reference, configurations))
             .buffer_unordered(at_once)
             .try_collect::<Vec<_>>();
-        let images = self.images(&version, scope.images);
-        let (inspected, images) = if at_once > 1 {
-            tokio::try_join!(inspected, images)?
-        } else {
-            (inspected.await?, images.await?)
+        let general = async {
+            let images = self.images(&version, scope.images).await?;
+            Ok::<_, EngineErrorKind>((images, self.defaults(&version, configurations).await?))
         };
-        containers
-            .extend(inspected.into_iter().flatten().map(|container| (container.name.clone(), container)));
-        Ok(EngineState { version: version.engine.clone(), containers, images })
+        let (inspected, (images, defaults)) = if at_once > 1 {
+            tokio::try_join!(inspected, general)?
+        } else {
+            (inspected.await?, general.await?)
+        };
+        let inspected: Vec<ObservedContainer> = inspected.into_iter().flatten().collect();
+        let of_images: BTreeSet<ImageId> =
+            inspected.iter().filter(|_| configurations).map(|found| found.image_id.clone()).collect();
+        let image_configs = stream::iter(of_images)
+            .map(|id| self.image_config(&version, id))
+            .buffer_unordered(at_once)
+            .try_filter_map(async |config| Ok(config))
+            .try_collect()
+            .await?;
+        containers.extend(inspected.into_iter().map(|container| (container.name.clone(), container)));
+        Ok(EngineState { version: version.engine.clone(), containers, images, image_configs, defaults })
     }
 
     /// Permits for up to so many further connections, as far as there are any.
@@ -163,17 +178,57 @@ impl DockerEngine {
         version: &Negotiated,
         name: Arc<str>,
         reference: String,
+        configuration: bool,
     ) -> Result<Option<ObservedContainer>, EngineErrorKind> {
-        match self.inspect(&self.call(version), &reference).await {
-            Ok(found) if found.name.strip_prefix('/') == Some(&*name) => found.observed(name).map(Some),
-            Ok(_) | Err(EngineErrorKind::NotFound(_)) => Ok(None),
-            Err(error) => Err(error),
+        let text = match self.wire.get_text(&self.call(version), &inspection(&reference)).await {
+            Ok(text) => text,
+            Err(EngineErrorKind::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let found: Inspected = read_json(&text)?;
+        if found.name.strip_prefix('/') != Some(&*name) {
+            return Ok(None);
         }
+        let mut found = found.observed(name)?;
+        if configuration {
+            found.configuration = Some(Arc::new(read_json::<Told>(&text)?.configuration()));
+        }
+        Ok(Some(found))
     }
 
     /// A container's details.
     pub(super) async fn inspect(&self, call: &Call, reference: &str) -> Result<Inspected, EngineErrorKind> {
-        self.wire.get(call, &format!("/containers/{}/json", encoded(reference))).await
+        self.wire.get(call, &inspection(reference)).await
+    }
+
+    /// What an image says; none if it is gone.
+    async fn image_config(
+        &self,
+        version: &Negotiated,
+        id: ImageId,
+    ) -> Result<Option<(ImageId, Arc<ImageConfig>)>, EngineErrorKind> {
+        let path = format!("/images/{}/json", encoded(id.as_str()));
+        match self.wire.get::<InspectedImage>(&self.call(version), &path).await {
+            Ok(image) => Ok(Some((id, Arc::new(image.image_config())))),
+            Err(EngineErrorKind::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the engine takes where nothing is asked for; none if it does not tell, as some proxies do not let it.
+    async fn defaults(
+        &self,
+        version: &Negotiated,
+        wanted: bool,
+    ) -> Result<Option<EngineDefaults>, EngineErrorKind> {
+        if !wanted {
+            return Ok(None);
+        }
+        match self.wire.get::<Info>(&self.call(version), "/info").await {
+            Ok(info) => Ok(Some(info.defaults())),
+            Err(error) if error.is_about_ship() => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 
     async fn images(
@@ -198,6 +253,11 @@ impl DockerEngine {
             .collect();
         Ok(Some(images))
     }
+}
+
+/// Where a container's details are.
+fn inspection(reference: &str) -> String {
+    format!("/containers/{}/json", encoded(reference))
 }
 
 /// Where the list of all containers is, or of those with these names. An engine takes each name for a regular
@@ -230,6 +290,7 @@ impl Listed {
             finished_at: None,
             exit_code: None,
             restarts: None,
+            configuration: None,
         }
     }
 }
@@ -251,6 +312,7 @@ impl Inspected {
             finished_at,
             exit_code: self.state.exit_code.filter(|_| finished_at.is_some() && !state.is_running()),
             restarts: self.restart_count.and_then(|count| u64::try_from(count).ok()),
+            configuration: None,
             id: ContainerId::new(self.id),
             name,
         })

@@ -42,6 +42,11 @@ pub(super) fn encoded(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, ESCAPED)
 }
 
+/// The JSON of a whole answer.
+pub(super) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, EngineErrorKind> {
+    serde_json::from_slice(text).map_err(|error| classify::odd(&error.to_string()))
+}
+
 /// A value as the body of a request.
 pub(super) fn json(value: &impl Serialize) -> Result<Vec<u8>, EngineErrorKind> {
     serde_json::to_vec(value).map_err(|error| classify::odd(&error.to_string()))
@@ -137,6 +142,13 @@ impl Wire {
         self.decode(call, response).await
     }
 
+    /// The body of what a GET returns, to be read in more than one way.
+    pub(super) async fn get_text(&self, call: &Call, path_and_query: &str) -> Result<Bytes, EngineErrorKind> {
+        let response =
+            self.send(call, Request::builder().method(Method::GET), path_and_query, Bytes::new()).await?;
+        self.within(call, self.line.read(response.into_body())).await
+    }
+
     /// The head of the answer to a ping.
     pub(super) async fn ping(&self, call: &Call) -> Result<HeaderMap, EngineErrorKind> {
         let response =
@@ -163,8 +175,7 @@ impl Wire {
         call: &Call,
         response: Response<Incoming>,
     ) -> Result<T, EngineErrorKind> {
-        let body = self.within(call, self.line.read(response.into_body())).await?;
-        serde_json::from_slice(&body).map_err(|error| classify::odd(&error.to_string()))
+        read_json(&self.within(call, self.line.read(response.into_body())).await?)
     }
 
     /// The pieces of a body as they come. Between two of them at most `idle` may pass, if it is given.

@@ -118,7 +118,7 @@ impl Ship {
             let asked = std::mem::take(&mut *lock(&look.asked));
             let details = asked.iter().filter(|(_, detail)| **detail).map(|(name, _)| name.clone()).collect();
             let only = Some(asked.into_keys().collect());
-            self.engine.observe(&Scope { only, details, images: false }).await.map(Arc::new)
+            self.engine.observe(&Scope { only, details, ..Scope::default() }).await.map(Arc::new)
         });
         answer.await.clone()
     }

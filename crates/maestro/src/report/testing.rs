@@ -89,6 +89,8 @@ pub(super) fn fleet(text: &str) -> FleetSnapshot {
                     .map(|c| (c.name.clone(), c))
                     .collect(),
                 images: Some(images.split_whitespace().map(image).collect()),
+                image_configs: BTreeMap::new(),
+                defaults: None,
             }))
         };
         ships.insert(ship, view);
@@ -112,6 +114,7 @@ fn container(text: &str) -> ObservedContainer {
         finished_at: Some("2026-11-21T11:30:00Z".parse().unwrap()),
         exit_code: None,
         restarts: None,
+        configuration: None,
     }
 }
 

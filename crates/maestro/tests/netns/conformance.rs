@@ -63,12 +63,19 @@ impl Harness for Real {
 fn recipe(sample: Sample) -> (&'static str, Value) {
     let shell = |script: &str| json!({ "Cmd": ["sh", "-c", script], "Env": ["PATH=/usr/bin:/bin"] });
     match sample {
-        Sample::Forever => (
-            "conformance/forever",
-            shell(
+        Sample::Forever => {
+            let mut config = shell(
                 "echo up; trap 'kill $! 2>/dev/null; exit 0' TERM; touch /ready; nc -ll -p 8080 -e echo hello & wait $!",
-            ),
-        ),
+            );
+            config["Env"] = json!(["PATH=/usr/bin:/bin", "LANG=C"]);
+            config["Labels"] = json!({ "made-by": "conformance" });
+            config["User"] = json!("0:0");
+            config["WorkingDir"] = json!("/tmp");
+            config["ExposedPorts"] = json!({ "8080/tcp": {}, "9/udp": {} });
+            config["Volumes"] = json!({ "/image-volume": {} });
+            config["StopSignal"] = json!("SIGTERM");
+            ("conformance/forever", config)
+        }
         Sample::Exits3 => {
             ("conformance/exits3", shell("echo one; echo oops >&2; echo two; echo three; exit 3"))
         }

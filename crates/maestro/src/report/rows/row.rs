@@ -300,6 +300,9 @@ impl Row {
                 // One that was kept comes back, or the one that was there makes way.
                 Action::Call(EngineCall::RenameContainer { target, to }) => {
                     let is_back = matches!(plan.unit_of(id), Some(Unit::Instance { instance, .. }) if instance == to);
+                    if is_back && let Some(item) = plan.items.iter().find(|item| item.instance == self.instance) {
+                        item.image.tag().clone_into(&mut self.tag);
+                    }
                     self.id = match target {
                         Target::Seen { id, .. } if is_back => Some(id.clone()),
                         _ => None,

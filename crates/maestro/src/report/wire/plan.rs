@@ -185,7 +185,7 @@ fn reason(reason: &Reason) -> &'static str {
         Reason::Asked => "asked",
         Reason::ImageMoved { .. } => "image_moved",
         Reason::Refresh => "refresh",
-        Reason::Differs => "differs",
+        Reason::Differs(_) => "differs",
         Reason::Unproven => "unproven",
     }
 }

@@ -1,0 +1,132 @@
+//! What is otherwise with a container than the file has it, attribute by attribute.
+//!
+//! An engine lays what is asked for over what the image says, fills in a good deal by itself, and tells it in words of its
+//! own that differ by release. So what is asked for is laid over the image here as engines do (`asked`), both
+//! sides are reduced to one text per attribute (`reduced`), without what engines fill in, and the texts are compared.
+//!
+//! What Maestro never asks for has to be as the engine leaves it: whoever gives a container a limit of processes has
+//! changed it. A field that is not known here, of an engine to come, is not looked at.
+
+mod asked;
+mod reduced;
+mod secrets;
+mod settled;
+mod texts;
+#[cfg(test)]
+mod tests;
+
+use crate::fleet::{EngineState, ObservedContainer};
+use crate::model::{ContainerSpec, LABEL_CONFIG};
+use crate::names::ImageId;
+use reduced::Attributes;
+use secrets::{is_veiled, veiled};
+use std::fmt;
+
+/// One attribute in which a container is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Such as `image`, `memory`, `env.LANG`, `ports.80/tcp`, `labels.team`.
+    pub attribute: String,
+    /// What it should be; none for nothing. As it may be shown: what is secret of it is `…`.
+    pub wanted: Option<String>,
+    /// What it is; none for nothing. As it may be shown.
+    pub found: Option<String>,
+    /// Whether anything of the texts is not shown: they may then look the same.
+    pub secret: bool,
+}
+
+impl fmt::Display for Change {
+    /// `memory: 64 MiB instead of 32 MiB`: what is, instead of what should be.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+        write!(f, "{}: {} instead of {}", self.attribute, text(&self.found), text(&self.wanted))
+    }
+}
+
+/// In what a container differs from what would be made of the file now, in the order of the attributes, the image first.
+/// None if it cannot be told: its configuration was not asked for.
+///
+/// Nothing is said of state and name. `engine` is the one that the container is on; with its images, it is seen whether
+/// the name of the image means another one by now.
+pub fn changes(
+    spec: &ContainerSpec,
+    container: &ObservedContainer,
+    engine: &EngineState,
+) -> Option<Vec<Change>> {
+    let found = container.configuration.as_deref()?;
+    let means = engine.image(&spec.image).map(|image| &image.id);
+    let config = |id: &ImageId| engine.image_configs.get(id).map(|config| &**config);
+    let image = means.and_then(config).or_else(|| config(&container.image_id));
+    let mut changes: Vec<Change> = image_change(spec, container, means).into_iter().collect();
+    let asked = asked::configuration(spec, image.unwrap_or(&asked::NO_IMAGE));
+    let mut wanted = reduced::attributes(&asked, engine);
+    let mut is = reduced::attributes(found, engine);
+    settled::settle(&mut wanted, &mut is, spec, container, engine);
+    if image.is_none() {
+        is.retain(|attribute, _| wanted.contains_key(attribute) || !may_come_from_image(attribute));
+    }
+    changes.extend(differences(&wanted, &is));
+    if changes.is_empty()
+        && let (Some(wanted), Some(found)) =
+            (spec.labels.get(LABEL_CONFIG), container.labels.get(LABEL_CONFIG))
+        && **wanted != **found
+    {
+        // Whoever made it, another Maestro perhaps, asked for something that cannot be seen.
+        changes.push(change(&format!("labels.{LABEL_CONFIG}"), Some(wanted), Some(found)));
+    }
+    Some(changes)
+}
+
+/// Whether it is another image, by name or by content.
+fn image_change(
+    spec: &ContainerSpec,
+    container: &ObservedContainer,
+    means: Option<&ImageId>,
+) -> Option<Change> {
+    // What it is called does not matter where it is known what it is.
+    if means == Some(&container.image_id) {
+        return None;
+    }
+    let (wanted, found) = (spec.image.as_str(), container.image.as_str());
+    if !spec.image.names_same(&container.image) {
+        return Some(change("image", Some(wanted), Some(found)));
+    }
+    let means = means.filter(|id| **id != container.image_id)?;
+    let with = |name: &str, id: &ImageId| format!("{name} ({})", short(id));
+    Some(change("image", Some(&with(wanted, means)), Some(&with(found, &container.image_id))))
+}
+
+/// The first digits of an image's id.
+fn short(id: &ImageId) -> &str {
+    let digits = id.as_str().rsplit(':').next().unwrap_or_default();
+    digits.get(..12).unwrap_or(digits)
+}
+
+fn may_come_from_image(attribute: &str) -> bool {
+    matches!(attribute, "command" | "entrypoint" | "user" | "workdir" | "stop_signal")
+        || ["env.", "labels.", "expose.", "volumes.", "healthcheck."]
+            .iter()
+            .any(|of| attribute.starts_with(of))
+}
+
+fn differences(wanted: &Attributes, found: &Attributes) -> Vec<Change> {
+    let mut attributes: Vec<&String> = wanted.keys().chain(found.keys()).collect();
+    attributes.sort_unstable();
+    attributes.dedup();
+    let differ = |attribute: &&String| wanted.get(*attribute) != found.get(*attribute);
+    let change = |attribute: &String| {
+        let text = |of: &Attributes| of.get(attribute).cloned();
+        change(attribute, text(wanted).as_deref(), text(found).as_deref())
+    };
+    attributes.into_iter().filter(differ).map(change).collect()
+}
+
+fn change(attribute: &str, wanted: Option<&str>, found: Option<&str>) -> Change {
+    let shown = |text: &str| veiled(attribute, text);
+    Change {
+        secret: [wanted, found].into_iter().flatten().any(|text| is_veiled(attribute, text)),
+        attribute: attribute.to_owned(),
+        wanted: wanted.map(shown),
+        found: found.map(shown),
+    }
+}
