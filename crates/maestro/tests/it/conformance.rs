@@ -146,6 +146,7 @@ fn operation(call: &EngineCall) -> Operation {
         EngineCall::StartContainer { .. } => Operation::Start,
         EngineCall::StopContainer { .. } => Operation::Stop,
         EngineCall::KillContainer { .. } => Operation::Kill,
+        EngineCall::RenameContainer { .. } => Operation::Rename,
         EngineCall::RemoveContainer { .. } => Operation::Remove,
     }
 }

@@ -70,7 +70,15 @@ pub(super) fn lies(world: &World, before: &Before, ran: &Ran) -> Vec<String> {
             lies.push(format!("{} on {}, which is not ours, has changed", key.1, key.0));
         }
     }
-    for (ship, name) in now.keys().filter(|key| !before.others.contains_key(*key)) {
+    // What a deployment keeps was an instance's before, and does not run any more.
+    let was_one = |(ship, name): &(ShipName, String), container: &Container| {
+        let of = name.split_once(".kept-").map(|(instance, _)| (ship.clone(), instance));
+        let was = of.and_then(|(_, instance)| before.instances.get(&InstanceName::from(instance)));
+        !container.is_running() && was.is_some_and(|was| was.as_ref().is_some_and(|was| was.id == container.id))
+    };
+    for ((ship, name), _) in
+        now.iter().filter(|(key, container)| !before.others.contains_key(*key) && !was_one(key, container))
+    {
         lies.push(format!("{name} on {ship} was not there before and is no instance"));
     }
     for (at, item) in ran.plan.items.iter().enumerate() {
@@ -152,6 +160,7 @@ impl Judge<'_> {
         let well = match settled {
             Settled::Up | Settled::Running => runs,
             Settled::Down => !runs,
+            Settled::AsReleased => runs && now.map(|c| c.content.id.clone()) == self.image(),
             Settled::UpToDate => runs && now.map(|c| c.content.id.clone()) == self.image(),
             Settled::Absent => now.is_none(),
             Settled::HostDown(_) => false,
@@ -169,6 +178,8 @@ impl Judge<'_> {
                 (!has_image).then_some("it runs another image")
             }
             Intent::Start { .. } | Intent::Restart(_) => None,
+            Intent::Deploy { .. } if !runs => Some("it does not run"),
+            Intent::Deploy { .. } => (!has_image).then_some("it runs another image"),
             Intent::Stop | Intent::Kill => runs.then_some("it runs"),
             Intent::Clean => now.is_some().then_some("it is there"),
             Intent::Pull => {

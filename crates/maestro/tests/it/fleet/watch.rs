@@ -253,14 +253,17 @@ impl Watch {
         }
     }
 
-    /// Never two containers of one name: engines see to that by themselves, unless somebody renames.
+    /// Never two containers of one instance, but for those that a deployment keeps, which do not run.
     fn look_for_twins(&mut self, event: &Event) {
         let (Event::StepStarted { step } | Event::StepFinished { step, .. }) = event else { return };
         let Some(ship) = self.plan().unit_of(*step).and_then(Unit::ship).cloned() else { return };
         let Some(engine) = self.ships.get(&ship) else { return };
         let mut instances: Vec<String> = engine.look(|machine| {
             let labels = |c: &&maestro_testkit::state::Container| c.config.labels.clone().unwrap_or_default();
-            machine.containers().iter().filter_map(|c| labels(c).get(LABEL_INSTANCE).cloned()).collect()
+            let is_kept = |c: &&maestro_testkit::state::Container| c.name.contains(".kept-") && !c.is_running();
+            let containers = machine.containers();
+            let of_now = containers.iter().filter(|c| !is_kept(c));
+            of_now.filter_map(|c| labels(c).get(LABEL_INSTANCE).cloned()).collect()
         });
         instances.sort_unstable();
         if let Some([twin, _]) = instances.array_windows().find(|[one, other]| one == other) {
@@ -311,6 +314,14 @@ impl Watch {
                 self.is_not_foreign(ship, target.reference(), call);
                 self.may_be_touched(&target.name().clone());
                 self.needed_really_run(&target.name().clone());
+            }
+            EngineCall::RenameContainer { target, to } => {
+                self.is_not_foreign(ship, target.reference(), call);
+                // One makes way under another name, or one that was kept takes the instance's.
+                let is_back = self.items.contains_key(to);
+                let instance = if is_back { to.clone() } else { target.name().clone() };
+                self.may_be_touched(&instance);
+                self.has_replacement(ship, &instance, call);
             }
             EngineCall::StopContainer { target, .. }
             | EngineCall::KillContainer { target }
@@ -367,7 +378,7 @@ impl Watch {
             let Some(item) = self.items.get(&other).map(|at| &plan.items[*at]) else { continue };
             let verdict = match &item.fate {
                 Fate::Settled(_) => continue,
-                Fate::Blocked(_) if !matches!(self.intent, Intent::Start { .. }) => continue,
+                Fate::Blocked(_) if !matches!(self.intent, Intent::Start { .. } | Intent::Deploy { .. }) => continue,
                 Fate::Blocked(_) => "is blocked",
                 Fate::Act { steps, .. } => {
                     let unit = self.unit_of(&other);
