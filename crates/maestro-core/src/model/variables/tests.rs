@@ -182,7 +182,41 @@ services:
         let names = block.vars.iter().find(|var| var.name.ends_with("_INSTANCES")).map(bytes).unwrap();
         assert_eq!(weights.block(other, own), Block { bytes: sum, names }, "{service} of {other}");
     }
-    assert_eq!(weights.links(environment.services.get_key_value("straße").unwrap().0).len(), 3);
+    let name = |name: &str| environment.services.get_key_value(name).unwrap().0;
+    let sum = ["none", "store-db"].map(|other| weights.block(name(other), false));
+    let own = weights.block(name("straße"), true);
+    let told = weights.links(name("straße"));
+    assert_eq!(told.bytes, own.bytes + sum[0].bytes + sum[1].bytes);
+    assert_eq!((told.largest, told.names), ((name("store-db"), sum[1].bytes), None));
+}
+
+/// A service is told of all behind it: of thousands, that is millions to look at.
+#[test]
+fn long_chains_of_services_are_added_up_only_where_it_may_be_too_much() {
+    let mut text = "__maestro: {schema: 2}\nname: t\nships: {a: {ip: 192.0.2.1}}\nservices:\n".to_owned();
+    for number in 0..60 {
+        let ulimits = if number == 7 { ", ulimits: {stack: 1}" } else { "" };
+        let padding = "x".repeat(700);
+        writeln!(
+            text,
+            "  s{number}: {{image: bb, requires: [s{}], ports: {{a{padding}: 1, b{padding}: 2, c{padding}: 3, d{padding}: 4}}, \
+             instances: {{i-{number}: {{ship: a{ulimits}}}}}}}",
+            number + 1
+        )
+        .unwrap();
+    }
+    text += "  s60: {image: bb, instances: {}}\n";
+    let environment = environment(&text);
+    let mut weights = Weights::new(&environment);
+    for name in ["i-0", "i-1", "i-59"] {
+        assert_eq!(weights.at_most(&environment.instances[name]), None);
+    }
+    assert_eq!(weights.work(), 0);
+    let excess = weights.at_most(&environment.instances["i-7"]).unwrap();
+    let limit = 128 << 10;
+    assert_eq!((excess.limit, excess.bytes > limit, excess.bytes < 2 * limit), (limit, true, true));
+    // 53 services, 52 of which name another one.
+    assert_eq!(weights.work(), 105);
 }
 
 #[test]
