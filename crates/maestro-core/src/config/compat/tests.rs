@@ -223,6 +223,72 @@ services:
 "));
 }
 
+/// Who has its own takes nothing from its service.
+#[test]
+fn what_every_instance_has_of_its_own_is_not_noted_at_the_service() {
+    let service = |second: &str| {
+        format!(
+            "services:\n  s:\n    image: bb:1\n    ports: {{w: '7-8', 5: '9-10'}}\n    limits: {{cpu: '3'}}\n    instances:\n\
+             \x20     s-1: {{ship: a, ports: {{w: 7, 5: 9}}, limits: {{cpu: 3}}}}\n\
+             \x20     s-2: {{ship: b, {second}}}\n"
+        )
+    };
+    assert_eq!(said(&service("ports: {w: 7, 5: 9}, limits: {cpu: ~}")), "");
+    assert_eq!(codes(&service("ports: {w: 7, 5: 9}, limits: {memory: 3}")), ["N0613"]);
+    assert_eq!(codes(&service("ports: {v: 8}, limits: {cpu: 1}")), ["N0603", "N0603"]);
+}
+
+/// maestro-ng takes the host out of what an alias stands for, and other instances of it have none.
+#[test]
+fn hosts_of_checks_that_are_shared() {
+    let file = |services: &str| {
+        format!("x-http: &c {{type: http, port: 80, host: &h 192.0.2.9}}\nservices:\n{services}")
+    };
+    let one = |name: &str, ship: &str, check: &str| {
+        format!(
+            "  {name}: {{image: 'bb:1', instances: {{{name}-1: {{ship: {ship}, lifecycle: {{running: [{check}]}}}}}}}}\n"
+        )
+    };
+    let whole = |name: &str, ship: &str| {
+        format!(
+            "  {name}: {{image: 'bb:1', lifecycle: {{running: [*c]}}, instances: {{{name}-1: {{ship: {ship}}}}}}}\n"
+        )
+    };
+    assert_eq!(said(&file(&one("s", "a", "*c"))), "");
+    insta::assert_snapshot!(said(&file(&format!("{}{}", one("s", "a", "*c"), one("t", "a", "*c")))), @r#"
+    N0606 this `running` check asks this host wherever an alias stands for it
+      maestro.yaml:6:44 "192.0.2.9"
+      note: maestro-ng 0.8.3 asks it for the first instance only, and the `ip` of its ship for each of the others
+      help: if each shall be asked at its own ship, remove `host`
+    "#);
+    assert_eq!(codes(&file(&format!("{}{}", whole("s", "a"), whole("t", "a")))), ["N0606"]);
+    assert_eq!(said(&file(&whole("s", "a"))), "");
+    // The alias is of the host alone.
+    let own = "{type: http, port: 80, host: *h}";
+    assert_eq!(said(&file(&format!("{}{}", one("s", "a", own), one("t", "a", own)))), "");
+    // The ship's own address is what maestro-ng asks, too.
+    let same =
+        file(&format!("{}{}", one("s", "a", "*c"), one("t", "a", "*c"))).replace("192.0.2.9", "192.0.2.1");
+    assert_eq!(said(&same), "");
+}
+
+/// Each of thousands would have to be followed through all others.
+#[test]
+fn chains_of_services_are_followed_for_a_while() {
+    let mut text = "services:\n  src: {image: 'bb:1', instances: {src-1: {ship: a}}}\n".to_owned();
+    for number in 0..2_500 {
+        writeln!(
+            text,
+            "  s{number}: {{image: 'bb:1', requires: [{}], instances: {{i-{number}: {{ship: a, volumes_from: src-1}}}}}}",
+            if number == 0 { String::new() } else { format!("s{}", number - 1) }
+        )
+        .unwrap();
+    }
+    let loaded = load_compared(&MapSources::of(format!("{HEAD}{text}")), &Limits::default());
+    let changes = loaded.diagnostics.changes();
+    assert!((1_500..2_500).contains(&changes), "{changes}");
+}
+
 #[test]
 fn auditors() {
     insta::assert_snapshot!(said(
@@ -296,12 +362,13 @@ audit:
 }
 
 /// Keys of an instance, and the code of the note that each gives, if any.
-const KEYS: [(&str, &str); 22] = [
+const KEYS: [(&str, &str); 32] = [
     ("image: shop", "N0601"),
     ("image: 'shop:1'", ""),
     ("image: 'x@sha256:0123456789012345678901234567890123456789012345678901234567890123'", "N0602"),
     ("image: 'h:5000/shop'", "N0601"),
     ("ports: {w: '7-8'}", "N0603"),
+    ("ports: {w: '7-7:8-8'}", "N0603"),
     ("ports: {w: '7:8-9'}", ""),
     ("ports: {w: {exposed: 7, external: [127.0.0.1, 8]}}", ""),
     ("labels: {a: 1}", "N0613"),
@@ -319,6 +386,15 @@ const KEYS: [(&str, &str); 22] = [
     ("volumes_from: db-1", ""),
     ("volumes_from: other-1", "N0610"),
     ("volumes_from: []", ""),
+    ("limits: {cpu: 2.0}", "N0613"),
+    ("limits: {memory: 1024.0}", "N0613"),
+    ("limits: {swap: yes}", "N0613"),
+    ("net: 5", "N0613"),
+    ("net: host", ""),
+    ("command: [sleep, 3600]", "N0613"),
+    ("command: 3600", "N0613"),
+    ("command: ['3600', a]", ""),
+    ("command: a 3600", ""),
 ];
 
 proptest! {

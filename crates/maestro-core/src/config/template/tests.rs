@@ -85,6 +85,14 @@ fn the_environment_is_a_python_mapping() {
         ("env.NUM|int + 1", "43"),
         ("env.keys()|sort|first", "FOO"),
         ("env.items()|list|length", "4"),
+        ("env.keys() == env.keys()", "True"),
+        ("{'a': 1, 'b': 2}.keys() == {'b': 3, 'a': 4}.keys()", "True"),
+        ("{'a': 1}.keys() == {'a': 1, 'b': 2}.keys()", "False"),
+        ("{'a': 1}.keys() == {'b': 1}.keys()", "False"),
+        ("{'a': 1, 'b': 2}.items() == {'b': 2, 'a': 1.0}.items()", "True"),
+        ("{'a': 1}.items() == {'a': 2}.items()", "False"),
+        ("{'a': 1}.keys() == {'a': 1}.items()", "False"),
+        ("{'a': 1}.values() == {'a': 1}.values()", "False"),
         ("env.NOPE|default('x')", "x"),
     ]);
 }
