@@ -492,6 +492,11 @@ fn what_could_not_be_started_is_neither_made_nor_stopped() {
         1. db-2 on a: start db-2
         2. db-2 on a: wait until db-2 is running [after 1]
     ");
+    let none = fleet("a: web-1 running web:1 | db:1 web:1");
+    let start = Intent::Start { refresh: false, reuse: true };
+    let selection = select(&environment, &Selector::default(), start.selection_rules()).unwrap();
+    let plan = plan(&environment, &none, &start, &selection, Limits::default()).to_string();
+    assert_eq!(plan.matches("blocked: the variables of").count(), 2, "{plan}");
     insta::assert_snapshot!(shown(&Intent::Restart(Restart { reuse: true, ..Restart::default() })), @"
     restart shop
       web-1 (web) on a: asked for

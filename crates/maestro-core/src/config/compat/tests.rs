@@ -361,8 +361,94 @@ audit:
     }
 }
 
+/// What stands behind the services, and what is noted of it.
+#[test]
+fn single_auditors() {
+    let file = |lines: &str| codes(&format!("services: {{}}\naudit: [{lines}]\n"));
+    for (lines, expected) in [
+        ("{type: log, file: x, level: 10}", &["N0619"][..]),
+        ("{type: log, file: x, level: 10.0}", &["N0619"]),
+        ("{type: log, file: x, level: 11}", &[]),
+        ("{type: log, file: x, level: 10.5}", &[]),
+        ("{type: log, file: x, level: info}", &[]),
+        ("{type: log, file: x, level: debug, ignore_errors: true}", &[]),
+        ("{type: log, file: x, level: debug, ignore_errors: false}", &["N0619"]),
+        ("{type: log, file: x}, {type: log, file: y}, {type: log, file: z}", &["N0615"]),
+        ("{type: exec, script: x, args: ''}", &["N0616"]),
+        ("{type: exec, script: x, args: a}", &["N0617"]),
+        ("{type: exec, script: x, args: a, timeout: ~}", &["N0617"]),
+        ("{type: exec, script: x, args: a, timeout: 9}", &[]),
+        ("{type: slack, channel: c, token: t}", &[]),
+    ] {
+        assert_eq!(file(lines), expected, "{lines}");
+    }
+}
+
+#[test]
+fn single_ships() {
+    let file = |defaults: &str, ship: &str| {
+        let text = format!(
+            "name: t\nship_defaults: {{{defaults}}}\nships: {{a: {{ip: h{ship}}}}}\nservices: {{}}\n"
+        );
+        let loaded = load_compared(&MapSources::of(text), &Limits::default());
+        show(&loaded.diagnostics, &loaded.sources)
+    };
+    let code = |defaults: &str, ship: &str| file(defaults, ship).get(..5).unwrap_or_default().to_owned();
+    const TLS: &str = ", tls: yes, tls_cert: c, tls_key: k";
+    assert_eq!(code("ssl_version: 5", ""), "");
+    assert_eq!(code("ssl_version: 5", TLS), "N0611");
+    assert_eq!(code("ssl_version: 5", &format!("{TLS}, ssl_version: ~")), "");
+    assert_eq!(code("api_version: 1.40", ""), "N0612");
+    assert_eq!(code("api_version: 1.40", ", api_version: '1.40'"), "");
+    assert_eq!(code("", ", ssh_tunnel: {}"), "");
+    let tunnel = ", ssh_tunnel: {user: u, key: k, port: ~}";
+    assert!(file("", tunnel).contains("without `port:`"), "{}", file("", tunnel));
+    assert!(!file("", &tunnel.replace('~', "22")).contains("without `port:`"));
+}
+
+/// The older name of the key counts only where the other one is not there.
+#[test]
+fn commands_by_their_older_name() {
+    assert!(instance("cmd: [sleep, 1]").contains("N0613"));
+    assert_eq!(instance("cmd: [sleep, 1], command: sleep 1"), "");
+}
+
+/// What is computed elsewhere is not the name.
+#[test]
+fn names_behind_computed_text() {
+    for text in ["x-a: {{ env.SITE }}\nname: t\n", "name: t\nx-a: {{ env.SITE }}\n"] {
+        let sources = MapSources::of(format!("{text}ships: {{a: {{ip: h}}}}\nservices: {{}}\n"))
+            .with_variable("SITE", "somewhere");
+        assert_eq!(load_compared(&sources, &Limits::default()).diagnostics.changes(), 0, "{text}");
+    }
+}
+
+#[test]
+fn checks_of_states_that_are_never_run_go_nowhere() {
+    let file = |state: &str| {
+        let check = format!("lifecycle: {{{state}: [{{type: sleep, wait: 1}}]}}");
+        let others: String = ["b", "c", "d", "e"].map(|name| format!(", s-{name}: {{ship: b}}")).concat();
+        said(&format!(
+            "services: {{s: {{image: 'b:1', {check}, instances: {{s-a: {{ship: a, {check}}}{others}}}}}}}\n"
+        ))
+    };
+    assert!(!file("resting").contains("N0605"), "{}", file("resting"));
+    assert!(
+        file("running").contains("if `s-b`, `s-c`, `s-d` and 1 more shall pass them"),
+        "{}",
+        file("running")
+    );
+}
+
+#[test]
+fn registries_without_a_login_send_none() {
+    let text = "registries: {r: {registry: 'https://reg:5000'}}\n\
+                services: {s: {image: 'r/x:1', instances: {s-1: {ship: a}}}}\n";
+    assert_eq!(said(text), "");
+}
+
 /// Keys of an instance, and the code of the note that each gives, if any.
-const KEYS: [(&str, &str); 32] = [
+const KEYS: [(&str, &str); 36] = [
     ("image: shop", "N0601"),
     ("image: 'shop:1'", ""),
     ("image: 'x@sha256:0123456789012345678901234567890123456789012345678901234567890123'", "N0602"),
@@ -378,6 +464,9 @@ const KEYS: [(&str, &str); 32] = [
     ("stop_timeout: 3", ""),
     ("privileged: 1", "N0613"),
     ("privileged: yes", ""),
+    ("privileged: 1.0", "N0613"),
+    ("cap_add: no", ""),
+    ("cap_drop: []", ""),
     ("dns: [5]", "N0613"),
     ("dns: '5'", ""),
     ("limits: {cpu: '5', memory: 5m}", "N0613"),
@@ -393,6 +482,7 @@ const KEYS: [(&str, &str); 32] = [
     ("net: host", ""),
     ("command: [sleep, 3600]", "N0613"),
     ("command: 3600", "N0613"),
+    ("ports: {w: {exposed: 7, external: 8-9}}", ""),
     ("command: ['3600', a]", ""),
     ("command: a 3600", ""),
 ];

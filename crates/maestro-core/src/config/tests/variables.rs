@@ -203,3 +203,21 @@ fn fingerprints_are_of_what_containers_are_told() {
     assert_eq!(hash(&HARBOUR.replace("5432:15432", "5433:15432")), before);
     assert_eq!(hash(&HARBOUR.replace("MODE: primary", "MODE: secondary")), before);
 }
+
+/// Where one text ends and the next begins is part of it, and what it is for.
+#[test]
+fn fingerprints_keep_apart_what_reads_the_same() {
+    let hash = |lines: &str| {
+        let environment = instance(lines);
+        SpecWriter::new(&environment).spec(&environment.instances["x-1"]).1
+    };
+    for (one, other) in [
+        ("dns: [ab, c]", "dns: [a, bc]"),
+        ("cap_add: [KILL]", "cap_drop: [KILL]"),
+        ("command: [a, b]", "command: [ab]"),
+        ("env: {AB: C}", "env: {A: BC}"),
+    ] {
+        assert_ne!(hash(one), hash(other), "{one} {other}");
+        assert_eq!(hash(one), hash(one));
+    }
+}

@@ -15,7 +15,8 @@ fn environment(text: &str) -> Environment {
 fn one(service: &str, instance: &str) -> Environment {
     environment(&format!(
         "__maestro: {{schema: 2}}\nname: t\nships: {{a: {{ip: 192.0.2.1}}}}\n\
-         services:\n  s:\n    image: bb\n{service}    instances: {{x-1: {{ship: a{instance}}}}}\n"
+         services:\n  s:\n    image: bb\n{service}    instances: {{x-1: {{ship: a{instance}}}}}\n\
+         \x20 other: {{image: bb, instances: {{o-1: {{ship: a}}}}}}\n"
     ))
 }
 
@@ -76,6 +77,8 @@ fn one_variable_may_have_128_kib() {
 fn all_together_may_have_a_quarter_of_the_stack() {
     for (settings, limit) in [
         ("", 2 << 20),
+        // Unset, it takes nothing.
+        (", env: {U: ~}", 2 << 20),
         (", command: [one, 'two three', '']", 2 << 20),
         (", ulimits: {nofile: 1000}", 2 << 20),
         (", ulimits: {stack: {hard: 16777216}}", 2 << 20),
