@@ -443,7 +443,7 @@ fn who_takes_volumes_waits_also_behind_one_with_nothing_to_do() {
 }
 
 /// Two instances of a service whose variables no program could be started with, and one that needs them.
-fn talkative() -> Environment {
+pub(crate) fn talkative() -> Environment {
     let value = "x".repeat(120_000);
     let vars: Vec<String> = (0..20).map(|number| format!("V{number}: {value}")).collect();
     let text = format!(

@@ -139,6 +139,33 @@ fn links_are_named_as_the_cause() {
     ");
 }
 
+/// It is not the last one that is meant, nor the container's own where the names of another are too many.
+#[test]
+fn the_largest_is_named_wherever_it_stands() {
+    let ports = 8;
+    let services = [
+        ("large", 900, ""),
+        ("small", 1, ""),
+        ("web", 1, "wants_info: [large, small]"),
+        ("zero", 1, "requires: [small]"),
+    ];
+    let environment = fleet(&services, ports);
+    let (web, _) = environment.services.get_key_value("web").unwrap();
+    let instance = &environment.instances[environment.services[web].instances.first().unwrap()];
+    for own in [0, 200_000] {
+        let mut instance = instance.clone();
+        let long: Arc<[EnvVar]> = [EnvVar::new("OWN", "x".repeat(own))].into();
+        Arc::make_mut(&mut instance.settings).env.push(long);
+        let excess = Weights::new(&environment).at_most(&instance).unwrap();
+        assert_eq!(excess.variable.as_deref(), Some("LARGE_INSTANCES"));
+        assert_eq!(excess.largest.links_of.unwrap().as_str(), "large");
+    }
+    let environment = fleet(&[("large", 600, ""), ("small", 1, ""), services[2]], 16);
+    let instance = &environment.instances[environment.services["web"].instances.first().unwrap()];
+    let excess = Weights::new(&environment).at_most(instance).unwrap();
+    assert_eq!((excess.variable, excess.largest.links_of.unwrap().as_str()), (None, "large"));
+}
+
 #[test]
 fn the_names_of_a_service_may_be_too_long_for_one_variable() {
     insta::assert_snapshot!(told(&fleet(&[("n", 700, "")], 0), "n"), @"
