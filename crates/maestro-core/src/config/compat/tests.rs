@@ -394,10 +394,10 @@ fn single_ships() {
         show(&loaded.diagnostics, &loaded.sources)
     };
     let code = |defaults: &str, ship: &str| file(defaults, ship).get(..5).unwrap_or_default().to_owned();
-    const TLS: &str = ", tls: yes, tls_cert: c, tls_key: k";
+    let tls = ", tls: yes, tls_cert: c, tls_key: k";
     assert_eq!(code("ssl_version: 5", ""), "");
-    assert_eq!(code("ssl_version: 5", TLS), "N0611");
-    assert_eq!(code("ssl_version: 5", &format!("{TLS}, ssl_version: ~")), "");
+    assert_eq!(code("ssl_version: 5", tls), "N0611");
+    assert_eq!(code("ssl_version: 5", &format!("{tls}, ssl_version: ~")), "");
     assert_eq!(code("api_version: 1.40", ""), "N0612");
     assert_eq!(code("api_version: 1.40", ", api_version: '1.40'"), "");
     assert_eq!(code("", ", ssh_tunnel: {}"), "");
