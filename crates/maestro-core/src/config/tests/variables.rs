@@ -125,6 +125,12 @@ fn values_are_as_python_prints_them() {
     for expected in ["L=a b c", "T=True", "N=1.5", "Z", "S=750", "O=493", "E=", "M={'a': 1}"] {
         assert!(vars.iter().any(|v| v == expected), "{expected} in {vars:?}");
     }
+    // What a loop of a template leaves empty is an empty word.
+    let env = instance("env: {A: [a, [], b], B: [a, [[], [c]]], C: [[], []], D: [[[]]]}");
+    let vars = variables(&env, "x-1");
+    for expected in ["A=a  b", "B=a  c", "C= ", "D="] {
+        assert!(vars.iter().any(|v| v == expected), "{expected} in {vars:?}");
+    }
 }
 
 #[test]
