@@ -2,6 +2,7 @@
 
 mod follow;
 
+use super::arguments::{integer, pattern};
 use super::interrupts::unless_interrupted;
 use super::look::look;
 use super::session::Session;
@@ -29,19 +30,19 @@ use std::sync::Arc;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Services or instances
-    #[arg(value_name = "thing")]
+    #[arg(value_name = "thing", allow_negative_numbers = true)]
     things: Vec<String>,
     /// Go on with what is written from now on
     #[arg(short = 'F', long)]
     follow: bool,
     /// Only this many last lines of each container; all if negative
-    #[arg(short = 'n', value_name = "LINES", allow_negative_numbers = true)]
+    #[arg(short = 'n', value_name = "LINES", allow_negative_numbers = true, value_parser = integer)]
     lines: Option<i64>,
     /// Only instances on ships whose name matches this shell pattern
-    #[arg(short = 'S', long, value_name = "PATTERN")]
+    #[arg(short = 'S', long, value_name = "PATTERN", allow_negative_numbers = true)]
     ship_filter: Option<String>,
     /// Only instances whose name matches this shell pattern
-    #[arg(short = 'C', long, value_name = "PATTERN")]
+    #[arg(short = 'C', long, value_name = "PATTERN", allow_negative_numbers = true)]
     container_filter: Option<String>,
     /// Form of the output
     #[arg(long, value_name = "FORM", default_value = "text")]
@@ -55,8 +56,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let environment = session.environment()?;
     let selector = Selector {
         things: args.things.clone(),
-        instance_filter: args.container_filter.clone(),
-        ship_filter: args.ship_filter.clone(),
+        instance_filter: pattern(args.container_filter.as_ref()),
+        ship_filter: pattern(args.ship_filter.as_ref()),
         ..Selector::default()
     };
     let rules = SelectionRules { direction: Direction::Requires, includes_omitted: true };
