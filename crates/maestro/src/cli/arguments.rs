@@ -52,7 +52,7 @@ pub(super) fn pattern(given: Option<&String>) -> Option<String> {
     given.filter(|pattern| !pattern.is_empty()).cloned()
 }
 
-/// An integer as Python reads it, which scripts may write as ` 8` or `1_000`. One that is too large is as large as can be.
+/// An integer as Python reads it, which scripts may write as ` 8` or `1_000`. What is too large is as large as can be.
 pub(super) fn integer(text: &str) -> Result<i64, std::num::ParseIntError> {
     let text = text.trim();
     let between_digits = |at: usize| {
