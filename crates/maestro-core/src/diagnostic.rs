@@ -427,6 +427,39 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn note() -> Diagnostic {
+        Diagnostic::changed(Change::StopTimeout, "other", "did otherwise")
+    }
+
+    #[test]
+    fn each_severity_has_room_of_its_own() {
+        let mut all = Diagnostics::default();
+        for _ in 0..=MOST_KEPT {
+            all.push(note());
+        }
+        assert!(
+            all.is_full(Severity::Note) && !all.is_full(Severity::Warning) && !all.is_full(Severity::Error)
+        );
+        assert_eq!(all.iter().count(), MOST_KEPT);
+        all.push(Diagnostic::warning(Code::Suspicious, "look"));
+        assert_eq!(all.iter().count(), MOST_KEPT + 1);
+        assert_eq!(all.truncate(5), MOST_KEPT - 4);
+        assert!(!all.is_full(Severity::Note));
+    }
+
+    #[test]
+    fn only_notes_become_one() {
+        let mut all = Diagnostics::default();
+        for _ in 0..3 {
+            all.push(note());
+            all.push(Diagnostic::warning(Code::Suspicious, "look"));
+        }
+        all.fold_notes();
+        let kept: Vec<_> = all.iter().map(|d| (d.severity, d.notes.len())).collect();
+        let warning = (Severity::Warning, 0);
+        assert_eq!(kept, [(Severity::Note, 1), warning, warning, warning]);
+    }
+
     #[test]
     fn nearest_finds_slips_and_leaves_strangers() {
         let known = ["web", "worker", "database"];

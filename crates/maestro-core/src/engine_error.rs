@@ -301,6 +301,26 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_that_is_behind_a_proxy_and_restarted_is_asked_again() {
+        let pull = |answered| EngineErrorKind::Registry {
+            message: "the image is not there".into(),
+            status: None,
+            answered,
+            retry_after: None,
+        };
+        for (answered, again) in [
+            (None, false),
+            (Some(500), false),
+            (Some(501), false),
+            (Some(502), true),
+            (Some(504), true),
+            (Some(505), false),
+        ] {
+            assert_eq!(pull(answered).is_transient(), again, "{answered:?}");
+        }
+    }
+
+    #[test]
     fn a_registry_that_is_being_restarted_is_tried_again() {
         let registry = |message: &str| EngineErrorKind::Registry {
             message: message.into(),

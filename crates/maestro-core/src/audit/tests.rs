@@ -216,6 +216,21 @@ fn ships_that_are_down_and_containers_of_others() {
     ");
 }
 
+#[test]
+fn what_no_program_could_be_started_with_fails_its_container() {
+    let environment = worlds::talkative();
+    let world = worlds::fleet("a: db-1 running db:1, web-1 running web:1 | db:1 web:1");
+    let selection = select(&environment, &Selector::default(), START.selection_rules()).unwrap();
+    let plan = Arc::new(plan(&environment, &world, &START, &selection, Limits::default()));
+    let mut heard = Heard { play: Play::new(&environment, &START, &plan, "ops"), text: String::new() };
+    heard.run(&plan, usize::MAX, well);
+    assert!(
+        heard.text.contains("ERROR: Failed to start db-2! (message: the variables of service"),
+        "{}",
+        heard.text
+    );
+}
+
 /// A stop that is refused counts as done (Q-28).
 #[test]
 fn tolerated_failures_are_successes() {

@@ -57,6 +57,10 @@ struct Found {
     notes: Vec<Diagnostic>,
     /// Aliases share their nodes: what stands in one place is said once.
     said: BTreeSet<(Code, Option<Span>)>,
+    /// `http` checks that maestro-ng has taken the host out of.
+    hostless: BTreeSet<Span>,
+    /// How much has been looked at to know what requires what.
+    work: usize,
 }
 
 impl Found {

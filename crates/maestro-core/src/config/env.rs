@@ -170,27 +170,23 @@ fn read_file(reader: &mut Reader<'_>, path: &str, node: &Node, owner: &str) -> O
     None
 }
 
-/// A variable from a YAML value: lists are flattened and joined with blanks, null means unset, anything else is as
+/// A variable from a YAML value: lists are joined with blanks, null means unset, anything else is as
 /// Python prints it.
 fn variable(name: &str, value: &Node) -> EnvVar {
     let name: Arc<str> = name.into();
     match &value.value {
         Value::Null => EnvVar { name, value: None },
         Value::Str(text) => EnvVar { name, value: Some(text.clone()) },
-        Value::Seq(items) => {
-            let mut words = Vec::new();
-            flatten(items, &mut words);
-            EnvVar::new(name, words.join(" "))
-        }
+        Value::Seq(items) => EnvVar::new(name, joined(items)),
         _ => EnvVar::new(name, python::text(value)),
     }
 }
 
-fn flatten(items: &[Arc<Node>], words: &mut Vec<String>) {
-    for item in items {
-        match &item.value {
-            Value::Seq(inner) => flatten(inner, words),
-            _ => words.push(python::text(item)),
-        }
-    }
+/// A list in a list is one word, if it is empty an empty one: `[a, [], b]` has two blanks.
+fn joined(items: &[Arc<Node>]) -> String {
+    let word = |item: &Arc<Node>| match &item.value {
+        Value::Seq(inner) => joined(inner),
+        _ => python::text(item),
+    };
+    items.iter().map(word).collect::<Vec<_>>().join(" ")
 }

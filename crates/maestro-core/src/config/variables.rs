@@ -8,6 +8,10 @@ use crate::names::ServiceName;
 use crate::source::Span;
 use std::collections::BTreeMap;
 
+/// For so much it is looked, which takes a second or two: services that are told of thousands of others, which are told of
+/// thousands, would take hours. What is not warned of for that is refused all the same when it is to be started.
+const MOST_WORK: usize = 5_000_000;
+
 /// Warns once for each service.
 pub(super) fn check(
     reader: &mut Reader<'_>,
@@ -16,6 +20,9 @@ pub(super) fn check(
 ) {
     let mut weights = Weights::new(environment);
     for (name, service) in &environment.services {
+        if weights.work() > MOST_WORK {
+            break;
+        }
         let mut instances = service.instances.iter().filter_map(|name| environment.instances.get(name));
         let found = instances.find_map(|instance| weights.at_most(instance));
         if let (Some(excess), Some(place)) = (found, places.get(name)) {

@@ -149,7 +149,11 @@ pub struct Weights<'a> {
     /// By service, and whether it is for its own containers.
     blocks: BTreeMap<(&'a ServiceName, bool), Block>,
     /// What the containers of a service are told of services: at most, as names may be the same.
-    links: BTreeMap<&'a ServiceName, Arc<[(&'a ServiceName, Block)]>>,
+    links: BTreeMap<&'a ServiceName, Sum<'a>>,
+    /// What somebody would be told who is told of all services; nothing until somebody asks.
+    all: Option<Block>,
+    /// How much has been looked at for `links`.
+    work: usize,
     /// What exactly, where it may be too much.
     joined: BTreeMap<&'a ServiceName, Joined>,
 }
@@ -161,6 +165,17 @@ struct Block {
     bytes: usize,
     /// The one with the names of its instances: no other one can be long.
     names: usize,
+}
+
+/// The link variables of several services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sum<'a> {
+    /// All of them.
+    bytes: usize,
+    /// The service that most of it comes from, and how much that is.
+    largest: (&'a ServiceName, usize),
+    /// The first service with too many names for one variable, and how much that variable is.
+    names: Option<(&'a ServiceName, usize)>,
 }
 
 /// The link variables of a container, each once.
@@ -175,24 +190,38 @@ struct Joined {
 impl<'a> Weights<'a> {
     /// Of the containers of an environment.
     pub fn new(environment: &'a Environment) -> Self {
-        Self { environment, blocks: BTreeMap::new(), links: BTreeMap::new(), joined: BTreeMap::new() }
+        Self {
+            environment,
+            blocks: BTreeMap::new(),
+            links: BTreeMap::new(),
+            all: None,
+            work: 0,
+            joined: BTreeMap::new(),
+        }
     }
 
     /// Why the program of a container could not be started, if each variable has a name of its own. That is how it is but
     /// for services, instances or ports whose names differ in punctuation alone.
     pub fn at_most(&mut self, instance: &'a Instance) -> Option<Excess> {
         let own = own_at_most(instance);
+        let all = self.all();
+        if own.longest.is_none() && all.names <= MOST_OF_ONE && own.bytes + all.bytes <= limit(instance) {
+            return None;
+        }
         let links = self.links(&instance.service);
-        let total = own.bytes + links.iter().map(|(_, block)| block.bytes).sum::<usize>();
-        let named = links.iter().find(|(_, block)| block.names > MOST_OF_ONE);
-        let longest = named.map(|(service, block)| {
-            (guest::instances(service.as_str()).into(), block.names, Some((*service).clone()))
+        let longest = links.names.map(|(service, bytes)| {
+            (guest::instances(service.as_str()).into(), bytes, Some(service.clone()))
         });
-        let parts = links
-            .iter()
-            .map(|(service, block)| Part { links_of: Some((*service).clone()), bytes: block.bytes });
-        let own_part = Part { links_of: None, bytes: own.bytes };
-        excess(instance, total, longest.or(own.longest), std::iter::once(own_part).chain(parts))
+        let (service, bytes) = links.largest;
+        let parts =
+            [Part { links_of: None, bytes: own.bytes }, Part { links_of: Some(service.clone()), bytes }];
+        excess(instance, own.bytes + links.bytes, longest.or(own.longest), parts.into_iter())
+    }
+
+    /// How many services, and names of services in them, [`Weights::at_most`] has looked at. Whoever asks for every service
+    /// has to keep an eye on it: each may be told of all others.
+    pub fn work(&self) -> usize {
+        self.work
     }
 
     /// Why the program of a container could not be started.
@@ -215,17 +244,39 @@ impl<'a> Weights<'a> {
         excess(instance, total, links_longest.or(longest), parts)
     }
 
-    fn links(&mut self, service: &'a ServiceName) -> Arc<[(&'a ServiceName, Block)]> {
+    fn all(&mut self) -> Block {
+        if let Some(all) = self.all {
+            return all;
+        }
+        let mut all = Block { bytes: 0, names: 0 };
+        for name in self.environment.services.keys() {
+            // With the ports that only its own containers are told: it is one of them, or less.
+            let block = self.block(name, true);
+            all = Block { bytes: all.bytes + block.bytes, names: all.names.max(block.names) };
+        }
+        self.all = Some(all);
+        all
+    }
+
+    fn links(&mut self, service: &'a ServiceName) -> Sum<'a> {
         if let Some(known) = self.links.get(service) {
-            return known.clone();
+            return *known;
         }
-        let mut links = vec![(service, self.block(service, true))];
+        let own = self.block(service, true);
+        let too_many = |service, block: Block| (block.names > MOST_OF_ONE).then_some((service, block.names));
+        let mut sum = Sum { bytes: own.bytes, largest: (service, own.bytes), names: too_many(service, own) };
         for other in told(self.environment, service) {
-            links.push((other, self.block(other, false)));
+            let block = self.block(other, false);
+            sum.bytes += block.bytes;
+            if block.bytes >= sum.largest.1 {
+                sum.largest = (other, block.bytes);
+            }
+            sum.names = sum.names.or_else(|| too_many(other, block));
+            self.work +=
+                1 + self.environment.services.get(other).map_or(0, |other| other.declared_requires.len());
         }
-        let links: Arc<[_]> = links.into();
-        self.links.insert(service, links.clone());
-        links
+        self.links.insert(service, sum);
+        sum
     }
 
     fn block(&mut self, service: &'a ServiceName, own: bool) -> Block {

@@ -447,7 +447,7 @@ fn who_takes_volumes_waits_also_behind_one_with_nothing_to_do() {
 }
 
 /// Two instances of a service whose variables no program could be started with, and one that needs them.
-fn talkative() -> Environment {
+pub(crate) fn talkative() -> Environment {
     let value = "x".repeat(120_000);
     let vars: Vec<String> = (0..20).map(|number| format!("V{number}: {value}")).collect();
     let text = format!(
@@ -496,6 +496,11 @@ fn what_could_not_be_started_is_neither_made_nor_stopped() {
         1. db-2 on a: start db-2
         2. db-2 on a: wait until db-2 is running [after 1]
     ");
+    let none = fleet("a: web-1 running web:1 | db:1 web:1");
+    let start = Intent::Start { refresh: false, reuse: true };
+    let selection = select(&environment, &Selector::default(), start.selection_rules()).unwrap();
+    let plan = plan(&environment, &none, &start, &selection, Limits::default()).to_string();
+    assert_eq!(plan.matches("blocked: the variables of").count(), 2, "{plan}");
     insta::assert_snapshot!(shown(&Intent::Restart(Restart { reuse: true, ..Restart::default() })), @"
     restart shop
       web-1 (web) on a: asked for

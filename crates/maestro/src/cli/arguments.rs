@@ -4,12 +4,13 @@ use crate::report::Progress;
 use crate::report::status::Output;
 use maestro_core::plan::Limits;
 use maestro_core::select::Selector;
+use std::num::IntErrorKind;
 
 /// Which instances a command means.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct Selecting {
     /// Services or instances; all services if none is named
-    #[arg(value_name = "thing")]
+    #[arg(value_name = "thing", allow_negative_numbers = true)]
     pub(super) things: Vec<String>,
     /// Also what these need (what needs them, for stop, kill and restart)
     #[arg(short = 'd', long)]
@@ -18,13 +19,13 @@ pub(super) struct Selecting {
     #[arg(short = 'i', long)]
     pub(super) ignore_dependencies: bool,
     /// Only instances whose name matches this shell pattern
-    #[arg(short = 'C', long, value_name = "PATTERN")]
+    #[arg(short = 'C', long, value_name = "PATTERN", allow_negative_numbers = true)]
     pub(super) container_filter: Option<String>,
     /// Only instances on ships whose name matches this shell pattern
-    #[arg(short = 'S', long, value_name = "PATTERN")]
+    #[arg(short = 'S', long, value_name = "PATTERN", allow_negative_numbers = true)]
     pub(super) ship_filter: Option<String>,
     /// At most this many instances at a time; 0 for no limit
-    #[arg(short, long, value_name = "LIMIT", allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "LIMIT", allow_negative_numbers = true, value_parser = integer)]
     pub(super) concurrency: Option<i64>,
 }
 
@@ -34,8 +35,8 @@ impl Selecting {
             things: self.things.clone(),
             with_dependencies: self.with_dependencies,
             ignore_dependencies: self.ignore_dependencies,
-            instance_filter: self.container_filter.clone(),
-            ship_filter: self.ship_filter.clone(),
+            instance_filter: pattern(self.container_filter.as_ref()),
+            ship_filter: pattern(self.ship_filter.as_ref()),
         }
     }
 
@@ -44,6 +45,30 @@ impl Selecting {
         let units = usize::try_from(self.concurrency.unwrap_or(0)).ok()?;
         Some(Limits { units: (units > 0).then_some(units), ..Limits::default() })
     }
+}
+
+/// The pattern of a filter; none if it is empty, which to maestro-ng is no filter: scripts say `-C "$ONLY"`.
+pub(super) fn pattern(given: Option<&String>) -> Option<String> {
+    given.filter(|pattern| !pattern.is_empty()).cloned()
+}
+
+/// An integer as Python reads it, which scripts may write as ` 8` or `1_000`. What is too large is as large as can be.
+pub(super) fn integer(text: &str) -> Result<i64, std::num::ParseIntError> {
+    let text = text.trim();
+    let between_digits = |at: usize| {
+        let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+        is_digit(text.as_bytes().get(at.wrapping_sub(1))) && is_digit(text.as_bytes().get(at + 1))
+    };
+    let digits: String = text
+        .char_indices()
+        .filter(|(at, letter)| *letter != '_' || !between_digits(*at))
+        .map(|(_, letter)| letter)
+        .collect();
+    digits.parse().or_else(|error: std::num::ParseIntError| match error.kind() {
+        IntErrorKind::PosOverflow => Ok(i64::MAX),
+        IntErrorKind::NegOverflow => Ok(i64::MIN),
+        _ => Err(error),
+    })
 }
 
 /// How far a command reaches that could stop everything.

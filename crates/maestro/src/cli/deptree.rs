@@ -14,7 +14,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Services or instances; all services if none is named
-    #[arg(value_name = "thing")]
+    #[arg(value_name = "thing", allow_negative_numbers = true)]
     things: Vec<String>,
     /// Show everything everywhere, also what the same tree has shown already
     #[arg(short, long)]

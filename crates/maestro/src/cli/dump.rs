@@ -17,7 +17,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Services or instances; all services if none is named
-    #[arg(value_name = "thing")]
+    #[arg(value_name = "thing", allow_negative_numbers = true)]
     things: Vec<String>,
     /// The loaded file first
     #[arg(short, long)]

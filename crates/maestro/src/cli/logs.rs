@@ -2,6 +2,7 @@
 
 mod follow;
 
+use super::arguments::{integer, pattern};
 use super::interrupts::unless_interrupted;
 use super::look::look;
 use super::session::Session;
@@ -16,7 +17,7 @@ use maestro_core::engine_error::EngineError;
 use maestro_core::fleet::{FleetSnapshot, ShipView};
 use maestro_core::model::graph::Direction;
 use maestro_core::model::{Environment, Instance};
-use maestro_core::names::InstanceName;
+use maestro_core::names::{ContainerId, InstanceName};
 use maestro_core::plan::Target;
 use maestro_core::select::{SelectionRules, Selector, select};
 use std::process::ExitCode;
@@ -29,19 +30,19 @@ use std::sync::Arc;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Services or instances
-    #[arg(value_name = "thing")]
+    #[arg(value_name = "thing", allow_negative_numbers = true)]
     things: Vec<String>,
     /// Go on with what is written from now on
     #[arg(short = 'F', long)]
     follow: bool,
     /// Only this many last lines of each container; all if negative
-    #[arg(short = 'n', value_name = "LINES", allow_negative_numbers = true)]
+    #[arg(short = 'n', value_name = "LINES", allow_negative_numbers = true, value_parser = integer)]
     lines: Option<i64>,
     /// Only instances on ships whose name matches this shell pattern
-    #[arg(short = 'S', long, value_name = "PATTERN")]
+    #[arg(short = 'S', long, value_name = "PATTERN", allow_negative_numbers = true)]
     ship_filter: Option<String>,
     /// Only instances whose name matches this shell pattern
-    #[arg(short = 'C', long, value_name = "PATTERN")]
+    #[arg(short = 'C', long, value_name = "PATTERN", allow_negative_numbers = true)]
     container_filter: Option<String>,
     /// Form of the output
     #[arg(long, value_name = "FORM", default_value = "text")]
@@ -55,8 +56,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let environment = session.environment()?;
     let selector = Selector {
         things: args.things.clone(),
-        instance_filter: args.container_filter.clone(),
-        ship_filter: args.ship_filter.clone(),
+        instance_filter: pattern(args.container_filter.as_ref()),
+        ship_filter: pattern(args.ship_filter.as_ref()),
         ..Selector::default()
     };
     let rules = SelectionRules { direction: Direction::Requires, includes_omitted: true };
@@ -65,7 +66,9 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let sources = sources(&environment, &engines, &names);
     let mut writer = LogWriter::new(session.printer.clone(), args.output, &names);
     let mut code = ExitCode::SUCCESS;
-    if args.follow {
+    let fleet = look(session, &environment, &engines, &names, Needs::default()).await?;
+    // With nothing to follow there is what has been written, as ever: a script goes on, and does not wait for a start.
+    if args.follow && sources.iter().any(|source| seen(&fleet, source).is_running()) {
         let tail = args.lines.map_or(Some(0), |lines| u64::try_from(lines).ok());
         let streams = sources.into_iter().map(|source| source.follow(session.printer.clone(), tail).boxed());
         let mut merged = stream::select_all(streams);
@@ -87,11 +90,13 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
             tail: args.lines.and_then(|lines| u64::try_from(lines).ok()),
             ..LogOptions::default()
         };
-        let fleet = look(session, &environment, &engines, &names, Needs::default()).await?;
         let mut heads = Vec::new();
         for source in &sources {
             match seen(&fleet, source) {
-                Seen::Container(target) => heads.push(Head::new(source, target, &options)),
+                Seen::Container { id, .. } => {
+                    let target = Target::Seen { id: id.clone(), name: source.name.clone() };
+                    heads.push(Head::new(source, target, &options));
+                }
                 Seen::Absent => {
                     session.printer.talk(&format!("{} (on {}) is not running!", source.name, source.ship));
                 }
@@ -129,15 +134,21 @@ fn sources(environment: &Environment, engines: &Engines, names: &[InstanceName])
 }
 
 enum Seen<'a> {
-    Container(Target),
+    Container { id: &'a ContainerId, running: bool },
     Absent,
     Down(&'a EngineError),
+}
+
+impl Seen<'_> {
+    fn is_running(&self) -> bool {
+        matches!(self, Seen::Container { running: true, .. })
+    }
 }
 
 fn seen<'a>(fleet: &'a FleetSnapshot, source: &Source) -> Seen<'a> {
     match fleet.ships.get(source.ship.as_str()) {
         Some(ShipView::Reachable(state)) => match state.containers.get(source.name.as_str()) {
-            Some(found) => Seen::Container(Target::Seen { id: found.id.clone(), name: source.name.clone() }),
+            Some(found) => Seen::Container { id: &found.id, running: found.state.is_running() },
             None => Seen::Absent,
         },
         Some(ShipView::Unreachable(error)) => Seen::Down(error),

@@ -106,6 +106,15 @@ mod tests {
             ("restart --step-delay 1 --step-delay=2", "restart --step-delay 2"),
             ("-f a -f b status", "-f b status"),
             ("logs -n -5 x", "logs -n=-5 x"),
+            ("logs -n 1_0 x", "logs -n 10 x"),
+            ("start -c +2 x", "start -c 2 x"),
+            ("start -c 99999999999999999999 x", "start -c 9223372036854775807 x"),
+            // What looks like a negative number is none of the options, so it is a name or a value.
+            ("status -1", "status -- -1"),
+            ("start x -12 -d", "start -d -- x -12"),
+            ("stop -C -1 -S -2 x", "stop -C=-1 -S=-2 x"),
+            ("logs -1", "logs -- -1"),
+            ("deptree -1", "deptree -- -1"),
         ] {
             assert!(meaning(one).is_some(), "{one}");
             assert_eq!(meaning(one), meaning(other), "{one}");
@@ -113,6 +122,9 @@ mod tests {
         for line in
             ["start -d=1", "start --with-dependencies=1", "start -c", "start --concurrency=", "start -c 2x"]
         {
+            assert_eq!(code(line), 2, "{line}");
+        }
+        for line in ["start -c _1", "start -c 1_", "start -c 1__0", "start -1x", "restart --step-delay -1"] {
             assert_eq!(code(line), 2, "{line}");
         }
     }

@@ -1,10 +1,12 @@
 //! Lifecycle checks: whose they are, and where they go.
 
-use super::{Found, Service, entries, items, listed};
-use crate::config::node::Mapping;
+use super::{Found, Instance, Service, entries, items, listed};
+use crate::config::node::{Mapping, Node};
 use crate::config::python;
 use crate::diagnostic::{Change, Diagnostic};
 use crate::model::Environment;
+use crate::source::Span;
+use std::collections::BTreeSet;
 
 /// Checks of other names are never run.
 const PHASES: [&str; 4] = ["pre-start", "running", "pre-stop", "stopped"];
@@ -19,7 +21,7 @@ pub(super) fn find(service: &Service<'_>, environment: &Environment, found: &mut
     hosts(service, environment, found);
     let instances = service.instances.iter().map(|instance| instance.map);
     for map in std::iter::once(service.map).chain(instances) {
-        for (_, check) in http_checks(map) {
+        for (_, _, check) in http_checks(map) {
             for (key, _) in entries(check.get("requests_options")) {
                 let name = python::text(key);
                 if READ.contains(&&*name) {
@@ -37,15 +39,15 @@ pub(super) fn find(service: &Service<'_>, environment: &Environment, found: &mut
     }
 }
 
-/// `http` checks with the phases that they are of.
-fn http_checks(map: &Mapping) -> impl Iterator<Item = (&'static str, &Mapping)> {
+/// `http` checks with the phases that they are of, and their places.
+fn http_checks(map: &Mapping) -> impl Iterator<Item = (&'static str, Span, &Mapping)> {
     let lifecycle = map.get("lifecycle").and_then(|node| node.as_map());
     PHASES.into_iter().flat_map(move |phase| {
         let checks = items(lifecycle.and_then(|map| map.get(phase)));
-        let checks = checks.iter().filter_map(|node| node.as_map());
+        let checks = checks.iter().filter_map(|node| Some((node.span, node.as_map()?)));
         checks
-            .filter(|map| map.get("type").and_then(|node| node.as_str()) == Some("http"))
-            .map(move |check| (phase, check))
+            .filter(|(_, map)| map.get("type").and_then(|node| node.as_str()) == Some("http"))
+            .map(move |(span, check)| (phase, span, check))
     })
 }
 
@@ -79,29 +81,49 @@ fn leaks(service: &Service<'_>, found: &mut Found) {
     }
 }
 
-/// maestro-ng takes the host out of a service's check when it makes that of the first instance.
+/// maestro-ng takes the host out of a check when it makes that of the first instance. What aliases stand for is one
+/// check to it.
 fn hosts(service: &Service<'_>, environment: &Environment, found: &mut Found) {
-    for (phase, check) in http_checks(service.map) {
+    let ip = |instance: &Instance<'_>| {
+        let instance = environment.instances.get(instance.name.as_str())?;
+        environment.ships.get(&instance.ship).map(|ship| &*ship.ip)
+    };
+    let Some((first, later)) = service.instances.split_first() else { return };
+    let first_ip = ip(first);
+    let later_ips: BTreeSet<&str> = later.iter().filter_map(ip).collect();
+    for (phase, span, check) in http_checks(service.map) {
         let Some(host) = check.get("host").filter(|node| !node.is_null()) else { continue };
         let text = python::text(host);
-        let is_other = |name: &str| {
-            let instance = environment.instances.get(name);
-            let ship = instance.and_then(|instance| environment.ships.get(&instance.ship));
-            ship.is_some_and(|ship| *ship.ip != *text)
-        };
-        if service.instances.iter().skip(1).any(|instance| is_other(&instance.name)) {
-            found.push(
-                Diagnostic::changed(
-                    Change::CheckHost,
-                    format!(
-                        "this `{phase}` check of service `{}` asks this host for every instance",
-                        service.name
-                    ),
-                    "asks it for the first instance only, and the `ip` of its ship for each of the others",
-                )
-                .at(host.span)
-                .help("if each shall be asked at its own ship, remove `host`"),
+        let is_gone = !found.hostless.insert(span);
+        let is_other = |ips: &BTreeSet<&str>| ips.len() > usize::from(ips.contains(&*text));
+        if is_other(&later_ips) || is_gone && first_ip.is_some_and(|ip| ip != text) {
+            let message = format!(
+                "this `{phase}` check of service `{}` asks this host for every instance",
+                service.name
             );
+            host_note(message, host, found);
         }
     }
+    for instance in &service.instances {
+        for (phase, span, check) in http_checks(instance.map) {
+            let Some(host) = check.get("host").filter(|node| !node.is_null()) else { continue };
+            let is_gone = !found.hostless.insert(span);
+            if is_gone && ip(instance).is_some_and(|ip| *ip != *python::text(host)) {
+                let message = format!("this `{phase}` check asks this host wherever an alias stands for it");
+                host_note(message, host, found);
+            }
+        }
+    }
+}
+
+fn host_note(message: String, host: &Node, found: &mut Found) {
+    found.push(
+        Diagnostic::changed(
+            Change::CheckHost,
+            message,
+            "asks it for the first instance only, and the `ip` of its ship for each of the others",
+        )
+        .at(host.span)
+        .help("if each shall be asked at its own ship, remove `host`"),
+    );
 }

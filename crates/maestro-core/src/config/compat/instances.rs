@@ -11,20 +11,24 @@ use crate::names::ServiceName;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// So many services, and names of services in them, are looked at for what is noted about volumes.
+const MOST_WORK: usize = 3_000_000;
+
 pub(super) fn find(service: &Service<'_>, environment: &Environment, found: &mut Found) {
     let own_image = |instance: &Instance<'_>| instance.map.get("image").is_some_and(|node| !node.is_null());
     if !service.instances.is_empty() {
         if !service.instances.iter().all(own_image) {
             image(service.map, found);
         }
-        port_ranges(service.map, &format!("service `{}`", service.name), found);
-        limits(service.map, found);
+        let what = format!("service `{}`", service.name);
+        port_ranges(service.map, &what, |name| has_none(service, "ports", name), found);
+        limits(service.map, |name| has_none(service, "limits", name), found);
     }
     for instance in &service.instances {
         let what = format!("instance `{}`", instance.name);
         image(instance.map, found);
-        port_ranges(instance.map, &what, found);
-        limits(instance.map, found);
+        port_ranges(instance.map, &what, |_| true, found);
+        limits(instance.map, |_| true, found);
         volumes_from(instance, environment, found);
         read_as_meant(instance.map, found);
         if let Some(node) = instance.map.get("stop_timeout").filter(|node| node.as_str().is_some()) {
@@ -67,12 +71,20 @@ fn image(map: &Mapping, found: &mut Found) {
     }
 }
 
-fn port_ranges(map: &Mapping, what: &str, found: &mut Found) {
+/// Whether some instance takes this from its service, for lack of its own.
+fn has_none(service: &Service<'_>, key: &str, name: &str) -> bool {
+    service.instances.iter().any(|instance| {
+        !entries(instance.map.get(key)).iter().any(|(known, _)| *python::text(known) == *name)
+    })
+}
+
+fn port_ranges(map: &Mapping, what: &str, is_used: impl Fn(&str) -> bool, found: &mut Found) {
     for (key, node) in entries(map.get("ports")) {
         let exposed = node.as_map().map_or(Some(node), |map| map.get("exposed"));
         let Some(text) = exposed.and_then(|node| node.as_str()) else { continue };
         let exposed = text.split(':').next().unwrap_or(text);
-        if ports::atom(exposed).is_ok_and(|atom| atom.first != atom.last) {
+        // To engines `8-8` is no port, either.
+        if exposed.contains('-') && ports::atom(exposed).is_ok() && is_used(&python::text(key)) {
             let message = format!("port `{}` of {what} is published port by port", python::text(key));
             let formerly = "asks for the range in one, which the engine refuses: no such container starts";
             found.push(Diagnostic::changed(Change::PortRange, message, formerly).at(node.span));
@@ -80,10 +92,20 @@ fn port_ranges(map: &Mapping, what: &str, found: &mut Found) {
     }
 }
 
-fn limits(map: &Mapping, found: &mut Found) {
+fn limits(map: &Mapping, is_used: impl Fn(&str) -> bool, found: &mut Found) {
     let Some(limits) = map.get("limits").and_then(|node| node.as_map()) else { return };
-    if let Some(node) = limits.get("cpu").filter(|node| node.as_str().is_some()) {
-        meant(node, "cpu", found);
+    for key in ["cpu", "memory", "swap"] {
+        let is_other = |node: &&Arc<Node>| match node.value {
+            Value::Bool(_) => true,
+            // Fractions are refused.
+            Value::Float(ref number) => number.value.fract() == 0.0,
+            // `64m` is maestro-ng's own.
+            Value::Str(_) => key == "cpu",
+            _ => false,
+        };
+        if let Some(node) = limits.get(key).filter(is_other).filter(|_| is_used(key)) {
+            meant(node, key, found);
+        }
     }
 }
 
@@ -101,7 +123,7 @@ fn volumes_from(instance: &Instance<'_>, environment: &Environment, found: &mut 
                 format!("`{consumer_name}` is started after `{name}` and stopped before it"),
                 "fails at `start`, `status`, `pull` and `clean`, for both are of one service",
             )
-        } else if !requires(environment, &consumer.service, &source.service) {
+        } else if requires(environment, &consumer.service, &source.service, &mut found.work) == Some(false) {
             Diagnostic::changed(
                 Change::VolumeOrder,
                 format!("`{consumer_name}` is stopped before `{name}`, and with it by `stop -d {name}`"),
@@ -115,18 +137,28 @@ fn volumes_from(instance: &Instance<'_>, environment: &Environment, found: &mut 
     }
 }
 
-/// Whether a service says that it requires another, possibly by way of third ones.
-fn requires(environment: &Environment, service: &ServiceName, other: &ServiceName) -> bool {
+/// Whether a service says that it requires another, possibly by way of third ones. Nobody can tell any more once too much
+/// has been asked: chains of thousands of services would take minutes.
+fn requires(
+    environment: &Environment,
+    service: &ServiceName,
+    other: &ServiceName,
+    work: &mut usize,
+) -> Option<bool> {
     let mut seen = BTreeSet::new();
     let mut open = vec![service];
     while let Some(name) = open.pop() {
         let Some(service) = environment.services.get(name).filter(|_| seen.insert(name)) else { continue };
+        *work += 1 + service.declared_requires.len();
+        if *work > MOST_WORK {
+            return None;
+        }
         if service.declared_requires.contains(other) {
-            return true;
+            return Some(true);
         }
         open.extend(&service.declared_requires);
     }
-    false
+    Some(false)
 }
 
 /// Values of another type than engines want.
@@ -144,8 +176,16 @@ fn read_as_meant(map: &Mapping, found: &mut Found) {
             meant(node, key, found);
         }
     }
-    if let Some(node) = map.get("workdir").filter(|node| truthy(node) && node.as_str().is_none()) {
-        meant(node, "workdir", found);
+    for key in ["workdir", "net"] {
+        if let Some(node) = map.get(key).filter(|node| truthy(node) && node.as_str().is_none()) {
+            meant(node, key, found);
+        }
+    }
+    if let Some(node) = map.get("command").or_else(|| map.get("cmd")).filter(|node| !node.is_null()) {
+        let words = node.as_seq().map_or(std::slice::from_ref(node), |words| words);
+        for word in words.iter().filter(|word| word.as_str().is_none()) {
+            meant(word, "command", found);
+        }
     }
     let is_number = |node: &&Arc<Node>| matches!(node.value, Value::Int(_) | Value::Float(_)) && truthy(node);
     if let Some(node) = map.get("privileged").filter(is_number) {

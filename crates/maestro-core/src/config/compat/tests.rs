@@ -223,6 +223,72 @@ services:
 "));
 }
 
+/// Who has its own takes nothing from its service.
+#[test]
+fn what_every_instance_has_of_its_own_is_not_noted_at_the_service() {
+    let service = |second: &str| {
+        format!(
+            "services:\n  s:\n    image: bb:1\n    ports: {{w: '7-8', 5: '9-10'}}\n    limits: {{cpu: '3'}}\n    instances:\n\
+             \x20     s-1: {{ship: a, ports: {{w: 7, 5: 9}}, limits: {{cpu: 3}}}}\n\
+             \x20     s-2: {{ship: b, {second}}}\n"
+        )
+    };
+    assert_eq!(said(&service("ports: {w: 7, 5: 9}, limits: {cpu: ~}")), "");
+    assert_eq!(codes(&service("ports: {w: 7, 5: 9}, limits: {memory: 3}")), ["N0613"]);
+    assert_eq!(codes(&service("ports: {v: 8}, limits: {cpu: 1}")), ["N0603", "N0603"]);
+}
+
+/// maestro-ng takes the host out of what an alias stands for, and other instances of it have none.
+#[test]
+fn hosts_of_checks_that_are_shared() {
+    let file = |services: &str| {
+        format!("x-http: &c {{type: http, port: 80, host: &h 192.0.2.9}}\nservices:\n{services}")
+    };
+    let one = |name: &str, ship: &str, check: &str| {
+        format!(
+            "  {name}: {{image: 'bb:1', instances: {{{name}-1: {{ship: {ship}, lifecycle: {{running: [{check}]}}}}}}}}\n"
+        )
+    };
+    let whole = |name: &str, ship: &str| {
+        format!(
+            "  {name}: {{image: 'bb:1', lifecycle: {{running: [*c]}}, instances: {{{name}-1: {{ship: {ship}}}}}}}\n"
+        )
+    };
+    assert_eq!(said(&file(&one("s", "a", "*c"))), "");
+    insta::assert_snapshot!(said(&file(&format!("{}{}", one("s", "a", "*c"), one("t", "a", "*c")))), @r#"
+    N0606 this `running` check asks this host wherever an alias stands for it
+      maestro.yaml:6:44 "192.0.2.9"
+      note: maestro-ng 0.8.3 asks it for the first instance only, and the `ip` of its ship for each of the others
+      help: if each shall be asked at its own ship, remove `host`
+    "#);
+    assert_eq!(codes(&file(&format!("{}{}", whole("s", "a"), whole("t", "a")))), ["N0606"]);
+    assert_eq!(said(&file(&whole("s", "a"))), "");
+    // The alias is of the host alone.
+    let own = "{type: http, port: 80, host: *h}";
+    assert_eq!(said(&file(&format!("{}{}", one("s", "a", own), one("t", "a", own)))), "");
+    // The ship's own address is what maestro-ng asks, too.
+    let same =
+        file(&format!("{}{}", one("s", "a", "*c"), one("t", "a", "*c"))).replace("192.0.2.9", "192.0.2.1");
+    assert_eq!(said(&same), "");
+}
+
+/// Each of thousands would have to be followed through all others.
+#[test]
+fn chains_of_services_are_followed_for_a_while() {
+    let mut text = "services:\n  src: {image: 'bb:1', instances: {src-1: {ship: a}}}\n".to_owned();
+    for number in 0..2_500 {
+        writeln!(
+            text,
+            "  s{number}: {{image: 'bb:1', requires: [{}], instances: {{i-{number}: {{ship: a, volumes_from: src-1}}}}}}",
+            if number == 0 { String::new() } else { format!("s{}", number - 1) }
+        )
+        .unwrap();
+    }
+    let loaded = load_compared(&MapSources::of(format!("{HEAD}{text}")), &Limits::default());
+    let changes = loaded.diagnostics.changes();
+    assert!((1_500..2_500).contains(&changes), "{changes}");
+}
+
 #[test]
 fn auditors() {
     insta::assert_snapshot!(said(
@@ -295,13 +361,100 @@ audit:
     }
 }
 
+/// What stands behind the services, and what is noted of it.
+#[test]
+fn single_auditors() {
+    let file = |lines: &str| codes(&format!("services: {{}}\naudit: [{lines}]\n"));
+    for (lines, expected) in [
+        ("{type: log, file: x, level: 10}", &["N0619"][..]),
+        ("{type: log, file: x, level: 10.0}", &["N0619"]),
+        ("{type: log, file: x, level: 11}", &[]),
+        ("{type: log, file: x, level: 10.5}", &[]),
+        ("{type: log, file: x, level: info}", &[]),
+        ("{type: log, file: x, level: debug, ignore_errors: true}", &[]),
+        ("{type: log, file: x, level: debug, ignore_errors: false}", &["N0619"]),
+        ("{type: log, file: x}, {type: log, file: y}, {type: log, file: z}", &["N0615"]),
+        ("{type: exec, script: x, args: ''}", &["N0616"]),
+        ("{type: exec, script: x, args: a}", &["N0617"]),
+        ("{type: exec, script: x, args: a, timeout: ~}", &["N0617"]),
+        ("{type: exec, script: x, args: a, timeout: 9}", &[]),
+        ("{type: slack, channel: c, token: t}", &[]),
+    ] {
+        assert_eq!(file(lines), expected, "{lines}");
+    }
+}
+
+#[test]
+fn single_ships() {
+    let file = |defaults: &str, ship: &str| {
+        let text = format!(
+            "name: t\nship_defaults: {{{defaults}}}\nships: {{a: {{ip: h{ship}}}}}\nservices: {{}}\n"
+        );
+        let loaded = load_compared(&MapSources::of(text), &Limits::default());
+        show(&loaded.diagnostics, &loaded.sources)
+    };
+    let code = |defaults: &str, ship: &str| file(defaults, ship).get(..5).unwrap_or_default().to_owned();
+    let tls = ", tls: yes, tls_cert: c, tls_key: k";
+    assert_eq!(code("ssl_version: 5", ""), "");
+    assert_eq!(code("ssl_version: 5", tls), "N0611");
+    assert_eq!(code("ssl_version: 5", &format!("{tls}, ssl_version: ~")), "");
+    assert_eq!(code("api_version: 1.40", ""), "N0612");
+    assert_eq!(code("api_version: 1.40", ", api_version: '1.40'"), "");
+    assert_eq!(code("", ", ssh_tunnel: {}"), "");
+    let tunnel = ", ssh_tunnel: {user: u, key: k, port: ~}";
+    assert!(file("", tunnel).contains("without `port:`"), "{}", file("", tunnel));
+    assert!(!file("", &tunnel.replace('~', "22")).contains("without `port:`"));
+}
+
+/// The older name of the key counts only where the other one is not there.
+#[test]
+fn commands_by_their_older_name() {
+    assert!(instance("cmd: [sleep, 1]").contains("N0613"));
+    assert_eq!(instance("cmd: [sleep, 1], command: sleep 1"), "");
+}
+
+/// What is computed elsewhere is not the name.
+#[test]
+fn names_behind_computed_text() {
+    for text in ["x-a: {{ env.SITE }}\nname: t\n", "name: t\nx-a: {{ env.SITE }}\n"] {
+        let sources = MapSources::of(format!("{text}ships: {{a: {{ip: h}}}}\nservices: {{}}\n"))
+            .with_variable("SITE", "somewhere");
+        assert_eq!(load_compared(&sources, &Limits::default()).diagnostics.changes(), 0, "{text}");
+    }
+}
+
+#[test]
+fn checks_of_states_that_are_never_run_go_nowhere() {
+    let file = |state: &str| {
+        let check = format!("lifecycle: {{{state}: [{{type: sleep, wait: 1}}]}}");
+        let others: String = ["b", "c", "d", "e"].map(|name| format!(", s-{name}: {{ship: b}}")).concat();
+        said(&format!(
+            "services: {{s: {{image: 'b:1', {check}, instances: {{s-a: {{ship: a, {check}}}{others}}}}}}}\n"
+        ))
+    };
+    assert!(!file("resting").contains("N0605"), "{}", file("resting"));
+    assert!(
+        file("running").contains("if `s-b`, `s-c`, `s-d` and 1 more shall pass them"),
+        "{}",
+        file("running")
+    );
+}
+
+#[test]
+fn registries_without_a_login_send_none() {
+    let text = "registries: {r: {registry: 'https://reg:5000'}}\n\
+                services: {s: {image: 'r/x:1', instances: {s-1: {ship: a}}}}\n";
+    assert_eq!(said(text), "");
+}
+
 /// Keys of an instance, and the code of the note that each gives, if any.
-const KEYS: [(&str, &str); 22] = [
+const KEYS: [(&str, &str); 36] = [
     ("image: shop", "N0601"),
     ("image: 'shop:1'", ""),
     ("image: 'x@sha256:0123456789012345678901234567890123456789012345678901234567890123'", "N0602"),
     ("image: 'h:5000/shop'", "N0601"),
     ("ports: {w: '7-8'}", "N0603"),
+    ("ports: {w: '7-7:8-8'}", "N0603"),
     ("ports: {w: '7:8-9'}", ""),
     ("ports: {w: {exposed: 7, external: [127.0.0.1, 8]}}", ""),
     ("labels: {a: 1}", "N0613"),
@@ -311,6 +464,9 @@ const KEYS: [(&str, &str); 22] = [
     ("stop_timeout: 3", ""),
     ("privileged: 1", "N0613"),
     ("privileged: yes", ""),
+    ("privileged: 1.0", "N0613"),
+    ("cap_add: no", ""),
+    ("cap_drop: []", ""),
     ("dns: [5]", "N0613"),
     ("dns: '5'", ""),
     ("limits: {cpu: '5', memory: 5m}", "N0613"),
@@ -319,6 +475,16 @@ const KEYS: [(&str, &str); 22] = [
     ("volumes_from: db-1", ""),
     ("volumes_from: other-1", "N0610"),
     ("volumes_from: []", ""),
+    ("limits: {cpu: 2.0}", "N0613"),
+    ("limits: {memory: 1024.0}", "N0613"),
+    ("limits: {swap: yes}", "N0613"),
+    ("net: 5", "N0613"),
+    ("net: host", ""),
+    ("command: [sleep, 3600]", "N0613"),
+    ("command: 3600", "N0613"),
+    ("ports: {w: {exposed: 7, external: 8-9}}", ""),
+    ("command: ['3600', a]", ""),
+    ("command: a 3600", ""),
 ];
 
 proptest! {

@@ -90,6 +90,19 @@ impl Heap {
                 Ok(true)
             }
             (
+                Some(Object::View { kind: View::Keys, dict: a }),
+                Some(Object::View { kind: View::Keys, dict: b }),
+            ) => {
+                let (Some(a), Some(b)) = (self.dict(*a), self.dict(*b)) else { return Ok(false) };
+                self.work(a.len() / 8)?;
+                Ok(a.len() == b.len() && a.keys().all(|key| b.contains_key(key)))
+            }
+            // Entries are the same in any order, as dictionaries are.
+            (
+                Some(Object::View { kind: View::Items, dict: a }),
+                Some(Object::View { kind: View::Items, dict: b }),
+            ) => self.equal_at(&Value::Object(*a), &Value::Object(*b), depth + 1),
+            (
                 Some(Object::Range { start: a, stop: b, stride: c }),
                 Some(Object::Range { start, stop, stride }),
             ) => {

@@ -85,7 +85,59 @@ fn the_environment_is_a_python_mapping() {
         ("env.NUM|int + 1", "43"),
         ("env.keys()|sort|first", "FOO"),
         ("env.items()|list|length", "4"),
+        ("env.keys() == env.keys()", "True"),
+        ("{'a': 1, 'b': 2}.keys() == {'b': 3, 'a': 4}.keys()", "True"),
+        ("{'a': 1}.keys() == {'a': 1, 'b': 2}.keys()", "False"),
+        ("{'a': 1}.keys() == {'b': 1}.keys()", "False"),
+        ("{'a': 1, 'b': 2}.items() == {'b': 2, 'a': 1.0}.items()", "True"),
+        ("{'a': 1}.items() == {'a': 2}.items()", "False"),
+        ("{'a': 1}.keys() == {'a': 1}.items()", "False"),
+        ("{'a': 1}.values() == {'a': 1}.values()", "False"),
         ("env.NOPE|default('x')", "x"),
+    ]);
+}
+
+#[test]
+fn escapes_and_numbers_are_those_of_python() {
+    expressions(&[
+        (r"'\v' == '\x0b'", "True"),
+        (r"'\a' 'b' ~ '\v'", "\u{7}b\u{b}"),
+        (r"'a\/b'", r"a\/b"),
+        (r"'\a\101\18'", "\u{7}A\u{1}8"),
+        (r"'\U0001F600'", "😀"),
+        ("'a\\\nb'", "ab"),
+        ("1_0 + 0x1F + 0o17", "56"),
+        ("00 + 01.5", "1.5"),
+        ("5.denominator", "1"),
+        ("{1: 'a', true: 'b'}", "{1: 'b'}"),
+    ]);
+}
+
+#[test]
+fn views_show_what_becomes_of_a_dictionary() {
+    templates(&[
+        (
+            "{% set d = {} %}{% set v = d.keys() %}{% set _ = d.update({'a': 1}) %}{{ v|length }}{{ v }}",
+            "1dict_keys(['a'])",
+        ),
+        ("{% set d = {'a': 1} %}{{ 'a' in d.keys() }}{{ 'b' in d.keys() }}", "TrueFalse"),
+        ("{% set d = {'a': 1} %}{{ ('a', 1) in d.items() }}{{ ('a', 2) in d.items() }}", "TrueFalse"),
+        ("{% set d = {'a': 1} %}{{ 1 in d.values() }}{{ 2 in d.values() }}", "TrueFalse"),
+    ]);
+}
+
+/// Each with what Jinja2 makes of it.
+#[test]
+fn the_if_of_a_loop_is_asked_as_it_goes() {
+    templates(&[
+        ("{% for x in [1, 2, 3, 4] if x is odd %}{{ loop.last }} {% endfor %}", "False True "),
+        ("{% for x in [1, 2, 3, 4] if x is odd %}{{ loop.nextitem }};{% endfor %}", "3;;"),
+        // The loop has ended, and asks no more.
+        (
+            "{% set n = namespace() %}{% set l = [1] %}{% for x in l if true %}{% set n.l = loop %}{% endfor %}\
+             {% set _ = l.append(2) %}{{ n.l.length }}",
+            "1",
+        ),
     ]);
 }
 
@@ -119,6 +171,7 @@ fn includes_see_everything_and_imports_nothing() {
         ),
         ("{% import 'm.txt' as m %}{{ m.f(1) }}{{ m.v }}{{ m._p }}", "<1False>1"),
         ("{% import 'm.txt' as m with context %}{{ m.f(1) }}", "<1True>"),
+        ("{% import 'm.txt' as m %}[{{ m }}]", "[junk]"),
         ("{% from 'm.txt' import f as g, v %}{{ g(1) }}{{ v }}", "<1False>1"),
         ("{% from 'm.txt' import nope %}[{{ nope }}]", "[]"),
         // One module, however often it is imported.

@@ -125,6 +125,12 @@ fn values_are_as_python_prints_them() {
     for expected in ["L=a b c", "T=True", "N=1.5", "Z", "S=750", "O=493", "E=", "M={'a': 1}"] {
         assert!(vars.iter().any(|v| v == expected), "{expected} in {vars:?}");
     }
+    // What a loop of a template leaves empty is an empty word.
+    let env = instance("env: {A: [a, [], b], B: [a, [[], [c]]], C: [[], []], D: [[[]]]}");
+    let vars = variables(&env, "x-1");
+    for expected in ["A=a  b", "B=a  c", "C= ", "D="] {
+        assert!(vars.iter().any(|v| v == expected), "{expected} in {vars:?}");
+    }
 }
 
 #[test]
@@ -202,4 +208,22 @@ fn fingerprints_are_of_what_containers_are_told() {
     assert_ne!(hash(&HARBOUR.replace("name: harbour", "name: port")), before);
     assert_eq!(hash(&HARBOUR.replace("5432:15432", "5433:15432")), before);
     assert_eq!(hash(&HARBOUR.replace("MODE: primary", "MODE: secondary")), before);
+}
+
+/// Where one text ends and the next begins is part of it, and what it is for.
+#[test]
+fn fingerprints_keep_apart_what_reads_the_same() {
+    let hash = |lines: &str| {
+        let environment = instance(lines);
+        SpecWriter::new(&environment).spec(&environment.instances["x-1"]).1
+    };
+    for (one, other) in [
+        ("dns: [ab, c]", "dns: [a, bc]"),
+        ("cap_add: [KILL]", "cap_drop: [KILL]"),
+        ("command: [a, b]", "command: [ab]"),
+        ("env: {AB: C}", "env: {A: BC}"),
+    ] {
+        assert_ne!(hash(one), hash(other), "{one} {other}");
+        assert_eq!(hash(one), hash(one));
+    }
 }

@@ -15,7 +15,8 @@ fn environment(text: &str) -> Environment {
 fn one(service: &str, instance: &str) -> Environment {
     environment(&format!(
         "__maestro: {{schema: 2}}\nname: t\nships: {{a: {{ip: 192.0.2.1}}}}\n\
-         services:\n  s:\n    image: bb\n{service}    instances: {{x-1: {{ship: a{instance}}}}}\n"
+         services:\n  s:\n    image: bb\n{service}    instances: {{x-1: {{ship: a{instance}}}}}\n\
+         \x20 other: {{image: bb, instances: {{o-1: {{ship: a}}}}}}\n"
     ))
 }
 
@@ -76,6 +77,8 @@ fn one_variable_may_have_128_kib() {
 fn all_together_may_have_a_quarter_of_the_stack() {
     for (settings, limit) in [
         ("", 2 << 20),
+        // Unset, it takes nothing.
+        (", env: {U: ~}", 2 << 20),
         (", command: [one, 'two three', '']", 2 << 20),
         (", ulimits: {nofile: 1000}", 2 << 20),
         (", ulimits: {stack: {hard: 16777216}}", 2 << 20),
@@ -136,6 +139,33 @@ fn links_are_named_as_the_cause() {
     ");
 }
 
+/// It is not the last one that is meant, nor the container's own where the names of another are too many.
+#[test]
+fn the_largest_is_named_wherever_it_stands() {
+    let ports = 8;
+    let services = [
+        ("large", 900, ""),
+        ("small", 1, ""),
+        ("web", 1, "wants_info: [large, small]"),
+        ("zero", 1, "requires: [small]"),
+    ];
+    let environment = fleet(&services, ports);
+    let (web, _) = environment.services.get_key_value("web").unwrap();
+    let instance = &environment.instances[environment.services[web].instances.first().unwrap()];
+    for own in [0, 200_000] {
+        let mut instance = instance.clone();
+        let long: Arc<[EnvVar]> = [EnvVar::new("OWN", "x".repeat(own))].into();
+        Arc::make_mut(&mut instance.settings).env.push(long);
+        let excess = Weights::new(&environment).at_most(&instance).unwrap();
+        assert_eq!(excess.variable.as_deref(), Some("LARGE_INSTANCES"));
+        assert_eq!(excess.largest.links_of.unwrap().as_str(), "large");
+    }
+    let environment = fleet(&[("large", 600, ""), ("small", 1, ""), services[2]], 16);
+    let instance = &environment.instances[environment.services["web"].instances.first().unwrap()];
+    let excess = Weights::new(&environment).at_most(instance).unwrap();
+    assert_eq!((excess.variable, excess.largest.links_of.unwrap().as_str()), (None, "large"));
+}
+
 #[test]
 fn the_names_of_a_service_may_be_too_long_for_one_variable() {
     insta::assert_snapshot!(told(&fleet(&[("n", 700, "")], 0), "n"), @"
@@ -182,7 +212,41 @@ services:
         let names = block.vars.iter().find(|var| var.name.ends_with("_INSTANCES")).map(bytes).unwrap();
         assert_eq!(weights.block(other, own), Block { bytes: sum, names }, "{service} of {other}");
     }
-    assert_eq!(weights.links(environment.services.get_key_value("straße").unwrap().0).len(), 3);
+    let name = |name: &str| environment.services.get_key_value(name).unwrap().0;
+    let sum = ["none", "store-db"].map(|other| weights.block(name(other), false));
+    let own = weights.block(name("straße"), true);
+    let told = weights.links(name("straße"));
+    assert_eq!(told.bytes, own.bytes + sum[0].bytes + sum[1].bytes);
+    assert_eq!((told.largest, told.names), ((name("store-db"), sum[1].bytes), None));
+}
+
+/// A service is told of all behind it: of thousands, that is millions to look at.
+#[test]
+fn long_chains_of_services_are_added_up_only_where_it_may_be_too_much() {
+    let mut text = "__maestro: {schema: 2}\nname: t\nships: {a: {ip: 192.0.2.1}}\nservices:\n".to_owned();
+    for number in 0..60 {
+        let ulimits = if number == 7 { ", ulimits: {stack: 1}" } else { "" };
+        let padding = "x".repeat(700);
+        writeln!(
+            text,
+            "  s{number}: {{image: bb, requires: [s{}], ports: {{a{padding}: 1, b{padding}: 2, c{padding}: 3, d{padding}: 4}}, \
+             instances: {{i-{number}: {{ship: a{ulimits}}}}}}}",
+            number + 1
+        )
+        .unwrap();
+    }
+    text += "  s60: {image: bb, instances: {}}\n";
+    let environment = environment(&text);
+    let mut weights = Weights::new(&environment);
+    for name in ["i-0", "i-1", "i-59"] {
+        assert_eq!(weights.at_most(&environment.instances[name]), None);
+    }
+    assert_eq!(weights.work(), 0);
+    let excess = weights.at_most(&environment.instances["i-7"]).unwrap();
+    let limit = 128 << 10;
+    assert_eq!((excess.limit, excess.bytes > limit, excess.bytes < 2 * limit), (limit, true, true));
+    // 53 services, 52 of which name another one.
+    assert_eq!(weights.work(), 105);
 }
 
 #[test]

@@ -155,6 +155,20 @@ async fn following_ends_well() {
     events.end().await.ok();
 }
 
+/// Where nothing runs there is nothing to wait for: a script goes on.
+#[tokio::test]
+async fn following_nothing_ends_at_once() {
+    let says = Behaviour::forever().says(LogStream::Stdout, "one").says(LogStream::Stdout, "two");
+    let site = Site::with(SHOP, |setup| setup.image("shop/db:1", &Content::new("db", says.clone())));
+    site.run("logs -F db").await.ok().says("db-1 (on atlantic) is not running!");
+    site.run("start db").await.ok();
+    site.run("stop db").await.ok();
+    site.run("logs -F db web").await.ok().says("one").says("two");
+    site.run("logs -F -n 1 db").await.ok().never_says("one").says("two");
+    site.atlantic.set_faults(Faults::unreachable());
+    site.run("logs -F db").await.exits(1).says("host down");
+}
+
 /// A service manager's way to say the same.
 #[tokio::test]
 async fn sigterm_is_heard_too() {

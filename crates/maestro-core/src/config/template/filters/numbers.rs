@@ -155,10 +155,17 @@ fn round(renderer: &Renderer<'_>, value: &Value, arguments: &Arguments) -> Res<V
             let decimals = usize::try_from(precision).unwrap_or(0);
             Ok(Value::Float(format!("{float:.decimals$}").parse().unwrap_or(float)))
         }
+        // So far left of the point that nothing is left, and there is no such power of ten.
+        ("common", Value::Float(float)) if float.is_finite() && scale == 0.0 => {
+            Ok(Value::Float(0.0_f64.copysign(float)))
+        }
         ("common", Value::Float(float)) if float.is_finite() => {
             Ok(Value::Float(half_even(float * scale) / scale))
         }
         ("common", Value::Float(float)) => Ok(Value::Float(float)),
+        ("ceil" | "floor", _) if !scale.is_normal() => {
+            Err(Failure::render(format!("`round` cannot round to {precision} digits by this method")))
+        }
         ("ceil" | "floor", number) => {
             let scaled = float(&number).unwrap_or(0.0) * scale;
             let rounded = if method == "ceil" { scaled.ceil() } else { scaled.floor() };

@@ -168,25 +168,25 @@ fn wordwrap(renderer: &Renderer<'_>, text: &str, arguments: &Arguments) -> Res<S
 
 /// One line, wrapped as Python's `textwrap` does it.
 fn wrapped(line: &str, width: usize, break_long: bool, hyphens: bool) -> Vec<String> {
-    let mut chunks = chunks(line, hyphens);
-    chunks.reverse();
+    // No chunk is copied, or counted beyond the width: each may be all of the line.
+    let chunks = chunks(line, hyphens);
+    let mut chunks: Vec<&str> = chunks.iter().map(String::as_str).rev().collect();
     let mut out: Vec<String> = Vec::new();
     while !chunks.is_empty() {
-        let mut current: Vec<String> = Vec::new();
+        let mut current: Vec<&str> = Vec::new();
         let mut length = 0;
         if !out.is_empty() && chunks.last().is_some_and(|chunk| chunk.trim().is_empty()) {
             chunks.pop();
         }
         while let Some(chunk) = chunks.last() {
-            let size = chunk.chars().count();
-            if length + size > width {
+            if chunk.chars().nth(width - length).is_some() {
                 break;
             }
-            length += size;
+            length += chunk.chars().count();
             current.extend(chunks.pop());
         }
         if let Some(chunk) = chunks.last_mut()
-            && chunk.chars().count() > width
+            && chunk.chars().nth(width).is_some()
         {
             if break_long {
                 // Where no room is left this is nothing, which keeps the white space before it, as in Python.
@@ -198,8 +198,9 @@ fn wrapped(line: &str, width: usize, break_long: bool, hyphens: bool) -> Vec<Str
                 {
                     at = hyphen + 1;
                 }
-                let rest = chunk.split_off(at);
-                current.push(std::mem::replace(chunk, rest));
+                let (head, rest) = chunk.split_at(at);
+                current.push(head);
+                *chunk = rest;
             } else if current.is_empty() {
                 current.extend(chunks.pop());
             }
@@ -222,13 +223,16 @@ fn chunks(line: &str, hyphens: bool) -> Vec<String> {
     for (i, c) in characters.iter().enumerate() {
         if i > 0 {
             let before = characters.get(i - 1).copied().unwrap_or(' ');
-            let letter =
-                |at: Option<usize>| at.and_then(|i| characters.get(i)).is_some_and(|c| c.is_alphabetic());
+            let at = |at: Option<usize>| at.and_then(|i| characters.get(i)).copied();
+            let letter = |i: Option<usize>| at(i).is_some_and(|c| c.is_alphabetic() || c == '_');
+            // Two letters, or two with a hyphen between them, are on either side of one where words end.
+            let pair = |near: Option<usize>, next: Option<usize>, far: Option<usize>| {
+                letter(near) && (letter(next) || at(next) == Some('-') && letter(far))
+            };
             let after_hyphen = hyphens
                 && before == '-'
-                && letter(i.checked_sub(2))
-                && letter(Some(i))
-                && letter(Some(i + 1));
+                && pair(i.checked_sub(2), i.checked_sub(3), i.checked_sub(4))
+                && pair(Some(i), Some(i + 1), Some(i + 2));
             if before.is_whitespace() != c.is_whitespace() || after_hyphen {
                 out.push(std::mem::take(&mut current));
             }

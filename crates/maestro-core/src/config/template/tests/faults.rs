@@ -20,6 +20,25 @@ fn fault(template: &str) -> String {
 }
 
 #[test]
+fn what_jinja2_refuses_too() {
+    for template in [
+        "{{ 5|truncate(3) }}",
+        "{{ 5|indent }}",
+        "{{ nope|wordwrap }}",
+        "{% filter length %}abc{% endfilter %}",
+        "{% for x in [1] if x %}{{ loop([2]) }}{% endfor %}",
+        "{{ 1__0 }}",
+        "{{ 1. }}",
+        "{{ 1_ }}",
+        "{{ 007 }}",
+        "{{ [] in {}.keys() }}",
+    ] {
+        let fault = fault(template);
+        assert!(fault.starts_with("E0111 ") || fault.starts_with("E0110 "), "{template}: {fault}");
+    }
+}
+
+#[test]
 fn undefined_attribute() {
     insta::assert_snapshot!(fault("a: 1\n{{ site.name }}\n"), @r#"
     E0111 `site` is undefined

@@ -88,6 +88,19 @@ fn all_faults_at_once() {
 }
 
 #[test]
+fn names_of_anchors() {
+    insta::assert_snapshot!(faults("a: &Az-_09 1\nb: *Az-_09\nc: &a.b 2\nd: &é 3\n"), @r#"
+    E0201 `&a.b` is no name of an anchor
+      f:3:4 "&a.b" letters, digits, `-` and `_` can be in it
+      help: quote the value if it is meant to begin with `&`
+    E0201 `&é` is no name of an anchor
+      f:4:4 "&é" letters, digits, `-` and `_` can be in it
+      help: quote the value if it is meant to begin with `&`
+    -> {'a': 1, 'b': 1, 'c': 2, 'd': 3}
+    "#);
+}
+
+#[test]
 fn tags_that_do_not_fit() {
     insta::assert_snapshot!(faults("a: !!map x\nb: !!str [1]\nc: !!set [1]\nd: !!python/object:os.system {}\n"), @r#"
     E0203 the tag `!!map` does not fit a single value
