@@ -81,6 +81,31 @@ impl ImageRef {
         self.digest().unwrap_or_else(|| self.tag())
     }
 
+    /// The same of this content: the tag, where there is one, stays for people to read.
+    #[must_use]
+    pub fn pinned(&self, digest: &str) -> Self {
+        let name = self.text.rfind('@').map_or(&*self.text, |at| &self.text[..at]);
+        Self::parse(format!("{name}@{digest}"))
+    }
+
+    /// As written, without the digest if a tag stands before it.
+    pub fn without_pin(&self) -> &str {
+        match (self.version, self.text.rfind('@')) {
+            (Version::Digest, Some(at)) if at > self.repository => &self.text[..at],
+            _ => &self.text,
+        }
+    }
+
+    /// What people call the version: the tag, also of a pinned reference that has one, else the beginning of the digest.
+    pub fn shown_version(&self) -> &str {
+        let Version::Digest = self.version else { return self.tag() };
+        let written = self.text.rfind('@').and_then(|at| self.text.get(self.repository..at));
+        match written.and_then(|text| text.strip_prefix(':')).filter(|tag| !tag.is_empty()) {
+            Some(tag) => tag,
+            None => self.tag().get(..12).unwrap_or(self.tag()),
+        }
+    }
+
     /// The form without registry that progress texts use: what follows the first `/`, or all of it.
     pub fn short(&self) -> &str {
         self.text.split_once('/').map_or(&*self.text, |(_, rest)| rest)

@@ -22,6 +22,7 @@ pub mod boundary;
 pub mod select;
 pub mod planner;
 pub mod check;
+pub mod release;
 pub mod retry;
 pub mod event;
 pub mod run;

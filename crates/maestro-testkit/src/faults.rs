@@ -18,6 +18,8 @@ pub enum Operation {
     Events,
     /// A login at a registry.
     Login,
+    /// Reads: what an image is in its registry.
+    Resolve,
     /// A pull.
     Pull,
     /// A new container.
@@ -53,6 +55,7 @@ impl Operation {
             | Operation::Logs
             | Operation::Events
             | Operation::Login
+            | Operation::Resolve
             | Operation::Exec => false,
         }
     }
@@ -66,6 +69,7 @@ impl Operation {
             Operation::Logs => "logs",
             Operation::Events => "events",
             Operation::Login => "login",
+            Operation::Resolve => "resolve",
             Operation::Pull => "pull",
             Operation::Create => "create",
             Operation::Start => "start",

@@ -7,6 +7,7 @@ pub mod engine;
 pub mod probe;
 pub mod audit;
 pub mod observe;
+pub mod resolve;
 pub mod execute;
 pub mod report;
 pub mod cli;

@@ -2,8 +2,9 @@
 
 use crate::engine_error::EngineError;
 use crate::fleet::EngineState;
+use crate::image::ImageRef;
 use crate::names::{ContainerId, InstanceName};
-use crate::plan::{EngineCall, Target};
+use crate::plan::{EngineCall, RegistryAuth, Target};
 use futures_util::Sink;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -23,6 +24,13 @@ pub trait Engine: Send + Sync {
         call: &'a EngineCall,
         progress: &'a (dyn Fn(Progress) + Send + Sync),
     ) -> BoxFuture<'a, Result<CallOutcome, EngineError>>;
+
+    /// What an image reference stands for in its registry now, as the engine reaches it: a digest, `sha256:…`.
+    fn resolve<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        auth: Option<&'a RegistryAuth>,
+    ) -> BoxFuture<'a, Result<String, EngineError>>;
 
     /// Runs a program in a container to its end and returns its exit code; output is thrown away.
     fn run_in<'a>(

@@ -16,6 +16,7 @@ mod texts;
 mod tests;
 
 use crate::fleet::{EngineState, ObservedContainer};
+use crate::image::ImageRef;
 use crate::model::{ContainerSpec, LABEL_CONFIG};
 use crate::names::ImageId;
 use reduced::Attributes;
@@ -83,12 +84,14 @@ fn image_change(
     container: &ObservedContainer,
     means: Option<&ImageId>,
 ) -> Option<Change> {
-    // What it is called does not matter where it is known what it is.
-    if means == Some(&container.image_id) {
-        return None;
-    }
     let (wanted, found) = (spec.image.as_str(), container.image.as_str());
-    if !spec.image.names_same(&container.image) {
+    // The digest behind a tag says what is known by id, as long as the image is there.
+    let name = |image: &ImageRef| ImageRef::parse(image.without_pin());
+    let is_named_so = match means {
+        Some(_) => name(&spec.image).names_same(&name(&container.image)),
+        None => spec.image.names_same(&container.image),
+    };
+    if !is_named_so {
         return Some(change("image", Some(wanted), Some(found)));
     }
     let means = means.filter(|id| **id != container.image_id)?;

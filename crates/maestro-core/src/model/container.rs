@@ -262,11 +262,13 @@ impl ContainerSpec {
     ///
     /// Stable over versions of Maestro: every part is written with its name and length, in a fixed order, and parts
     /// that are empty are left out, so that a new kind of setting does not change the hash of those who don't use it.
+    /// Of an image that has both, the tag is in it and not the digest: the same container may have been made before the
+    /// tag was resolved. Whether it is of the same content, its image's id tells.
     /// Link variables are in it by the fingerprints of their blocks, which are computed once for all containers.
     pub fn config_hash(&self) -> ConfigHash {
         let mut out = Fingerprint::default();
         let settings = &*self.settings;
-        out.part("image", [self.image.as_str()]);
+        out.part("image", [self.image.without_pin()]);
         out.part("hostname", self.hostname.as_ref().map(InstanceName::as_str));
         for (name, value) in self.env.own_resolved(0) {
             out.part("env", [name].into_iter().chain(value));

@@ -2,7 +2,7 @@
 
 use super::Target;
 use crate::image::ImageRef;
-use crate::model::{ContainerSpec, Retry};
+use crate::model::{ContainerSpec, Environment, Retry};
 use crate::names::{ConfigHash, InstanceName, RegistryName, Secret};
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,4 +104,19 @@ pub struct RegistryAuth {
     pub password: Option<Secret>,
     /// The address that very old registries ask for.
     pub email: Option<Arc<str>>,
+}
+
+impl RegistryAuth {
+    /// Who pulls an image, if the file says so.
+    pub fn for_image(environment: &Environment, image: &ImageRef) -> Option<Self> {
+        let registry = environment.registry_of(image)?;
+        let login = registry.login.as_ref()?;
+        Some(Self {
+            registry: registry.name.clone(),
+            url: registry.url.clone(),
+            username: login.username.clone(),
+            password: login.password.clone(),
+            email: login.email.clone(),
+        })
+    }
 }

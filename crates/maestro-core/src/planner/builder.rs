@@ -5,7 +5,7 @@ use crate::fleet::{FleetSnapshot, ShipView};
 use crate::image::ImageRef;
 use crate::model::graph::{Direction, Graph};
 use crate::model::{
-    Check, ContainerSpec, Deploy, Environment, Excess, Instance, Phase, Registry, Retry, SpecWriter,
+    Check, ContainerSpec, Deploy, Environment, Excess, Instance, Phase, Retry, SpecWriter,
 };
 use crate::names::{ConfigHash, ImageId, InstanceName, RegistryName, ServiceName, ShipName};
 use crate::plan::{
@@ -317,7 +317,7 @@ impl<'a> Builder<'a> {
             return *step;
         }
         let registry = self.environment.registry_of(&instance.image);
-        let auth = registry.and_then(auth);
+        let auth = RegistryAuth::for_image(self.environment, &instance.image);
         let retry = registry.map(|r| r.retry.clone()).unwrap_or_default();
         let login = auth.as_ref().filter(|auth| auth.password.is_some());
         let after: Vec<StepId> = login.map(|auth| self.login(instance, auth, &retry)).into_iter().collect();
@@ -395,15 +395,4 @@ impl<'a> Builder<'a> {
             on_failure,
         }
     }
-}
-
-fn auth(registry: &Registry) -> Option<RegistryAuth> {
-    let login = registry.login.as_ref()?;
-    Some(RegistryAuth {
-        registry: registry.name.clone(),
-        url: registry.url.clone(),
-        username: login.username.clone(),
-        password: login.password.clone(),
-        email: login.email.clone(),
-    })
 }

@@ -292,6 +292,17 @@ impl Daemon {
         self.call(Operation::Pull, image.as_str(), act, |_| Effect::Done).await
     }
 
+    /// `GET /distribution/{}/json`: the digest.
+    pub(crate) async fn resolve(
+        &self,
+        image: &ImageRef,
+        who: Option<&Credentials>,
+    ) -> Result<String, Trouble> {
+        let act = |machine: &mut Machine, _| self.registries.find(image, who, machine.edition());
+        let found = self.call(Operation::Resolve, image.as_str(), act, |_| Effect::Done).await?;
+        Ok(found.digest.clone())
+    }
+
     /// `POST /images/create`, second half: layer after layer, then the image is there. Whether anything changed.
     pub(crate) async fn finish_pull(
         &self,

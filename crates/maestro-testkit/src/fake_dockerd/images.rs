@@ -134,6 +134,29 @@ pub(crate) async fn inspect(call: &Call, name: &str) -> Answer {
     ok(&image)
 }
 
+/// Who asks a registry. What cannot be read counts as nothing, as it does for the real engine.
+fn who(call: &Call) -> Option<Credentials> {
+    let login = call.header("x-registry-auth").and_then(|text| {
+        let bytes = base64::engine::general_purpose::URL_SAFE.decode(text).ok()?;
+        serde_json::from_slice::<Login>(&bytes).ok()
+    });
+    login.and_then(|login| login.credentials())
+}
+
+/// What an image is in its registry.
+pub(crate) async fn distribution(call: &Call, name: &str) -> Answer {
+    call.query(&[])?;
+    let digest = call.daemon.resolve(&ImageRef::parse(name), who(call).as_ref()).await?;
+    ok(&json!({
+        "Descriptor": {
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "digest": digest,
+            "size": 1_000,
+        },
+        "Platforms": [{"architecture": "amd64", "os": "linux"}],
+    }))
+}
+
 pub(crate) async fn create(mut call: Call) -> Answer {
     let query = call.query(&["fromImage", "fromSrc", "repo", "tag", "message", "changes", "platform"])?;
     let Some(image) = query.text("fromImage") else {
@@ -148,12 +171,7 @@ pub(crate) async fn create(mut call: Call) -> Answer {
         (true, _) => format!("{image}@{tag}"),
         (false, _) => format!("{image}:{tag}"),
     });
-    // What cannot be read counts as nothing, as it does for the real one.
-    let login = call.header("x-registry-auth").and_then(|text| {
-        let bytes = base64::engine::general_purpose::URL_SAFE.decode(text).ok()?;
-        serde_json::from_slice::<Login>(&bytes).ok()
-    });
-    let who = login.and_then(|login| login.credentials());
+    let who = who(&call);
     let content = call.daemon.begin_pull(&image, who.as_ref()).await?;
     let daemon = call.daemon.clone();
     let mut answer = feed(|pen| async move {

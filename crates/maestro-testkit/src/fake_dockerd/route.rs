@@ -143,6 +143,9 @@ async fn route(call: Call, parts: &[&str]) -> Answer {
         ["exec", id, "json"] if get => exec::inspect(&call, id).await,
         ["images", "json"] if get => images::list(&call).await,
         ["images", "create"] if post => images::create(call).await,
+        ["distribution", name @ .., "json"] if get && !name.is_empty() => {
+            images::distribution(&call, &name.join("/")).await
+        }
         ["images", name @ .., "json"] if get && !name.is_empty() => {
             images::inspect(&call, &name.join("/")).await
         }

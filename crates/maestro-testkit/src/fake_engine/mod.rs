@@ -15,6 +15,7 @@ use error::Question;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
+use maestro_core::image::ImageRef;
 use maestro_core::boundary::{
     AttachOptions, CallOutcome, Deadlines, Engine, EngineEvents, ExecSession, LogLine, LogOptions, Progress,
     Scope,
@@ -218,6 +219,18 @@ impl Engine for FakeEngine {
             let (what, operation) = asked(call);
             let deadlines = Deadlines::perform(call, self.timeout);
             self.question(what, operation, deadlines).within(self.carry_out(call, progress)).await
+        })
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        auth: Option<&'a RegistryAuth>,
+    ) -> BoxFuture<'a, Result<String, EngineError>> {
+        Box::pin(async move {
+            let question = self.reading(format!("asking which content {image} is"), Operation::Resolve);
+            let who = auth.map(credentials);
+            question.within(self.daemon.resolve(image, who.as_ref())).await
         })
     }
 

@@ -33,7 +33,12 @@ pub(super) async fn act(
     selecting: &Selecting,
     showing: Showing,
 ) -> Outcome {
-    let line = Line::new(session, selecting)?;
+    act_on(Line::new(session, selecting)?, intent, showing).await
+}
+
+/// The same on a line that begins elsewhere than at the file.
+pub(super) async fn act_on(line: Line<'_>, intent: &Intent, showing: Showing) -> Outcome {
+    let session = line.session;
     let mut interrupts = interrupts::listen();
     let first = if pulls_first(intent) { Intent::Pull } else { intent.clone() };
     let plan = line.plan_for(&first, Some(intent)).await.map_err(untouched)?;
@@ -111,7 +116,17 @@ impl<'a> Line<'a> {
         }
         let environment = session.environment()?;
         let engines = Arc::new(session.engines(&environment));
-        Ok(Self { session, selecting, environment, engines })
+        Ok(Self::of(session, selecting, environment, engines))
+    }
+
+    /// Of an environment that does not come straight from the file.
+    pub(super) fn of(
+        session: &'a Session,
+        selecting: &'a Selecting,
+        environment: Environment,
+        engines: Arc<Engines>,
+    ) -> Self {
+        Self { session, selecting, environment, engines }
     }
 
     /// Looks at the fleet and decides what to do.

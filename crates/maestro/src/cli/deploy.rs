@@ -1,29 +1,83 @@
 //! `maestro deploy`.
 
+use super::act::{Line, act_on};
 use super::arguments::{Selecting, Showing};
+use super::interrupts::unless_interrupted;
 use super::session::Session;
-use super::{Outcome, act};
+use super::{Fault, Outcome};
+use crate::report::{ErrorReport, diagnostics};
+use crate::resolve::resolve;
+use maestro_core::model::Environment;
+use maestro_core::names::ServiceName;
 use maestro_core::plan::Intent;
+use maestro_core::release::{Release, retagged};
+use maestro_core::select::select;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Bring containers to what the file says
 ///
 /// What is as the file says and runs is left alone. The rest is replaced, as the `deploy:` section of its service has
-/// it: all at once, or a few at a time. Every ship has every image before the first container is stopped. Containers that
-/// were replaced are kept, stopped.
+/// it: all at once, or a few at a time. Tags are resolved to one content for all ships, and every ship has every image
+/// before the first container is stopped. Containers that were replaced are kept, stopped.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    pub(super) selecting: Selecting,
+    selecting: Selecting,
+    /// This tag instead of those that the file gives to the images of the services named
+    #[arg(short, long)]
+    tag: Option<String>,
     #[command(flatten)]
     pub(super) showing: Showing,
 }
 
-impl Args {
-    pub(super) fn intent() -> Intent {
-        Intent::Deploy { ask_again: false }
-    }
-}
+/// What a deployment wants of a fleet.
+pub(super) const INTENT: Intent = Intent::Deploy { ask_again: false };
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    act::act(session, &Args::intent(), &args.selecting, args.showing).await
+    act_on(line(session, &args).await?, &INTENT, args.showing).await
+}
+
+/// The line of a deployment: its environment is a release, whose images are pinned.
+pub(super) async fn line<'a>(session: &'a Session, args: &'a Args) -> Result<Line<'a>, Fault> {
+    let selecting = &args.selecting;
+    if selecting.limits().is_none() {
+        return Err(Fault::Usage("the limit of -c must not be negative".to_owned()));
+    }
+    let (today, mut release) = session.release(|today, tree| match &args.tag {
+        None => Ok(tree),
+        Some(tag) => Ok(retagged(&tree, &named(today, selecting)?, tag)),
+    })?;
+    let engines = Arc::new(session.engines(&today));
+    let environment = environment(session, &release, &today)?;
+    let selection = select(&environment, &selecting.selector(), INTENT.selection_rules())?;
+    let resolving = resolve(&environment, &engines, &selection.instances);
+    let resolved = unless_interrupted(async { Ok(resolving.await) }).await?;
+    for (image, answer) in resolved {
+        match answer {
+            Ok(digest) => release.pin(&image, &digest),
+            Err(error) => ErrorReport::new(format!("nobody tells which content {image} is; ships use what they have under that name"))
+                .warning()
+                .note(error.to_string())
+                .print(&session.printer),
+        }
+    }
+    Ok(Line::of(session, selecting, self::environment(session, &release, &today)?, engines))
+}
+
+/// The services that are named, for a tag that is theirs.
+fn named(today: &Environment, selecting: &Selecting) -> Result<BTreeSet<ServiceName>, Fault> {
+    if selecting.things.is_empty() {
+        return Err(Fault::Usage("--tag wants the names of the services whose images have it".to_owned()));
+    }
+    let selection = select(today, &selecting.selector(), INTENT.selection_rules())?;
+    let services = selection.instances.iter().filter_map(|name| today.instances.get(name));
+    Ok(services.map(|instance| instance.service.clone()).collect())
+}
+
+fn environment(session: &Session, release: &Release, today: &Environment) -> Result<Environment, Fault> {
+    release.environment(today).map_err(|loaded| {
+        diagnostics::print(&session.printer, &loaded.diagnostics, &loaded.sources);
+        Fault::Environment
+    })
 }

@@ -1,9 +1,9 @@
 //! `maestro plan`.
 
 use super::act::Line;
-use super::arguments::Printing;
+use super::arguments::{Printing, Selecting};
 use super::session::Session;
-use super::{Outcome, clean, deploy, kill, pull, restart, start, stop};
+use super::{Fault, Outcome, clean, deploy, kill, pull, restart, start, stop};
 use crate::report::plan::print;
 use crate::report::status::Output;
 use clap::Subcommand;
@@ -34,18 +34,22 @@ enum Command {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    let (intent, selecting, showing) = match &args.command {
-        Command::Start(args) => (args.intent(), &args.selecting, args.showing),
-        Command::Stop(args) => (args.intent()?, &args.selecting, args.showing),
-        Command::Restart(args) => (args.intent(), &args.selecting, args.showing),
-        Command::Pull(args) => (Intent::Pull, &args.selecting, args.showing),
-        Command::Clean(args) => (Intent::Clean, &args.selecting, args.showing),
-        Command::Kill(args) => (args.intent()?, &args.selecting, args.showing),
-        Command::Deploy(args) => (deploy::Args::intent(), &args.selecting, args.showing),
+    let (line, intent, showing) = match &args.command {
+        Command::Start(args) => (of(session, &args.selecting)?, args.intent(), args.showing),
+        Command::Stop(args) => (of(session, &args.selecting)?, args.intent()?, args.showing),
+        Command::Restart(args) => (of(session, &args.selecting)?, args.intent(), args.showing),
+        Command::Pull(args) => (of(session, &args.selecting)?, Intent::Pull, args.showing),
+        Command::Clean(args) => (of(session, &args.selecting)?, Intent::Clean, args.showing),
+        Command::Kill(args) => (of(session, &args.selecting)?, args.intent()?, args.showing),
+        Command::Deploy(args) => (deploy::line(session, args).await?, deploy::INTENT, args.showing),
     };
-    let plan = Line::new(session, selecting)?.plan(&intent).await?;
+    let plan = line.plan(&intent).await?;
     // `plan --output json start` and `plan start --output json` mean the same.
     let form = if args.printing.output == Output::Table { showing.form() } else { args.printing.output };
     print(&session.printer, &plan, form, args.full);
     Ok(ExitCode::SUCCESS)
+}
+
+fn of<'a>(session: &'a Session, selecting: &'a Selecting) -> Result<Line<'a>, Fault> {
+    Line::new(session, selecting)
 }

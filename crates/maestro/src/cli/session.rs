@@ -8,6 +8,7 @@ use crate::sources::FileSources;
 use maestro_core::config::node::Node;
 use maestro_core::config::{Limits, Loaded, load, load_compared};
 use maestro_core::model::Environment;
+use maestro_core::release::{Recorded, Release};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -61,7 +62,25 @@ impl Session {
 
     /// The same, with the tree of the text that it was made from: standard input can be read once only.
     pub(super) fn environment_and_text(&self) -> Result<(Environment, Option<Arc<Node>>), Fault> {
-        let loaded = self.read();
+        self.shown(self.read())
+    }
+
+    /// Reads the environment as something to be shipped. `change` may change the file before it is one.
+    pub(super) fn release(
+        &self,
+        change: impl FnOnce(&Environment, Arc<Node>) -> Result<Arc<Node>, Fault>,
+    ) -> Result<(Environment, Release), Fault> {
+        let limits = Limits::default();
+        let files = FileSources::new(&self.file, limits.file_bytes as u64);
+        let sources = Recorded::new(&files);
+        let (today, tree) = self.shown(load(&sources, &limits))?;
+        let tree = change(&today, tree.ok_or(Fault::Environment)?)?;
+        let release = Release::of(&today, &tree, &sources);
+        Ok((today, release))
+    }
+
+    /// Says what is wrong with what was read.
+    fn shown(&self, loaded: Loaded) -> Result<(Environment, Option<Arc<Node>>), Fault> {
         let mut shown = loaded.diagnostics;
         let left_out = if shown.has_errors() { 0 } else { shown.truncate(MOST_WARNINGS) };
         diagnostics::print(&self.printer, &shown, &loaded.sources);

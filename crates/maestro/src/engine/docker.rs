@@ -15,9 +15,10 @@ use maestro_core::boundary::{
 };
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::fleet::EngineState;
+use maestro_core::image::ImageRef;
 use maestro_core::model::Ship;
 use maestro_core::names::ShipName;
-use maestro_core::plan::{EngineCall, Target};
+use maestro_core::plan::{EngineCall, RegistryAuth, Target};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,6 +136,14 @@ impl Engine for DockerEngine {
         progress: &'a (dyn Fn(Progress) + Send + Sync),
     ) -> BoxFuture<'a, Result<CallOutcome, EngineError>> {
         Box::pin(self.change(call, progress))
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        auth: Option<&'a RegistryAuth>,
+    ) -> BoxFuture<'a, Result<String, EngineError>> {
+        Box::pin(self.digest_of(image, auth))
     }
 
     fn run_in<'a>(

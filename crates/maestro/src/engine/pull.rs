@@ -5,8 +5,8 @@ use super::docker::DockerEngine;
 use super::wire::{Call, encoded};
 use futures_util::TryStreamExt;
 use http::{Method, Request};
-use maestro_core::boundary::{CallOutcome, Progress};
-use maestro_core::engine_error::EngineErrorKind;
+use maestro_core::boundary::{CallOutcome, Deadlines, Progress};
+use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::image::ImageRef;
 use maestro_core::plan::RegistryAuth;
 use serde::Deserialize;
@@ -105,6 +105,42 @@ impl DockerEngine {
         .await
     }
 
+    /// What an image reference stands for in its registry now.
+    pub(super) async fn digest_of(
+        &self,
+        image: &ImageRef,
+        auth: Option<&RegistryAuth>,
+    ) -> Result<String, EngineError> {
+        let found = self.ask_registry(image, auth).await;
+        found.map_err(|kind| self.failed(format!("asking which content {image} is"), kind, false))
+    }
+
+    async fn ask_registry(
+        &self,
+        image: &ImageRef,
+        auth: Option<&RegistryAuth>,
+    ) -> Result<String, EngineErrorKind> {
+        let version = self.version().await?;
+        // The engine in turn asks the registry.
+        let clock = Call::new(Some(version.api), self.reading().max(Deadlines::DEFAULT_WRITE));
+        let credentials = self.shared.credentials.of_pull(image, auth).await?;
+        let who = Who::of(&credentials);
+        let mut get = Request::builder().method(Method::GET);
+        if let Some(found) = credentials.login() {
+            get = get.header("X-Registry-Auth", found.header());
+        }
+        let name = format!("{}:{}", image.repository(), image.tag());
+        let name = if image.digest().is_some() { image.as_str() } else { &name };
+        let path = format!("/distribution/{}/json", encoded(name));
+        let asked = self.wire.send(&clock, get, &path, "");
+        let response = self.liveness.watch(asked).await.map_err(|kind| match kind {
+            EngineErrorKind::Api { status, message } => of_registry(&message, Some(status), &who),
+            other => other,
+        })?;
+        let found: Distribution = self.wire.decode(&clock, response).await?;
+        Ok(found.descriptor.digest)
+    }
+
     /// Waits for the next that is heard of a pull. An engine that hangs is found out long before `idle`, which is for
     /// those that answer and get nowhere.
     async fn news<T>(
@@ -127,6 +163,19 @@ impl DockerEngine {
         };
         self.liveness.watch(next).await
     }
+}
+
+/// The answer to `GET /distribution/{}/json`
+/// (<https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Distribution>; since API 1.30).
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Distribution {
+    descriptor: Descriptor,
+}
+
+#[derive(Deserialize)]
+struct Descriptor {
+    digest: String,
 }
 
 /// One line of the answer to a pull.

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `maestro` may use of its own crate. A new module gets a line here, and with it a layer.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("sources", &[]),
     ("terminal", &[]),
     ("trust", &[]),
@@ -17,9 +17,10 @@ const LAYERS: [(&str, &[&str]); 10] = [
     ("probe", &["trust"]),
     ("audit", &["probe"]),
     ("observe", &[]),
+    ("resolve", &["observe"]),
     ("execute", &["observe"]),
     ("report", &["terminal"]),
-    ("cli", &["sources", "terminal", "engine", "probe", "audit", "observe", "execute", "report"]),
+    ("cli", &["sources", "terminal", "engine", "probe", "audit", "observe", "resolve", "execute", "report"]),
 ];
 
 /// What `maestro-core` may depend on: nothing that could open a file or a socket, or wait.

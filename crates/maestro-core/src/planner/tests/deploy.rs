@@ -111,6 +111,7 @@ impl World {
                     finished_at: None,
                     exit_code: None,
                     restarts: None,
+                    configuration: None,
                 };
                 assert!(state.containers.insert(name.clone(), container).is_none(), "{name} is taken");
             }

@@ -1,0 +1,157 @@
+//! What is shipped: a file with nothing left to be rendered, and the content that each of its image references stood for
+//! (`docs/design/0018`).
+
+mod document;
+
+pub use document::{DocumentError, FORMAT};
+
+use crate::config::node::{Mapping, Node, Value};
+use crate::config::{Limits, Loaded, load, resolved};
+use crate::image::ImageRef;
+use crate::model::Environment;
+use crate::names::ServiceName;
+use crate::source::{MapSources, SourceError, SourceKind, Sources};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Keys of a file that a release has no business with: who may pull, and who is told, are matters of today.
+const OF_TODAY: [&str; 2] = ["registries", "audit"];
+
+/// What a fleet is, or was, or shall be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The environment's name.
+    pub environment: String,
+    /// The file, without what is of today.
+    file: String,
+    /// The env files that it names, by the names that it gives them.
+    env_files: BTreeMap<String, String>,
+    /// What a file without ships needs to know of the process that reads it.
+    variables: BTreeMap<String, String>,
+    /// What image references stand for: digests, `sha256:…`.
+    images: BTreeMap<String, String>,
+}
+
+impl Release {
+    /// Of a file that was loaded through these sources.
+    pub fn of(environment: &Environment, root: &Arc<Node>, sources: &Recorded<'_>) -> Self {
+        let has_ships = root.as_map().is_some_and(|map| map.get("ships").is_some_and(|ships| !ships.is_null()));
+        let engine = |name: &str| name.starts_with("DOCKER_") || name == "HOME";
+        let variables = sources.variables().into_iter().filter(|(name, _)| !has_ships && engine(name));
+        Self {
+            environment: environment.display_name().to_owned(),
+            file: resolved(root, &OF_TODAY),
+            env_files: sources.env_files(),
+            variables: variables.collect(),
+            images: BTreeMap::new(),
+        }
+    }
+
+    /// The same, with what an image reference stands for.
+    pub fn pin(&mut self, image: &ImageRef, digest: &str) {
+        self.images.insert(image.as_str().to_owned(), digest.to_owned());
+    }
+
+    /// What an image reference stands for; none if no registry knows it.
+    pub fn digest(&self, image: &ImageRef) -> Option<&str> {
+        self.images.get(image.as_str()).map(String::as_str)
+    }
+
+    /// The environment that it describes, of its images. Registries and auditors are those of `today`.
+    ///
+    /// # Errors
+    /// What was loaded, if the file cannot be read any more: a newer Maestro may refuse what an older one wrote.
+    pub fn environment(&self, today: &Environment) -> Result<Environment, Box<Loaded>> {
+        let sources = MapSources {
+            environment: self.file.clone().into_bytes(),
+            files: self.env_files.iter().map(|(name, text)| (name.clone(), text.clone().into_bytes())).collect(),
+            variables: self.variables.clone(),
+        };
+        let mut loaded = load(&sources, &Limits::default());
+        let Some(mut environment) = loaded.environment.take() else { return Err(Box::new(loaded)) };
+        for instance in environment.instances.values_mut() {
+            if let Some(digest) = self.images.get(instance.image.as_str()) {
+                instance.image = instance.image.pinned(digest);
+            }
+        }
+        environment.registries.clone_from(&today.registries);
+        environment.auditors.clone_from(&today.auditors);
+        Ok(environment)
+    }
+}
+
+/// Sources that remember which env files were read.
+pub struct Recorded<'a> {
+    inner: &'a dyn Sources,
+    read: RefCell<BTreeMap<String, Vec<u8>>>,
+}
+
+impl<'a> Recorded<'a> {
+    /// Nothing has been read yet.
+    pub fn new(inner: &'a dyn Sources) -> Self {
+        Self { inner, read: RefCell::default() }
+    }
+
+    fn env_files(&self) -> BTreeMap<String, String> {
+        let read = self.read.borrow();
+        // Loading has refused what is no text.
+        read.iter().map(|(name, bytes)| (name.clone(), String::from_utf8_lossy(bytes).into_owned())).collect()
+    }
+}
+
+impl Sources for Recorded<'_> {
+    fn read(&self, kind: SourceKind, name: &str) -> Result<Vec<u8>, SourceError> {
+        let bytes = self.inner.read(kind, name)?;
+        if kind == SourceKind::EnvFile {
+            self.read.borrow_mut().insert(name.to_owned(), bytes.clone());
+        }
+        Ok(bytes)
+    }
+
+    fn display_name(&self, kind: SourceKind, name: &str) -> String {
+        self.inner.display_name(kind, name)
+    }
+
+    fn variables(&self) -> BTreeMap<String, String> {
+        self.inner.variables()
+    }
+}
+
+/// A file in which the images of some services have another tag, wherever they are written.
+#[must_use]
+pub fn retagged(root: &Arc<Node>, services: &BTreeSet<ServiceName>, tag: &str) -> Arc<Node> {
+    let retag = |node: &Arc<Node>| -> Arc<Node> {
+        let Value::Str(text) = &node.value else { return node.clone() };
+        let image = ImageRef::parse(text.clone());
+        with(node, Value::Str(format!("{}:{tag}", image.repository()).into()))
+    };
+    at(root, "services", &|services_node| {
+        each(services_node, &|name, service| {
+            if !services.iter().any(|s| Some(s.as_str()) == name) {
+                return service.clone();
+            }
+            let service = at(service, "image", &retag);
+            at(&service, "instances", &|instances| each(instances, &|_, one| at(one, "image", &retag)))
+        })
+    })
+}
+
+fn with(node: &Node, value: Value) -> Arc<Node> {
+    Arc::new(Node { span: node.span, value })
+}
+
+/// The same mapping with another value of one key, if it has it.
+fn at(node: &Arc<Node>, key: &str, change: &dyn Fn(&Arc<Node>) -> Arc<Node>) -> Arc<Node> {
+    each(node, &|name, value| if name == Some(key) { change(value) } else { value.clone() })
+}
+
+/// The same mapping with other values; by their keys, where those are texts.
+fn each(node: &Arc<Node>, change: &dyn Fn(Option<&str>, &Arc<Node>) -> Arc<Node>) -> Arc<Node> {
+    let Value::Map(map) = &node.value else { return node.clone() };
+    let entries = map.entries.iter().map(|(key, value)| (key.clone(), change(key.as_str(), value))).collect();
+    with(node, Value::Map(Mapping { entries, dropped: map.dropped.clone() }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+use super::{DocumentError, Recorded, Release, retagged};
+use crate::config::{Limits, load};
+use crate::image::ImageRef;
+use crate::model::{Environment, SpecWriter};
+use crate::source::MapSources;
+
+const FILE: &str = "
+__maestro: {schema: 2}
+name: shop
+registries: {main: {registry: 'https://reg:5000', username: ci, password: hunter2}}
+audit: [{type: slack, channel: c, token: hunter2}]
+ships: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}}
+services:
+  db: {image: 'reg:5000/db:1', instances: {db-1: {ship: a}}}
+  web:
+    image: reg:5000/web:{{ env.TAG }}
+    envfile: web.env
+    requires: [db]
+    instances: {web-1: {ship: a}, web-2: {ship: b, image: 'reg:5000/web-canary:3'}}
+";
+
+fn sources(tag: &str) -> MapSources {
+    MapSources::of(FILE).with_variable("TAG", tag).with_file("web.env", "GREETING={{ hello }}\n")
+}
+
+fn read(sources: &MapSources) -> (Environment, Release) {
+    let recorded = Recorded::new(sources);
+    let loaded = load(&recorded, &Limits::default());
+    let environment = loaded.environment.unwrap();
+    let release = Release::of(&environment, loaded.tree.as_ref().unwrap(), &recorded);
+    (environment, release)
+}
+
+fn specs(environment: &Environment) -> Vec<(crate::model::ContainerSpec, crate::names::ConfigHash)> {
+    let mut writer = SpecWriter::new(environment);
+    environment.instances.values().map(|instance| writer.spec(instance)).collect()
+}
+
+#[test]
+fn a_release_gives_the_containers_that_its_file_gave() {
+    let (environment, release) = read(&sources("1"));
+    let kept = Release::from_bytes(&release.to_bytes()).unwrap();
+    assert_eq!(kept, release);
+    // Another day, another file.
+    let (today, other) = read(&sources("2"));
+    let again = kept.environment(&today).unwrap();
+    assert_eq!(again, environment);
+    assert_eq!(specs(&again), specs(&environment));
+    assert_ne!(other.id(), release.id());
+    assert_eq!(release.id().len(), 64);
+}
+
+#[test]
+fn no_password_of_today_is_kept() {
+    let bytes = read(&sources("1")).1.to_bytes();
+    assert!(!String::from_utf8(bytes).unwrap().contains("hunter2"));
+}
+
+#[test]
+fn images_are_of_the_content_that_they_stood_for() {
+    let (environment, mut release) = read(&sources("1"));
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    release.pin(&ImageRef::parse("reg:5000/web:1"), &digest);
+    let pinned = Release::from_bytes(&release.to_bytes()).unwrap().environment(&environment).unwrap();
+    let image = |name: &str| pinned.instances[name].image.clone();
+    assert_eq!(image("web-1").as_str(), format!("reg:5000/web:1@{digest}"));
+    assert_eq!(image("web-1").shown_version(), "1");
+    assert_eq!(image("db-1").as_str(), "reg:5000/db:1");
+    // What programs are told, and what tells containers apart, does not depend on who made them.
+    let without_image = |environment: &Environment| {
+        specs(environment).into_iter().map(|(spec, hash)| (spec.env, hash)).collect::<Vec<_>>()
+    };
+    assert_eq!(without_image(&pinned), without_image(&environment));
+}
+
+#[test]
+fn a_tag_is_given_to_the_images_of_a_service_wherever_they_are_written() {
+    let all = sources("1");
+    let loaded = load(&all, &Limits::default());
+    let root = retagged(loaded.tree.as_ref().unwrap(), &["web".into()].into(), "7");
+    let recorded = Recorded::new(&all);
+    load(&recorded, &Limits::default());
+    let today = loaded.environment.unwrap();
+    let environment = Release::of(&today, &root, &recorded).environment(&today).unwrap();
+    let images: Vec<_> = environment.instances.values().map(|i| i.image.to_string()).collect();
+    assert_eq!(images, ["reg:5000/db:1", "reg:5000/web:7", "reg:5000/web-canary:7"]);
+}
+
+/// What this version writes, every later one reads.
+#[test]
+fn the_first_form_is_read() {
+    let kept = br#"{"format":1,"environment":"shop","file":"\"ships\": {}\n","env_files":{"e":"A=b"},"variables":{},"images":{"x:1":"sha256:ab"}}"#;
+    let release = Release::from_bytes(kept).unwrap();
+    assert_eq!(release.environment, "shop");
+    assert_eq!(release.digest(&ImageRef::parse("x:1")), Some("sha256:ab"));
+}
+
+#[test]
+fn what_cannot_be_read_says_why() {
+    for (kept, expected) in [
+        ("{", "it is no JSON: EOF while parsing an object at line 1 column 1"),
+        ("[]", "its `format` is missing or not what it should be"),
+        (r#"{"format":2}"#, "it has the form 2, and this Maestro reads up to 1"),
+        (r#"{"format":1,"environment":1}"#, "its `environment` is missing or not what it should be"),
+    ] {
+        let error: DocumentError = Release::from_bytes(kept.as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+}
