@@ -96,13 +96,11 @@ impl ImageRef {
         }
     }
 
-    /// What people call the version: the tag, also of a pinned reference that has one, else the beginning of the digest.
+    /// What people call the version: as [`ImageRef::tag`], but the tag also of a pinned reference that has one.
     pub fn shown_version(&self) -> &str {
-        let Version::Digest = self.version else { return self.tag() };
-        let written = self.text.rfind('@').and_then(|at| self.text.get(self.repository..at));
-        match written.and_then(|text| text.strip_prefix(':')).filter(|tag| !tag.is_empty()) {
-            Some(tag) => tag,
-            None => self.tag().get(..12).unwrap_or(self.tag()),
+        match self.without_pin().get(self.repository..).and_then(|rest| rest.strip_prefix(':')) {
+            Some(tag) if !tag.is_empty() => tag,
+            _ => self.tag(),
         }
     }
 

@@ -44,6 +44,20 @@ impl fmt::Display for Change {
     }
 }
 
+impl Change {
+    /// `memory: from 32 MiB to 64 MiB`: what is, and what will be.
+    pub fn to_come(&self) -> String {
+        match (&self.found, &self.wanted) {
+            (None, Some(wanted)) => format!("{}: set to {wanted}", self.attribute),
+            (Some(found), None) => format!("{}: no longer {found}", self.attribute),
+            (found, wanted) => {
+                let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+                format!("{}: from {} to {}", self.attribute, text(found), text(wanted))
+            }
+        }
+    }
+}
+
 /// In what a container differs from what would be made of the file now, in the order of the attributes, the image first.
 /// None if it cannot be told: its configuration was not asked for.
 ///
@@ -84,7 +98,7 @@ fn image_change(
     container: &ObservedContainer,
     means: Option<&ImageId>,
 ) -> Option<Change> {
-    let (wanted, found) = (spec.image.as_str(), container.image.as_str());
+    let (wanted, found) = (spec.image.without_pin(), container.image.without_pin());
     // The digest behind a tag says what is known by id, as long as the image is there.
     let name = |image: &ImageRef| ImageRef::parse(image.without_pin());
     let is_named_so = match means {

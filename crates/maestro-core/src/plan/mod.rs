@@ -399,8 +399,8 @@ impl fmt::Display for Reason {
             Reason::Refresh => f.write_str("asked for"),
             Reason::Differs(changes) => match &**changes {
                 [] => f.write_str("it is not as released"),
-                [only] => only.fmt(f),
-                [first, rest @ ..] => write!(f, "{first}, and {} more", rest.len()),
+                [only] => write!(f, "{}", only.to_come()),
+                [first, rest @ ..] => write!(f, "{}, and {} more", first.to_come(), rest.len()),
             },
             Reason::Unproven => f.write_str("its checks have not been seen to answer"),
         }

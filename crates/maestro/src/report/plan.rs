@@ -6,7 +6,8 @@ use super::printer::{Printer, Stream};
 use super::signs::Signs;
 use super::status::Output;
 use super::text::clean;
-use super::{rows, wire};
+use super::{list, rows, wire};
+use maestro_core::compare::Change;
 use maestro_core::names::ContainerId;
 use maestro_core::plan::{
     Action, Blocked, EngineCall, Fate, Intent, Item, Plan, Reason, Settled, StepId, Unit,
@@ -18,6 +19,7 @@ pub fn print(printer: &Printer, plan: &Plan, output: Output, full: bool) {
     match output {
         Output::Table => {
             printer.data(&table(printer, plan));
+            printer.data(&changes(plan));
             if full {
                 printer.data(&steps(plan));
             }
@@ -59,7 +61,7 @@ fn container(item: &Item) -> String {
     let image = item.container.as_ref().map_or(&item.image, |seen| &seen.image);
     format!(
         "{}:{}",
-        image.tag(),
+        image.shown_version(),
         item.container.as_ref().map(|seen| &seen.id).map_or("-", ContainerId::short)
     )
 }
@@ -115,6 +117,31 @@ fn verbs(plan: &Plan, steps: &[StepId]) -> String {
         }
     }
     words.join(", ")
+}
+
+/// In which attributes containers differ from what they are to be, once for all that do so alike; one difference is told
+/// in the table.
+fn changes(plan: &Plan) -> String {
+    let mut alike: Vec<(&[Change], Vec<&str>)> = Vec::new();
+    for item in &plan.items {
+        let Fate::Act { because: Reason::Differs(changes), .. } = &item.fate else { continue };
+        match alike.iter_mut().find(|(known, _)| *known == &**changes) {
+            _ if changes.len() < 2 => {}
+            Some((_, instances)) => instances.push(item.instance.as_str()),
+            None => alike.push((&**changes, vec![item.instance.as_str()])),
+        }
+    }
+    let mut text = String::new();
+    for (changes, instances) in alike {
+        text.push_str(&clean(&list(&instances)));
+        text.push_str(":\n");
+        for change in changes {
+            text.push_str("  ");
+            text.push_str(&clean(&change.to_come()));
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// Every step, below the table.

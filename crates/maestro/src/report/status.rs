@@ -127,8 +127,8 @@ pub(super) fn table(rows: &[StatusRow], look: Look, columns: usize, paint: Paint
 /// The CONTAINER column: tag and id.
 fn cell(found: &Found, image: &ImageRef) -> String {
     match found {
-        Found::Container(seen) => format!("{}:{}", seen.image.tag(), seen.id.short()),
-        Found::Absent => format!("{}:-", image.tag()),
+        Found::Container(seen) => format!("{}:{}", seen.image.shown_version(), seen.id.short()),
+        Found::Absent => format!("{}:-", image.shown_version()),
         Found::HostDown(_) | Found::Unknown => "-".to_owned(),
     }
 }

@@ -142,7 +142,7 @@ impl Row {
                 .map(|s| &s.image)
                 .filter(|image| image.repository() != "sha256")
                 .unwrap_or(&item.image)
-                .tag()
+                .shown_version()
                 .to_owned(),
             id: seen.map(|s| s.id.clone()),
             running: Vec::new(),
@@ -301,7 +301,7 @@ impl Row {
                 Action::Call(EngineCall::RenameContainer { target, to }) => {
                     let is_back = matches!(plan.unit_of(id), Some(Unit::Instance { instance, .. }) if instance == to);
                     if is_back && let Some(item) = plan.items.iter().find(|item| item.instance == self.instance) {
-                        item.image.tag().clone_into(&mut self.tag);
+                        item.image.shown_version().clone_into(&mut self.tag);
                     }
                     self.id = match target {
                         Target::Seen { id, .. } if is_back => Some(id.clone()),
@@ -309,7 +309,7 @@ impl Row {
                     };
                 }
                 Action::Call(EngineCall::CreateContainer { spec, .. }) => {
-                    spec.image.tag().clone_into(&mut self.tag);
+                    spec.image.shown_version().clone_into(&mut self.tag);
                 }
                 _ => {}
             }

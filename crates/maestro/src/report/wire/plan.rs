@@ -39,10 +39,30 @@ pub struct Item {
     pub reason: String,
     /// The same in words.
     pub text: String,
+    /// In which attributes it differs from what it is to be, where that is the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
     /// Ids of its steps, shared ones among them.
     pub steps: Vec<u32>,
     /// Why its ship cannot be seen.
     pub error: Option<Error>,
+}
+
+/// An attribute of a container that is not as it is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Such as `image`, `memory`, `env.LANG`.
+    pub attribute: String,
+    /// What it is; none for nothing. What is secret is `…`.
+    pub from: Option<String>,
+    /// What it is to be.
+    pub to: Option<String>,
+}
+
+impl From<&maestro_core::compare::Change> for Change {
+    fn from(change: &maestro_core::compare::Change) -> Self {
+        Self { attribute: change.attribute.clone(), from: change.found.clone(), to: change.wanted.clone() }
+    }
 }
 
 /// What becomes of an instance.
@@ -156,6 +176,12 @@ impl From<&plan::Item> for Item {
             fate,
             reason: reason.into(),
             text,
+            changes: match &item.fate {
+                plan::Fate::Act { because: Reason::Differs(changes), .. } => {
+                    changes.iter().map(Change::from).collect()
+                }
+                _ => Vec::new(),
+            },
             steps: match &item.fate {
                 plan::Fate::Act { steps, .. } => steps.iter().map(|id| id.0).collect(),
                 plan::Fate::Settled(_) | plan::Fate::Blocked(_) => Vec::new(),
