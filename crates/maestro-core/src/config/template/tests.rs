@@ -2,6 +2,7 @@ mod faults;
 mod filters;
 mod limits;
 mod python;
+mod syntax;
 
 use super::*;
 use crate::source::{MapSources, Origin, SourceKind, SourceText};

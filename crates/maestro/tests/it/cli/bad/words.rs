@@ -63,7 +63,6 @@ async fn bad_flags() {
         "strat",
         "start --relaod",
         "start -c many",
-        "start -c 99999999999999999999",
         "start -r --reuse web",
         "start web -d database",
         "status --output xml",
