@@ -23,6 +23,7 @@ pub mod select;
 pub mod planner;
 pub mod check;
 pub mod release;
+pub mod saved;
 pub mod retry;
 pub mod event;
 pub mod run;

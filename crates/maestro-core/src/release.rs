@@ -36,7 +36,8 @@ pub struct Release {
 impl Release {
     /// Of a file that was loaded through these sources.
     pub fn of(environment: &Environment, root: &Arc<Node>, sources: &Recorded<'_>) -> Self {
-        let has_ships = root.as_map().is_some_and(|map| map.get("ships").is_some_and(|ships| !ships.is_null()));
+        let has_ships =
+            root.as_map().is_some_and(|map| map.get("ships").is_some_and(|ships| !ships.is_null()));
         let engine = |name: &str| name.starts_with("DOCKER_") || name == "HOME";
         let variables = sources.variables().into_iter().filter(|(name, _)| !has_ships && engine(name));
         Self {
@@ -65,7 +66,11 @@ impl Release {
     pub fn environment(&self, today: &Environment) -> Result<Environment, Box<Loaded>> {
         let sources = MapSources {
             environment: self.file.clone().into_bytes(),
-            files: self.env_files.iter().map(|(name, text)| (name.clone(), text.clone().into_bytes())).collect(),
+            files: self
+                .env_files
+                .iter()
+                .map(|(name, text)| (name.clone(), text.clone().into_bytes()))
+                .collect(),
             variables: self.variables.clone(),
         };
         let mut loaded = load(&sources, &Limits::default());

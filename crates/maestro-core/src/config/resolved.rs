@@ -120,8 +120,15 @@ impl Writer {
                 '\\' => self.text.push_str("\\\\"),
                 '\n' => self.text.push_str("\\n"),
                 // Also what ends lines, orders text or is no character to YAML.
-                '{' | '}' | '#' | '%' | '\0'..='\x1f' | '\x7f'..='\u{a0}' | '\u{2028}'..='\u{202e}'
-                | '\u{feff}' | '\u{fffe}'..='\u{ffff}' => _ = write!(self.text, "\\u{:04x}", u32::from(c)),
+                '{'
+                | '}'
+                | '#'
+                | '%'
+                | '\0'..='\x1f'
+                | '\x7f'..='\u{a0}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{feff}'
+                | '\u{fffe}'..='\u{ffff}' => _ = write!(self.text, "\\u{:04x}", u32::from(c)),
                 _ => self.text.push(c),
             }
         }

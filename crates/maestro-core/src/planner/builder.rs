@@ -4,9 +4,7 @@ use super::{Chain, seen};
 use crate::fleet::{FleetSnapshot, ShipView};
 use crate::image::ImageRef;
 use crate::model::graph::{Direction, Graph};
-use crate::model::{
-    Check, ContainerSpec, Deploy, Environment, Excess, Instance, Phase, Retry, SpecWriter,
-};
+use crate::model::{Check, ContainerSpec, Deploy, Environment, Excess, Instance, Phase, Retry, SpecWriter};
 use crate::names::{ConfigHash, ImageId, InstanceName, RegistryName, ServiceName, ShipName};
 use crate::plan::{
     Action, Condition, DelayReason, EngineCall, FailurePolicy, Fate, Intent, Item, Limits, Milestone,

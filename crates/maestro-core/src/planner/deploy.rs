@@ -80,7 +80,8 @@ pub(super) fn fate<'a>(
     {
         return blocked;
     }
-    let goes_down = matches!(because, Reason::Differs(_)) && standing.current.is_some_and(|c| c.state.is_running());
+    let goes_down =
+        matches!(because, Reason::Differs(_)) && standing.current.is_some_and(|c| c.state.is_running());
     if let (true, Some((unseen, allowed))) = (goes_down, builder.turn.exhausted) {
         return Fate::Blocked(Blocked::Unavailable { service: instance.service.clone(), unseen, allowed });
     }

@@ -55,7 +55,8 @@ impl Release {
     /// # Errors
     /// If it cannot be read.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DocumentError> {
-        let value: Value = serde_json::from_slice(bytes).map_err(|error| DocumentError::Json(error.to_string()))?;
+        let value: Value =
+            serde_json::from_slice(bytes).map_err(|error| DocumentError::Json(error.to_string()))?;
         let map = value.as_object().ok_or(DocumentError::Field("format"))?;
         match map.get("format").and_then(Value::as_u64) {
             Some(1..=FORMAT) => {}

@@ -15,13 +15,13 @@ use error::Question;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
-use maestro_core::image::ImageRef;
 use maestro_core::boundary::{
     AttachOptions, CallOutcome, Deadlines, Engine, EngineEvents, ExecSession, LogLine, LogOptions, Progress,
     Scope,
 };
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::fleet::EngineState;
+use maestro_core::image::ImageRef;
 use maestro_core::plan::{EngineCall, RegistryAuth, Target};
 use std::ops::Deref;
 use std::sync::Arc;

@@ -13,10 +13,11 @@ use futures_util::StreamExt;
 use maestro_core::boundary::LogOptions;
 use maestro_core::check::lint;
 use maestro_core::event::{Event, Failure, Reporter, RunSummary, StepOutcome};
+use maestro_core::fleet::FleetSnapshot;
 use maestro_core::model::{Environment, Phase};
 use maestro_core::plan::{Action, Condition, Intent, Plan, Restart, StepId, Target};
 use maestro_core::planner::plan;
-use maestro_core::select::select;
+use maestro_core::select::{SelectionRules, select};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -38,10 +39,15 @@ pub(super) async fn act(
 
 /// The same on a line that begins elsewhere than at the file.
 pub(super) async fn act_on(line: Line<'_>, intent: &Intent, showing: Showing) -> Outcome {
-    let session = line.session;
-    let mut interrupts = interrupts::listen();
     let first = if pulls_first(intent) { Intent::Pull } else { intent.clone() };
     let plan = line.plan_for(&first, Some(intent)).await.map_err(untouched)?;
+    carry_out(line, intent, plan, showing).await
+}
+
+/// Carries out the first plan of a command, and what follows from it.
+pub(super) async fn carry_out(line: Line<'_>, intent: &Intent, plan: Plan, showing: Showing) -> Outcome {
+    let session = line.session;
+    let mut interrupts = interrupts::listen();
     let ready = Ready::new(plan).await?;
     let mut telling = Telling::begin(&line.environment, intent, &ready.plan, &mut interrupts).await?;
     let outcome = line.walk(intent, ready, showing, &mut telling, &mut interrupts).await;
@@ -51,7 +57,7 @@ pub(super) async fn act_on(line: Line<'_>, intent: &Intent, showing: Showing) ->
 }
 
 /// What has changed can only be told when the images have been pulled: the line is walked twice.
-fn pulls_first(intent: &Intent) -> bool {
+pub(super) fn pulls_first(intent: &Intent) -> bool {
     matches!(intent, Intent::Restart(Restart { refresh: true, only_if_changed: true, .. }))
 }
 
@@ -137,6 +143,15 @@ impl<'a> Line<'a> {
     /// The same with the selection of another intent.
     async fn plan_for(&self, intent: &Intent, selected_by: Option<&Intent>) -> Result<Plan, Fault> {
         let rules = selected_by.unwrap_or(intent).selection_rules();
+        Ok(self.plan_seen(intent, rules).await?.0)
+    }
+
+    /// The same, with what was seen of the fleet.
+    pub(super) async fn plan_seen(
+        &self,
+        intent: &Intent,
+        rules: SelectionRules,
+    ) -> Result<(Plan, FleetSnapshot), Fault> {
         let selection = select(&self.environment, &self.selecting.selector(), rules)?;
         let needs = intent.needs();
         let fleet = look(self.session, &self.environment, &self.engines, &selection.instances, needs).await?;
@@ -144,7 +159,7 @@ impl<'a> Line<'a> {
         let plan = plan(&self.environment, &fleet, intent, &selection, limits);
         match lint(&plan, &fleet).into_iter().next() {
             Some(finding) => Err(Fault::UnsoundPlan(finding)),
-            None => Ok(plan),
+            None => Ok((plan, fleet)),
         }
     }
 

@@ -40,6 +40,18 @@ impl Selecting {
         }
     }
 
+    /// What was selected once.
+    pub(super) fn of(selector: &Selector, units: Option<usize>) -> Self {
+        Self {
+            things: selector.things.clone(),
+            with_dependencies: selector.with_dependencies,
+            ignore_dependencies: selector.ignore_dependencies,
+            container_filter: selector.instance_filter.clone(),
+            ship_filter: selector.ship_filter.clone(),
+            concurrency: units.and_then(|units| i64::try_from(units).ok()),
+        }
+    }
+
     /// The limits of a run; none if `-c` is negative.
     pub(super) fn limits(&self) -> Option<Limits> {
         let units = usize::try_from(self.concurrency.unwrap_or(0)).ok()?;

@@ -23,7 +23,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    selecting: Selecting,
+    pub(super) selecting: Selecting,
     /// This tag instead of those that the file gives to the images of the services named
     #[arg(short, long)]
     tag: Option<String>,
@@ -35,11 +35,11 @@ pub(super) struct Args {
 pub(super) const INTENT: Intent = Intent::Deploy { ask_again: false };
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    act_on(line(session, &args).await?, &INTENT, args.showing).await
+    act_on(line(session, &args).await?.0, &INTENT, args.showing).await
 }
 
 /// The line of a deployment: its environment is a release, whose images are pinned.
-pub(super) async fn line<'a>(session: &'a Session, args: &'a Args) -> Result<Line<'a>, Fault> {
+pub(super) async fn line<'a>(session: &'a Session, args: &'a Args) -> Result<(Line<'a>, Release), Fault> {
     let selecting = &args.selecting;
     if selecting.limits().is_none() {
         return Err(Fault::Usage("the limit of -c must not be negative".to_owned()));
@@ -56,13 +56,16 @@ pub(super) async fn line<'a>(session: &'a Session, args: &'a Args) -> Result<Lin
     for (image, answer) in resolved {
         match answer {
             Ok(digest) => release.pin(&image, &digest),
-            Err(error) => ErrorReport::new(format!("nobody tells which content {image} is; ships use what they have under that name"))
-                .warning()
-                .note(error.to_string())
-                .print(&session.printer),
+            Err(error) => ErrorReport::new(format!(
+                "nobody tells which content {image} is; ships use what they have under that name"
+            ))
+            .warning()
+            .note(error.to_string())
+            .print(&session.printer),
         }
     }
-    Ok(Line::of(session, selecting, self::environment(session, &release, &today)?, engines))
+    let environment = self::environment(session, &release, &today)?;
+    Ok((Line::of(session, selecting, environment, engines), release))
 }
 
 /// The services that are named, for a tag that is theirs.
@@ -75,7 +78,12 @@ fn named(today: &Environment, selecting: &Selecting) -> Result<BTreeSet<ServiceN
     Ok(services.map(|instance| instance.service.clone()).collect())
 }
 
-fn environment(session: &Session, release: &Release, today: &Environment) -> Result<Environment, Fault> {
+/// What a release says, with the registries and auditors of today.
+pub(super) fn environment(
+    session: &Session,
+    release: &Release,
+    today: &Environment,
+) -> Result<Environment, Fault> {
     release.environment(today).map_err(|loaded| {
         diagnostics::print(&session.printer, &loaded.diagnostics, &loaded.sources);
         Fault::Environment

@@ -75,6 +75,19 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether what was asked for was wrong, so that nothing was tried.
+    pub(super) fn is_wrong_input(&self) -> bool {
+        matches!(
+            self,
+            Fault::Environment
+                | Fault::Unknown(_)
+                | Fault::NoInstance { .. }
+                | Fault::Service { .. }
+                | Fault::NothingNamed(_)
+                | Fault::Usage(_)
+        )
+    }
+
     pub(super) fn print(&self, printer: &Printer) {
         let report = match self {
             Fault::Environment => return,

@@ -3,6 +3,7 @@
 //! Every command that acts walks the same line, in `act.rs`. Nothing here talks to Docker.
 
 mod act;
+mod apply;
 mod arguments;
 mod clean;
 mod complete;
@@ -78,6 +79,7 @@ enum Command {
     Clean(clean::Args),
     Kill(kill::Args),
     Deploy(deploy::Args),
+    Apply(apply::Args),
     Logs(logs::Args),
     Exec(exec::Args),
     Events(events::Args),
@@ -95,6 +97,7 @@ pub type Outcome = Result<ExitCode, Fault>;
 /// Runs a command to its end and says what went wrong, if anything did.
 pub async fn run(cli: Cli) -> ExitCode {
     let session = Session::new(&cli);
+    let is_new = matches!(cli.command, Command::Deploy(_) | Command::Apply(_));
     let outcome = match cli.command {
         Command::Status(args) => status::run(&session, args).await,
         Command::Start(args) => start::run(&session, args).await,
@@ -104,6 +107,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Clean(args) => clean::run(&session, args).await,
         Command::Kill(args) => kill::run(&session, args).await,
         Command::Deploy(args) => deploy::run(&session, args).await,
+        Command::Apply(args) => apply::run(&session, args).await,
         Command::Logs(args) => logs::run(&session, args).await,
         Command::Exec(args) => exec::run(&session, args).await,
         Command::Events(args) => events::run(&session, args).await,
@@ -118,7 +122,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Ok(code) => session.ended(code),
         Err(fault) => {
             fault.print(&session.printer);
-            ExitCode::FAILURE
+            // Scripts know what maestro-ng's commands end with; those that it did not have tell more.
+            if is_new && fault.is_wrong_input() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -84,7 +84,8 @@ impl DockerEngine {
             }
             EngineCall::RenameContainer { target, to } => {
                 let name = encoded(to.as_str());
-                self.post(clock, format!("/containers/{}/rename?name={name}", encoded(target.reference()))).await?;
+                self.post(clock, format!("/containers/{}/rename?name={name}", encoded(target.reference())))
+                    .await?;
                 Ok(CallOutcome::Done)
             }
             EngineCall::RemoveContainer { target } => {

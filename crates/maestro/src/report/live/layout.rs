@@ -24,7 +24,8 @@ impl Layout {
             widest.add(row.instance.as_str(), row.service.as_str(), row.ship.as_str(), &row.container());
         }
         // Where a new container has another tag: `tag:` and seven digits.
-        let made = rows.plan().items.iter().map(|item| width(item.image.shown_version()) + 8).max().unwrap_or(0);
+        let made =
+            rows.plan().items.iter().map(|item| width(item.image.shown_version()) + 8).max().unwrap_or(0);
         widest.container = widest.container.max(made);
         Self { grid: Grid::new(widest, columns, signs) }
     }

@@ -7,7 +7,9 @@ use maestro_core::engine_error::EngineError;
 use maestro_core::event::Failure;
 use maestro_core::model::Excess;
 use maestro_core::names::{ContainerId, InstanceName, ServiceName, ShipName};
-use maestro_core::plan::{Action, Blocked, EngineCall, Fate, Intent, Item, Plan, Settled, StepId, Target, Unit};
+use maestro_core::plan::{
+    Action, Blocked, EngineCall, Fate, Intent, Item, Plan, Settled, StepId, Target, Unit,
+};
 use maestro_core::status::elapsed;
 use std::time::Duration;
 
@@ -299,8 +301,11 @@ impl Row {
                 }
                 // One that was kept comes back, or the one that was there makes way.
                 Action::Call(EngineCall::RenameContainer { target, to }) => {
-                    let is_back = matches!(plan.unit_of(id), Some(Unit::Instance { instance, .. }) if instance == to);
-                    if is_back && let Some(item) = plan.items.iter().find(|item| item.instance == self.instance) {
+                    let is_back =
+                        matches!(plan.unit_of(id), Some(Unit::Instance { instance, .. }) if instance == to);
+                    if is_back
+                        && let Some(item) = plan.items.iter().find(|item| item.instance == self.instance)
+                    {
                         item.image.shown_version().clone_into(&mut self.tag);
                     }
                     self.id = match target {
@@ -339,9 +344,7 @@ impl Row {
             Intent::Start { .. } | Intent::Restart(_) => {
                 (Piece::new(Tone::Good, container), Piece::new(Tone::Good, "started"))
             }
-            Intent::Deploy { .. } => {
-                (Piece::new(Tone::Good, container), Piece::new(Tone::Good, "deployed"))
-            }
+            Intent::Deploy { .. } => (Piece::new(Tone::Good, container), Piece::new(Tone::Good, "deployed")),
             Intent::Stop => (Piece::new(Tone::Good, container), Piece::result(Tone::Good, "stopped")),
             Intent::Kill => (Piece::new(Tone::Good, container), Piece::result(Tone::Good, "killed")),
             Intent::Pull => (Piece::new(Tone::Plain, ""), Piece::result(Tone::Good, "done")),

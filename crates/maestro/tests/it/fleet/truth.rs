@@ -74,7 +74,8 @@ pub(super) fn lies(world: &World, before: &Before, ran: &Ran) -> Vec<String> {
     let was_one = |(ship, name): &(ShipName, String), container: &Container| {
         let of = name.split_once(".kept-").map(|(instance, _)| (ship.clone(), instance));
         let was = of.and_then(|(_, instance)| before.instances.get(&InstanceName::from(instance)));
-        !container.is_running() && was.is_some_and(|was| was.as_ref().is_some_and(|was| was.id == container.id))
+        !container.is_running()
+            && was.is_some_and(|was| was.as_ref().is_some_and(|was| was.id == container.id))
     };
     for ((ship, name), _) in
         now.iter().filter(|(key, container)| !before.others.contains_key(*key) && !was_one(key, container))

@@ -260,7 +260,8 @@ impl Watch {
         let Some(engine) = self.ships.get(&ship) else { return };
         let mut instances: Vec<String> = engine.look(|machine| {
             let labels = |c: &&maestro_testkit::state::Container| c.config.labels.clone().unwrap_or_default();
-            let is_kept = |c: &&maestro_testkit::state::Container| c.name.contains(".kept-") && !c.is_running();
+            let is_kept =
+                |c: &&maestro_testkit::state::Container| c.name.contains(".kept-") && !c.is_running();
             let containers = machine.containers();
             let of_now = containers.iter().filter(|c| !is_kept(c));
             of_now.filter_map(|c| labels(c).get(LABEL_INSTANCE).cloned()).collect()
@@ -378,7 +379,9 @@ impl Watch {
             let Some(item) = self.items.get(&other).map(|at| &plan.items[*at]) else { continue };
             let verdict = match &item.fate {
                 Fate::Settled(_) => continue,
-                Fate::Blocked(_) if !matches!(self.intent, Intent::Start { .. } | Intent::Deploy { .. }) => continue,
+                Fate::Blocked(_) if !matches!(self.intent, Intent::Start { .. } | Intent::Deploy { .. }) => {
+                    continue;
+                }
                 Fate::Blocked(_) => "is blocked",
                 Fate::Act { steps, .. } => {
                     let unit = self.unit_of(&other);

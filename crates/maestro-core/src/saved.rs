@@ -1,0 +1,144 @@
+//! A plan that is kept, to be carried out later and exactly so (`docs/design/0018`): what is wanted, and what was seen
+//! when it was decided. Planning is a pure function, so the same of both gives the same steps.
+
+mod document;
+
+pub use document::{FORMAT, SavedError};
+
+use crate::fleet::{FleetSnapshot, ShipView};
+use crate::image::ImageRef;
+use crate::names::InstanceName;
+use crate::plan::{Fate, Intent, Item, Plan, Reason};
+use crate::release::Release;
+use crate::select::Selector;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::ops::Bound;
+
+/// A plan that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedPlan {
+    /// What the fleet shall be, or what it is that is started and stopped.
+    pub release: Release,
+    /// What is wanted of it.
+    pub intent: Intent,
+    /// Of which instances.
+    pub selector: Selector,
+    /// How many at a time at most.
+    pub units: Option<usize>,
+    /// What was seen of each instance that the plan has something to do for.
+    seen: BTreeMap<InstanceName, Sight>,
+    /// What tells these steps from others.
+    checksum: String,
+}
+
+/// What was seen of an instance: what it is called, and how it was.
+pub type Sight = BTreeMap<String, String>;
+
+/// Something that is not as it was when a plan was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The instance.
+    pub instance: InstanceName,
+    /// What of it.
+    pub what: String,
+    /// How it was; none for nothing.
+    pub was: Option<String>,
+    /// How it is.
+    pub is: Option<String>,
+}
+
+impl fmt::Display for Moved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+        write!(f, "{}: {} was {}, and is {}", self.instance, self.what, text(&self.was), text(&self.is))
+    }
+}
+
+impl SavedPlan {
+    /// Keeps a plan that was made of this.
+    pub fn new(release: Release, selector: Selector, plan: &Plan, fleet: &FleetSnapshot) -> Self {
+        Self {
+            release,
+            intent: plan.intent.clone(),
+            selector,
+            units: plan.limits.units,
+            seen: plan.items.iter().map(|item| (item.instance.clone(), sight(item, fleet))).collect(),
+            checksum: checksum(plan),
+        }
+    }
+
+    /// What has moved since: the same plan made now, of what is seen now, has to rest on the same.
+    pub fn moved(&self, plan: &Plan, fleet: &FleetSnapshot) -> Vec<Moved> {
+        let mut moved = Vec::new();
+        let now: BTreeMap<&InstanceName, Sight> =
+            plan.items.iter().map(|item| (&item.instance, sight(item, fleet))).collect();
+        let none = Sight::new();
+        for instance in
+            self.seen.keys().chain(now.keys().copied().filter(|name| !self.seen.contains_key(*name)))
+        {
+            let (was, is) = (self.seen.get(instance).unwrap_or(&none), now.get(instance).unwrap_or(&none));
+            let new = is.keys().filter(|what| !was.contains_key(*what));
+            for what in was.keys().chain(new).filter(|what| was.get(*what) != is.get(*what)) {
+                moved.push(Moved {
+                    instance: instance.clone(),
+                    what: what.clone(),
+                    was: was.get(what).cloned(),
+                    is: is.get(what).cloned(),
+                });
+            }
+        }
+        moved
+    }
+
+    /// Whether these are the steps that were kept. Where nothing has moved they are, but for another Maestro.
+    pub fn is_this(&self, plan: &Plan) -> bool {
+        checksum(plan) == self.checksum
+    }
+}
+
+/// What a plan rests on, of one instance.
+fn sight(item: &Item, fleet: &FleetSnapshot) -> Sight {
+    let mut sight = Sight::new();
+    let mut note = |what: &str, how: String| _ = sight.insert(what.to_owned(), how);
+    let state = match fleet.ship(&item.ship) {
+        Some(ShipView::Reachable(state)) => state,
+        Some(ShipView::Unreachable(_)) | None => {
+            note("ship", "out of sight".to_owned());
+            return sight;
+        }
+    };
+    if let Some(container) = state.containers.get(item.instance.as_str()) {
+        note("container", container.id.as_str().to_owned());
+        note("state", container.state.name().to_owned());
+        note("image", container.image_id.as_str().to_owned());
+    }
+    let on_ship = |image: &ImageRef| state.image(image).map(|image| image.id.as_str().to_owned());
+    if let Some(id) = on_ship(&item.image) {
+        note(&format!("{} on {}", item.image.without_pin(), item.ship), id);
+    }
+    let prefix = format!("{}.", item.instance);
+    let behind = state.containers.range::<str, _>((Bound::Included(&*prefix), Bound::Unbounded));
+    for (name, container) in behind.take_while(|(name, _)| name.starts_with(&prefix)) {
+        note(name, container.state.name().to_owned());
+    }
+    if let Fate::Act { because: Reason::Differs(changes), .. } = &item.fate {
+        for change in &**changes {
+            note(&change.attribute, change.found.clone().unwrap_or_else(|| "nothing".to_owned()));
+        }
+    }
+    sight
+}
+
+fn checksum(plan: &Plan) -> String {
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(plan.to_string()) {
+        // Writing to a string cannot fail.
+        _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

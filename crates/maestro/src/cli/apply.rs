@@ -1,0 +1,66 @@
+//! `maestro apply`.
+
+use super::act::{Line, carry_out};
+use super::arguments::{Selecting, Showing};
+use super::session::Session;
+use super::{Fault, Outcome, deploy};
+use crate::report::ErrorReport;
+use maestro_core::saved::SavedPlan;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Where a plan does not fit any more.
+const STALE: u8 = 6;
+/// What has moved is told so often.
+const MOST: usize = 25;
+
+/// Carry out a plan that `maestro plan --out` has written, and nothing else
+///
+/// Looks again first. If anything that the plan rests on is not as it was, nothing is done, what has moved is named, and
+/// the exit code is 6.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Args {
+    /// The plan
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    showing: Showing,
+}
+
+pub(super) async fn run(session: &Session, args: Args) -> Outcome {
+    let unreadable = |why: &dyn std::fmt::Display| Fault::Usage(format!("{}: {why}", args.file.display()));
+    let bytes = std::fs::read(&args.file).map_err(|error| unreadable(&error))?;
+    let saved = SavedPlan::from_bytes(&bytes).map_err(|error| unreadable(&error))?;
+    let today = session.environment()?;
+    if today.display_name() != saved.release.environment {
+        let why = format!(
+            "it is a plan for `{}`, and the environment here is `{}`",
+            saved.release.environment,
+            today.display_name()
+        );
+        return Err(unreadable(&why));
+    }
+    let engines = session.engines(&today).into();
+    let environment = deploy::environment(session, &saved.release, &today)?;
+    let selecting = Selecting::of(&saved.selector, saved.units);
+    let line = Line::of(session, &selecting, environment, engines);
+    let (plan, fleet) = line.plan_seen(&saved.intent, saved.intent.selection_rules()).await?;
+    let moved = saved.moved(&plan, &fleet);
+    if moved.is_empty() && saved.is_this(&plan) {
+        return carry_out(line, &saved.intent, plan, args.showing).await;
+    }
+    let mut report = if moved.is_empty() {
+        ErrorReport::new("this Maestro would do something else than the plan says; nothing has been done")
+            .note("another version made the plan")
+    } else {
+        ErrorReport::new("the plan is stale, and nothing has been done: not all is as it was")
+    };
+    for one in moved.iter().take(MOST) {
+        report = report.note(one.to_string());
+    }
+    if moved.len() > MOST {
+        report = report.note(format!("and {} more", moved.len() - MOST));
+    }
+    report.hint("plan again, and look at what would be done now").print(&session.printer);
+    Ok(ExitCode::from(STALE))
+}
