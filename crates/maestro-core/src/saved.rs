@@ -51,9 +51,16 @@ pub struct Moved {
 
 impl fmt::Display for Moved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+        let text = |value: &Option<String>| value.as_deref().map_or("nothing", shortened).to_owned();
         write!(f, "{}: {} was {}, and is {}", self.instance, self.what, text(&self.was), text(&self.is))
     }
+}
+
+/// An id as people know it, and everything else as it is.
+fn shortened(text: &str) -> &str {
+    let id = text.strip_prefix("sha256:").unwrap_or(text);
+    let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_id { id.get(..12).unwrap_or(id) } else { text }
 }
 
 impl SavedPlan {
@@ -112,7 +119,7 @@ fn sight(item: &Item, fleet: &FleetSnapshot) -> Sight {
     if let Some(container) = state.containers.get(item.instance.as_str()) {
         note("container", container.id.as_str().to_owned());
         note("state", container.state.name().to_owned());
-        note("image", container.image_id.as_str().to_owned());
+        note("content", container.image_id.as_str().to_owned());
     }
     let on_ship = |image: &ImageRef| state.image(image).map(|image| image.id.as_str().to_owned());
     if let Some(id) = on_ship(&item.image) {

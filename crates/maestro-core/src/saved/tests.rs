@@ -79,14 +79,14 @@ fn what_has_moved_is_named() {
     insta::assert_snapshot!(at("web-1 running web:1", "web-1 exited web:1"), @"web-1: state was running, and is exited");
     insta::assert_snapshot!(at("a: web-1 running web:1", "a:"), @"
     web-1: container was id-web-1, and is nothing
-    web-1: image was sha256:web:1, and is nothing
+    web-1: content was sha256:web:1, and is nothing
     web-1: state was running, and is nothing
     ");
-    insta::assert_snapshot!(at("web-2 running web:1 |", "web-2 running web:1* |"), @"web-2: image was sha256:web:1, and is sha256:web:1*");
+    insta::assert_snapshot!(at("web-2 running web:1 |", "web-2 running web:1* |"), @"web-2: content was sha256:web:1, and is sha256:web:1*");
     insta::assert_snapshot!(at("b: web-2 running web:1 | web:1 web:2", "b: web-2 running web:1 | web:1"), @"web-2: web:2 on b was sha256:web:2, and is nothing");
     insta::assert_snapshot!(at("b: web-2 running web:1 | web:1 web:2", "b: down"), @"
     web-2: container was id-web-2, and is nothing
-    web-2: image was sha256:web:1, and is nothing
+    web-2: content was sha256:web:1, and is nothing
     web-2: state was running, and is nothing
     web-2: web:2 on b was sha256:web:2, and is nothing
     web-2: ship was nothing, and is out of sight
