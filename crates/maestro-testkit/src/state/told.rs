@@ -146,6 +146,8 @@ impl Machine {
                 name: Some(name.unwrap_or_else(|| self.edition().say("", "no"))),
                 maximum_retry_count: Some(policy.maximum_retry_count.unwrap_or(0)),
             }),
+            cpu_shares: Some(asked.cpu_shares.unwrap_or(0)),
+            memory: Some(asked.memory.unwrap_or(0)),
             memory_swap: Some(swap(asked)),
             log_config: Some(LogConfig { kind: driver, config: Some(log.config.unwrap_or_default()) }),
             security_opt: Some(options),

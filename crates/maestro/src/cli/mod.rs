@@ -8,6 +8,7 @@ mod clean;
 mod complete;
 mod deploy;
 mod deptree;
+mod drift;
 mod dump;
 mod events;
 mod exec;
@@ -71,6 +72,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Status(status::Args),
+    Drift(drift::Args),
     Start(start::Args),
     Stop(stop::Args),
     Restart(restart::Args),
@@ -97,6 +99,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     let session = Session::new(&cli);
     let outcome = match cli.command {
         Command::Status(args) => status::run(&session, args).await,
+        Command::Drift(args) => drift::run(&session, args).await,
         Command::Start(args) => start::run(&session, args).await,
         Command::Stop(args) => stop::run(&session, args).await,
         Command::Restart(args) => restart::run(&session, args).await,
