@@ -7,7 +7,6 @@ use maestro_core::fleet::{
     Configuration, Connection, EngineDefaults, ImageConfig, Mount as Mounted, Published,
 };
 use maestro_core::model::{LogConfig, RestartPolicy, Ulimit};
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -43,7 +42,8 @@ pub(super) struct Info {
     cpu_shares: bool,
 }
 
-type Set = Option<BTreeMap<String, IgnoredAny>>;
+/// The engine writes a set as a map to nothing.
+type Set = Option<BTreeMap<String, Value>>;
 
 /// A value; where there is `null`, as other engines of this API have it here and there, nothing.
 fn or_nothing<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(

@@ -151,7 +151,7 @@ pub(super) const KINDS: &[Kind] = &[
                 b,
                 "Devices",
                 json!([{"PathOnHost": "/dev/null", "PathInContainer": "/dev/x", "CgroupPermissions": "r"}]),
-            )
+            );
         },
         &["state", "devices"],
     ),
