@@ -16,6 +16,7 @@ pub mod fleet;
 pub mod status;
 pub mod config;
 pub mod compare;
+pub mod drift;
 pub mod plan;
 pub mod notification;
 pub mod boundary;

@@ -66,6 +66,7 @@ pub trait Engine: Send + Sync {
 
 /// What a command has to know besides which of its instances' containers are there, and whether they run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub struct Needs {
     /// The containers' details: one more question per container.
     pub details: bool,

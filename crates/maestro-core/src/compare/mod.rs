@@ -85,6 +85,7 @@ pub fn changes(
         && let (Some(wanted), Some(found)) =
             (spec.labels.get(LABEL_CONFIG), container.labels.get(LABEL_CONFIG))
         && **wanted != **found
+        && (spec.image.digest().is_some() || is_hashed_by_tag(&container.image))
     {
         // Whoever made it, another Maestro perhaps, asked for something that cannot be seen.
         changes.push(change(&format!("labels.{LABEL_CONFIG}"), Some(wanted), Some(found)));
@@ -102,6 +103,8 @@ fn image_change(
     // The digest behind a tag says what is known by id, as long as the image is there.
     let name = |image: &ImageRef| ImageRef::parse(image.without_pin());
     let is_named_so = match means {
+        // A file says a tag, and a deployment made the container of what that stood for then.
+        _ if spec.image.digest().is_none() => spec.image.names_same(&without_digest(&container.image)),
         Some(_) => name(&spec.image).names_same(&name(&container.image)),
         None => spec.image.names_same(&container.image),
     };
@@ -111,6 +114,16 @@ fn image_change(
     let means = means.filter(|id| **id != container.image_id)?;
     let with = |name: &str, id: &ImageId| format!("{name} ({})", short(id));
     Some(change("image", Some(&with(wanted, means)), Some(&with(found, &container.image_id))))
+}
+
+/// A reference without its digest, which may have no tag either.
+fn without_digest(image: &ImageRef) -> ImageRef {
+    ImageRef::parse(image.as_str().split('@').next().unwrap_or_default())
+}
+
+/// Whether the fingerprint of a container of this image is the one that the tag alone would have given.
+fn is_hashed_by_tag(image: &ImageRef) -> bool {
+    ImageRef::parse(image.without_pin()).digest().is_none()
 }
 
 /// The first digits of an image's id.

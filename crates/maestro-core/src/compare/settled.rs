@@ -27,6 +27,9 @@ pub(super) fn settle(
     {
         found.remove("runtime");
     }
+    if found.contains_key("shm_size") && is_common(engine, "shm_size") {
+        found.remove("shm_size");
+    }
     if engine.version.api < ULIMITS_AS_ASKED {
         found.retain(|attribute, _| !attribute.starts_with("ulimits.") || wanted.contains_key(attribute));
     }
@@ -35,6 +38,19 @@ pub(super) fn settle(
     {
         without(found, "security_opt", "label=disable");
     }
+}
+
+/// Whether all containers of an engine whose configurations are known, several, have the same of something that it can
+/// be configured to fill in and does not tell.
+fn is_common(engine: &EngineState, other: &str) -> bool {
+    let mut known = engine.containers.values().filter_map(|container| container.configuration.as_deref());
+    let Some(first) = known.next().map(|configuration| configuration.others.get(other)) else { return false };
+    let mut more = 0;
+    let same = known.all(|configuration| {
+        more += 1;
+        configuration.others.get(other) == first
+    });
+    same && more > 0
 }
 
 /// The network mode as the engine would tell it, and what the container has to be connected to.

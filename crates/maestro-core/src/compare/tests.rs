@@ -193,7 +193,7 @@ fn told(labels: BTreeMap<String, String>) -> Configuration {
 impl World {
     fn changes(&self) -> String {
         let changes = changes(&self.spec, &self.container, &self.engine).unwrap();
-        changes.iter().map(|change| format!("{change}\n")).collect()
+        changes.iter().map(|change| change.to_string() + "\n").collect()
     }
 
     /// What is said after somebody has changed the container.
@@ -341,6 +341,25 @@ fn an_image_counts_by_name_and_content() {
 }
 
 #[test]
+fn a_deployment_makes_containers_of_what_a_tag_stood_for() {
+    let mut pinned = world(settings());
+    pinned.container.image = ImageRef::parse("shop/web:2@sha256:abcd");
+    assert_eq!(pinned.changes(), "");
+    // Engines have what was pulled by digest under no tag.
+    pinned.engine.images = Some(Vec::new());
+    assert_eq!(pinned.changes(), "");
+    pinned.spec.image = ImageRef::parse("shop/web:3");
+    assert_eq!(pinned.changes(), "image: shop/web:2@sha256:abcd instead of shop/web:3\n");
+    pinned.spec.image = ImageRef::parse("shop/web:2@sha256:ffff");
+    assert_eq!(pinned.changes(), "image: shop/web:2@sha256:abcd instead of shop/web:2@sha256:ffff\n");
+
+    let mut untagged = world(settings());
+    (untagged.spec.image, untagged.engine.images) = (ImageRef::parse("shop/web"), Some(Vec::new()));
+    untagged.container.image = ImageRef::parse("shop/web@sha256:abcd");
+    assert_eq!(untagged.after(|c| _ = c.config.labels.insert(LABEL_CONFIG.into(), "other".into())), "");
+}
+
+#[test]
 fn of_an_image_that_is_gone_nothing_is_demanded() {
     let mut gone = world(settings());
     gone.engine.image_configs.clear();
@@ -403,6 +422,24 @@ fn the_engines_own_logging_and_runtime_are_no_change() {
     let mut silent = plain();
     silent.engine.defaults = None;
     assert_eq!(silent.after(|c| c.log.driver = "journald".into()), "");
+}
+
+#[test]
+fn an_engine_may_be_configured_to_another_size_of_shared_memory() {
+    let large = |c: &mut Configuration| _ = c.others.insert("shm_size".into(), (1 << 30).to_string());
+    let among = |others: [fn(&mut Configuration, &dyn Fn(&mut Configuration)); 2]| {
+        let mut world = world(settings());
+        for (name, change) in ["a", "b"].into_iter().zip(others) {
+            let mut other = world.container.clone();
+            let mut configuration = Configuration::clone(other.configuration.as_ref().unwrap());
+            change(&mut configuration, &large);
+            other.configuration = Some(configuration.into());
+            world.engine.containers.insert(name.into(), other);
+        }
+        world.after(large)
+    };
+    assert_eq!(among([|c, large| large(c), |c, large| large(c)]), "");
+    assert_eq!(among([|c, large| large(c), |_, _| ()]), "shm_size: 1 GiB instead of nothing\n");
 }
 
 #[test]

@@ -64,7 +64,7 @@ async fn compared(cx: &Context<'_>, spec: &ContainerSpec) -> Result<String, Stri
     expect("its image says something", state.image_configs.contains_key(&container.image_id))?;
     expect("the engine tells its defaults", state.defaults.is_some())?;
     let changes = changes(spec, container, &state).ok_or("its configuration is not told")?;
-    Ok(changes.iter().map(|change| format!("{change}; ")).collect())
+    Ok(changes.iter().map(|change| change.to_string() + "\n").collect())
 }
 
 pub(crate) async fn tells_what_containers_were_made_of(cx: &Context<'_>) -> Result<(), String> {
@@ -127,7 +127,7 @@ pub(crate) async fn tells_what_is_otherwise(cx: &Context<'_>) -> Result<(), Stri
         "workdir: / instead of /tmp",
     ];
     let is = compared(cx, &other).await?;
-    let lines: Vec<&str> = is.split("; ").filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = is.lines().collect();
     let fits = lines.len() == expected.len()
         && lines.iter().zip(expected).all(|(line, expected)| line.starts_with(expected));
     expect(&format!("{lines:#?} is what is otherwise"), fits)

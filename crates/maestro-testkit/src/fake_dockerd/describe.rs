@@ -251,8 +251,7 @@ pub(crate) fn inspected<'a>(machine: &Machine, container: &'a Container) -> Insp
         config: Config { told, healthcheck: healthcheck(&container.content.image_config()) },
         network_settings: InspectedNetworks {
             ports,
-            networks: machine
-                .networks(container)
+            networks: Machine::networks(container)
                 .into_iter()
                 .map(|(name, id)| (name, serde_json::json!({"NetworkID": id, "IPAMConfig": null})))
                 .collect(),

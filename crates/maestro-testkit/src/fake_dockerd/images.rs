@@ -47,7 +47,7 @@ pub(crate) async fn info(call: &Call) -> Answer {
         .read(Operation::Inspect, "", |machine| {
             let all = machine.containers();
             let count = |test: fn(ContainerState) -> bool| all.iter().filter(|c| test(c.state)).count();
-            let defaults = machine.defaults();
+            let defaults = crate::state::Machine::defaults();
             Ok(json!({
                 "ID": machine.engine_id(),
                 "LoggingDriver": defaults.log_driver,

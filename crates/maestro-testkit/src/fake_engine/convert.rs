@@ -101,7 +101,7 @@ pub(crate) fn engine_state(machine: &Machine, scope: &Scope) -> EngineState {
             .filter(|c| machine.images().iter().any(|image| image.content.id == c.content.id))
             .map(|c| (c.content.id.clone(), Arc::new(c.content.image_config())))
             .collect(),
-        defaults: (scope.configurations && !scope.details.is_empty()).then(|| machine.defaults()),
+        defaults: (scope.configurations && !scope.details.is_empty()).then(Machine::defaults),
     }
 }
 

@@ -42,6 +42,7 @@ pub struct CreateConfig {
 /// The part of a create request that is about the host.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields are the Engine API's")]
 #[expect(missing_docs, reason = "the fields are the Engine API's, by the same names")]
 pub struct HostConfig {
     pub binds: Option<Vec<String>>,

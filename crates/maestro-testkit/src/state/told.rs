@@ -30,7 +30,7 @@ pub struct Update {
 
 impl Machine {
     /// What the engine takes where nothing is asked for.
-    pub(crate) fn defaults(&self) -> EngineDefaults {
+    pub(crate) fn defaults() -> EngineDefaults {
         EngineDefaults {
             log_driver: "json-file".to_owned(),
             runtime: "runc".to_owned(),
@@ -136,7 +136,7 @@ impl Machine {
             format!("/{target}:/{}/{alias}", container.name)
         };
         let log = asked.log_config.clone().unwrap_or_default();
-        let driver = if log.kind.is_empty() { self.defaults().log_driver } else { log.kind };
+        let driver = if log.kind.is_empty() { Self::defaults().log_driver } else { log.kind };
         let unconfined = asked.privileged.then(|| "label=disable".to_owned());
         let options: Vec<String> = asked.security_opt.iter().flatten().cloned().chain(unconfined).collect();
         HostConfig {
@@ -146,6 +146,8 @@ impl Machine {
                 name: Some(name.unwrap_or_else(|| self.edition().say("", "no"))),
                 maximum_retry_count: Some(policy.maximum_retry_count.unwrap_or(0)),
             }),
+            cpu_shares: Some(asked.cpu_shares.unwrap_or(0)),
+            memory: Some(asked.memory.unwrap_or(0)),
             memory_swap: Some(swap(asked)),
             log_config: Some(LogConfig { kind: driver, config: Some(log.config.unwrap_or_default()) }),
             security_opt: Some(options),
@@ -155,7 +157,7 @@ impl Machine {
     }
 
     /// The networks that it is connected to, or will be, and their ids.
-    pub(crate) fn networks(&self, container: &Container) -> BTreeMap<String, String> {
+    pub(crate) fn networks(container: &Container) -> BTreeMap<String, String> {
         let network = match container.config.network_mode() {
             mode if mode.starts_with("container:") => return BTreeMap::new(),
             "default" => "bridge",
@@ -196,8 +198,7 @@ impl Machine {
             extra_hosts: host.extra_hosts.unwrap_or_default(),
             dns: host.dns.unwrap_or_default(),
             network_mode: text(host.network_mode),
-            networks: self
-                .networks(container)
+            networks: Self::networks(container)
                 .into_iter()
                 .map(|(name, id)| (name, Connection { id, address: String::new() }))
                 .collect(),

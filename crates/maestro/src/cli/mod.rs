@@ -9,6 +9,7 @@ mod clean;
 mod complete;
 mod deploy;
 mod deptree;
+mod drift;
 mod dump;
 mod events;
 mod exec;
@@ -72,6 +73,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Status(status::Args),
+    Drift(drift::Args),
     Start(start::Args),
     Stop(stop::Args),
     Restart(restart::Args),
@@ -100,6 +102,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     let is_new = matches!(cli.command, Command::Deploy(_) | Command::Apply(_));
     let outcome = match cli.command {
         Command::Status(args) => status::run(&session, args).await,
+        Command::Drift(args) => drift::run(&session, args).await,
         Command::Start(args) => start::run(&session, args).await,
         Command::Stop(args) => stop::run(&session, args).await,
         Command::Restart(args) => restart::run(&session, args).await,

@@ -7,8 +7,7 @@ use maestro_core::fleet::{
     Configuration, Connection, EngineDefaults, ImageConfig, Mount as Mounted, Published,
 };
 use maestro_core::model::{LogConfig, RestartPolicy, Ulimit};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,7 +42,15 @@ pub(super) struct Info {
     cpu_shares: bool,
 }
 
-type Set = Option<BTreeMap<String, IgnoredAny>>;
+/// The engine writes a set as a map to nothing.
+type Set = Option<BTreeMap<String, Value>>;
+
+/// A value; where there is `null`, as other engines of this API have it here and there, nothing.
+fn or_nothing<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
 
 /// A structure of typed fields, and of fields whose text is all that matters, by the attribute that they are.
 macro_rules! told {
@@ -51,7 +58,7 @@ macro_rules! told {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct $name {
-            $(#[serde(rename = $key)] $field: $type,)*
+            $(#[serde(rename = $key, deserialize_with = "or_nothing")] $field: $type,)*
             $(#[serde(rename = $other_key)] $other: Value,)*
         }
 
@@ -384,4 +391,70 @@ fn plain(value: &Value) -> Option<String> {
 fn billionths(number: u64) -> String {
     let text = format!("{}.{:09}", number / 1_000_000_000, number % 1_000_000_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn configuration(of: Value) -> Configuration {
+        serde_json::from_value::<Told>(of).unwrap().configuration()
+    }
+
+    #[test]
+    fn an_engine_may_say_nothing_or_something_new() {
+        let little = configuration(json!({"Config": {}, "HostConfig": {}}));
+        assert_eq!(
+            little,
+            Configuration {
+                restart: RestartPolicy { name: "".into(), retries: 0 },
+                ..Configuration::default()
+            }
+        );
+        let odd = configuration(json!({
+            "Config": {"Env": null, "Labels": null, "Healthcheck": null, "Brand": {"New": 1}},
+            "HostConfig": {
+                "Binds": null, "PortBindings": {"80/tcp": null, "81/tcp": []}, "Mounts": null, "RestartPolicy": null,
+                "LogConfig": {"Type": "none", "Config": null}, "ToCome": [1], "PidsLimit": null, "Init": false,
+                "OomScoreAdj": 0, "Dns": null, "Memory": null, "NetworkMode": null, "MaskedPaths": ["/proc/keys"], "ReadonlyPaths": null,
+            },
+            "NetworkSettings": {"Networks": {"bridge": null}, "ToCome": 1},
+        }));
+        assert_eq!(odd.others, BTreeMap::new());
+        assert_eq!(odd.ports, BTreeMap::new());
+        assert_eq!(odd.log.driver, "none");
+        assert_eq!(odd.networks, BTreeMap::from([("bridge".to_owned(), Connection::default())]));
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_told_in_text() {
+        let told = configuration(json!({
+            "Config": {"Tty": true, "StopTimeout": 3, "Healthcheck": {"Test": ["CMD", "true"], "Interval": 1_500_000_000}},
+            "HostConfig": {
+                "NanoCpus": 500_000_000, "PidsLimit": -1, "MaskedPaths": [], "Sysctls": {"b": "1", "a": ""},
+                "Devices": [{"PathOnHost": "/dev/null", "CgroupPermissions": "r"}], "UTSMode": "host",
+                "GroupAdd": ["7", "8"], "BlkioDeviceReadIOps": [{"Path": "/dev/x", "Rate": 5}],
+            },
+        }));
+        let others: Vec<String> = told.others.iter().map(|(key, text)| format!("{key}: {text}")).collect();
+        assert_eq!(
+            others,
+            [
+                "blkio_device_read_iops: Path=/dev/x Rate=5",
+                "cpus: 0.5",
+                "devices: CgroupPermissions=r PathOnHost=/dev/null",
+                "group_add: 7, 8",
+                "masked_paths: none",
+                "pids_limit: -1",
+                "stop_timeout: 3",
+                "sysctls: a b=1",
+                "tty: yes",
+                "uts: host",
+            ]
+        );
+        let health: Vec<_> = told.config.healthcheck.into_iter().collect();
+        let text = str::to_owned;
+        assert_eq!(health, [(text("interval"), text("1.5s")), (text("test"), text("CMD true"))]);
+    }
 }

@@ -7,6 +7,7 @@
 mod capabilities;
 pub mod deptree;
 pub mod diagnostics;
+pub mod drift;
 pub mod errors;
 pub mod events;
 mod grid;

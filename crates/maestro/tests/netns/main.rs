@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 
 mod conformance;
+mod drift;
 mod faults;
+mod kinds;
 mod orphans;
 mod scripts;
 mod site;

@@ -6,6 +6,7 @@
 
 mod deptree;
 mod diagnostic;
+mod drift;
 mod dump;
 mod error;
 mod lines;
@@ -15,6 +16,7 @@ mod status;
 
 pub use deptree::ServiceNeeds;
 pub use diagnostic::{Diagnostic, Diagnostics, Label};
+pub use drift::{Change, DriftEntry};
 pub use dump::{Dump, InstanceDump};
 pub use error::Error;
 pub use lines::{EventEntry, LogEntry};
