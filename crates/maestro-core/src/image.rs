@@ -104,9 +104,11 @@ impl ImageRef {
         }
     }
 
-    /// The form without registry that progress texts use: what follows the first `/`, or all of it.
+    /// The form without registry that progress texts use: what follows the first `/`, or all of it; without the digest
+    /// where a tag stands before it.
     pub fn short(&self) -> &str {
-        self.text.split_once('/').map_or(&*self.text, |(_, rest)| rest)
+        let text = self.without_pin();
+        text.split_once('/').map_or(text, |(_, rest)| rest)
     }
 
     /// The first path component, which may name a registry; none for a bare name.

@@ -78,10 +78,8 @@ impl fmt::Display for Share {
 /// What follows when a deployment fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Remedy {
-    /// Everything goes back to the release before.
-    #[default]
-    Rollback,
     /// Nothing more is begun, and everything stays as it is until somebody decides.
+    #[default]
     Pause,
     /// Whatever does not need the failed instance goes on.
     Continue,
@@ -91,7 +89,6 @@ impl Remedy {
     /// Its name in the file.
     pub fn name(self) -> &'static str {
         match self {
-            Remedy::Rollback => "rollback",
             Remedy::Pause => "pause",
             Remedy::Continue => "continue",
         }

@@ -20,12 +20,16 @@ use maestro_core::planner::plan;
 use maestro_core::select::{SelectionRules, select};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 /// Lines of a container's output that are shown when it did not start.
 const LAST_LINES: u64 = 20;
 /// Containers of which they are shown.
 const MOST_OUTPUTS: usize = 5;
+
+/// A deployment that has changed something, and is not done.
+const PARTLY: u8 = 3;
 
 /// Does what an intent says to the selected instances.
 pub(super) async fn act(
@@ -34,14 +38,18 @@ pub(super) async fn act(
     selecting: &Selecting,
     showing: Showing,
 ) -> Outcome {
-    act_on(Line::new(session, selecting)?, intent, showing).await
-}
-
-/// The same on a line that begins elsewhere than at the file.
-pub(super) async fn act_on(line: Line<'_>, intent: &Intent, showing: Showing) -> Outcome {
+    let line = Line::new(session, selecting)?;
     let first = if pulls_first(intent) { Intent::Pull } else { intent.clone() };
     let plan = line.plan_for(&first, Some(intent)).await.map_err(untouched)?;
     carry_out(line, intent, plan, showing).await
+}
+
+/// The exit code of a run that did not succeed: those of maestro-ng's commands say no more than that.
+fn failed(intent: &Intent, touched: bool) -> ExitCode {
+    match intent {
+        Intent::Deploy { .. } if touched => ExitCode::from(PARTLY),
+        _ => ExitCode::FAILURE,
+    }
 }
 
 /// Carries out the first plan of a command, and what follows from it.
@@ -52,8 +60,10 @@ pub(super) async fn carry_out(line: Line<'_>, intent: &Intent, plan: Plan, showi
     let mut telling = Telling::begin(&line.environment, intent, &ready.plan, &mut interrupts).await?;
     let outcome = line.walk(intent, ready, showing, &mut telling, &mut interrupts).await;
     telling.end(outcome.as_ref().map(|_| ()), &session.printer, &mut interrupts).await;
+    let touched = line.touched.load(Ordering::Relaxed);
     line.leave();
-    Ok(if outcome?.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let summary = outcome?;
+    Ok(if summary.is_success() { ExitCode::SUCCESS } else { failed(intent, touched) })
 }
 
 /// What has changed can only be told when the images have been pulled: the line is walked twice.
@@ -62,7 +72,7 @@ pub(super) fn pulls_first(intent: &Intent) -> bool {
 }
 
 /// Whoever interrupts a command that acts wants to know how far it has come.
-fn untouched(fault: Fault) -> Fault {
+pub(super) fn untouched(fault: Fault) -> Fault {
     match fault {
         Fault::LeftOff => Fault::Interrupted,
         other => other,
@@ -113,6 +123,8 @@ pub(super) struct Line<'a> {
     selecting: &'a Selecting,
     environment: Environment,
     engines: Arc<Engines>,
+    /// Whether a container has been changed.
+    touched: Arc<AtomicBool>,
 }
 
 impl<'a> Line<'a> {
@@ -132,7 +144,7 @@ impl<'a> Line<'a> {
         environment: Environment,
         engines: Arc<Engines>,
     ) -> Self {
-        Self { session, selecting, environment, engines }
+        Self { session, selecting, environment, engines, touched: Arc::default() }
     }
 
     /// Looks at the fleet and decides what to do.
@@ -202,6 +214,8 @@ impl<'a> Line<'a> {
             inner: reporter(showing.progress(), self.session.printer.clone(), self.session.began),
             untold: walk == Walk::First && showing.is_one_document(),
             failed: Vec::new(),
+            plan: plan.clone(),
+            touched: self.touched.clone(),
         };
         let mut listening = telling.listen(&mut watching);
         let summary =
@@ -267,6 +281,8 @@ struct Watching {
     /// Whether a success is not the end, and the document is still to come.
     untold: bool,
     failed: Vec<StepId>,
+    plan: Arc<Plan>,
+    touched: Arc<AtomicBool>,
 }
 
 impl Reporter for Watching {
@@ -279,6 +295,12 @@ impl Reporter for Watching {
         } = event
         {
             self.failed.push(*step);
+        }
+        if let Event::StepFinished { step, outcome: StepOutcome::Done(_), .. } = event
+            && let Some(Action::Call(call)) = self.plan.step(*step).map(|step| &step.action)
+            && call.container().is_some()
+        {
+            self.touched.store(true, Ordering::Relaxed);
         }
         if self.untold && matches!(event, Event::RunFinished { summary } if summary.is_success()) {
             return;

@@ -1,7 +1,8 @@
 //! `maestro apply`.
 
-use super::act::{Line, carry_out};
+use super::act::{Line, carry_out, untouched};
 use super::arguments::{Selecting, Showing};
+use super::confirm::Confirming;
 use super::session::Session;
 use super::{Fault, Outcome, deploy};
 use crate::report::ErrorReport;
@@ -24,6 +25,8 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
+    confirming: Confirming,
+    #[command(flatten)]
     showing: Showing,
 }
 
@@ -44,9 +47,11 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let environment = deploy::environment(session, &saved.release, &today)?;
     let selecting = Selecting::of(&saved.selector, saved.units);
     let line = Line::of(session, &selecting, environment, engines);
-    let (plan, fleet) = line.plan_seen(&saved.intent, saved.intent.selection_rules()).await?;
+    let (plan, fleet) =
+        line.plan_seen(&saved.intent, saved.intent.selection_rules()).await.map_err(untouched)?;
     let moved = saved.moved(&plan, &fleet);
     if moved.is_empty() && saved.is_this(&plan) {
+        args.confirming.confirm(&session.printer, &plan)?;
         return carry_out(line, &saved.intent, plan, args.showing).await;
     }
     let mut report = if moved.is_empty() {

@@ -1,7 +1,8 @@
 //! `maestro deploy`.
 
-use super::act::{Line, act_on};
+use super::act::{Line, carry_out, untouched};
 use super::arguments::{Selecting, Showing};
+use super::confirm::Confirming;
 use super::interrupts::unless_interrupted;
 use super::session::Session;
 use super::{Fault, Outcome};
@@ -28,6 +29,8 @@ pub(super) struct Args {
     #[arg(short, long)]
     tag: Option<String>,
     #[command(flatten)]
+    confirming: Confirming,
+    #[command(flatten)]
     pub(super) showing: Showing,
 }
 
@@ -35,7 +38,10 @@ pub(super) struct Args {
 pub(super) const INTENT: Intent = Intent::Deploy { ask_again: false };
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    act_on(line(session, &args).await?.0, &INTENT, args.showing).await
+    let (line, _) = line(session, &args).await?;
+    let (plan, _) = line.plan_seen(&INTENT, INTENT.selection_rules()).await.map_err(untouched)?;
+    args.confirming.confirm(&session.printer, &plan)?;
+    carry_out(line, &INTENT, plan, args.showing).await
 }
 
 /// The line of a deployment: its environment is a release, whose images are pinned.

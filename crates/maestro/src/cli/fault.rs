@@ -40,6 +40,12 @@ pub enum Fault {
     /// An option has a value that means nothing.
     #[error("{0}")]
     Usage(String),
+    /// Something that runs would be stopped, and nobody can be asked. The text says what.
+    #[error("nobody can be asked, and nothing has been done: {0}")]
+    Unconfirmed(String),
+    /// The user said no.
+    #[error("nothing has been done")]
+    Declined,
     /// A check cannot be made at all.
     #[error("the check {} of {instance} cannot be made: {}; no container was touched", failure.check, failure.last)]
     Unprepared {
@@ -84,6 +90,7 @@ impl Fault {
                 | Fault::NoInstance { .. }
                 | Fault::Service { .. }
                 | Fault::NothingNamed(_)
+                | Fault::Unconfirmed(_)
                 | Fault::Usage(_)
         )
     }
@@ -106,6 +113,9 @@ impl Fault {
             Fault::NothingNamed(verb) => {
                 ErrorReport::of(self).hint(format!("`maestro {verb} --all` means everything"))
             }
+            Fault::Unconfirmed(_) => {
+                ErrorReport::of(self).hint("`--yes` means it; `maestro plan` shows it in full")
+            }
             Fault::Unannounced(missed) => {
                 for missed in missed {
                     telling::unannounced(missed).print(printer);
@@ -114,6 +124,7 @@ impl Fault {
             }
             Fault::Usage(_)
             | Fault::LeftOff
+            | Fault::Declined
             | Fault::Unprepared { .. }
             | Fault::Interrupted
             | Fault::InterruptedTelling

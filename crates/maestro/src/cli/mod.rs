@@ -7,6 +7,7 @@ mod apply;
 mod arguments;
 mod clean;
 mod complete;
+mod confirm;
 mod deploy;
 mod deptree;
 mod drift;

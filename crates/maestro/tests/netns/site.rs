@@ -135,10 +135,20 @@ impl Site {
         self.fleet.api(ship).unwrap().get(&format!("/containers/{container}/json")).await.ok()
     }
 
-    /// Tag of the image that a container was made from.
+    /// The ids, as far as they are in the names, of containers that deployments have kept of an instance.
+    pub(crate) async fn kept(&self, ship: &str, instance: &str) -> Vec<String> {
+        let names = self.fleet.api(ship).unwrap().containers().await.unwrap();
+        let id = |name: &String| {
+            Some(name.trim_start_matches('/').strip_prefix(&format!("{instance}.kept-"))?.to_owned())
+        };
+        names.iter().filter_map(id).collect()
+    }
+
+    /// Tag of the image that a container was made from, also where a digest stands behind it.
     pub(crate) async fn tag(&self, ship: &str, container: &str) -> Option<String> {
         let found = self.inspect(ship, container).await?;
-        Some(found["Config"]["Image"].as_str()?.rsplit(':').next()?.to_owned())
+        let image = found["Config"]["Image"].as_str()?.split('@').next()?;
+        Some(image.rsplit(':').next()?.to_owned())
     }
 
     /// Id and start time of every container of every ship: the same as before if nobody did anything.

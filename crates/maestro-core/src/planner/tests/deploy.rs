@@ -238,7 +238,7 @@ ships: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}, c: {ip: 192.0.2.3}, d: {ip: 192.
 services:
   web:
     image: web:1
-    deploy: {strategy: rolling, max_unavailable: 50%, bake: 20s, on_failure: rollback}
+    deploy: {strategy: rolling, max_unavailable: 50%, bake: 20s, on_failure: pause}
     instances: {web-1: {ship: a}, web-2: {ship: b}, web-3: {ship: c}, web-4: {ship: d}}
 ";
 

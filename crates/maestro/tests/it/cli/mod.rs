@@ -3,6 +3,7 @@
 mod auditors;
 mod bad;
 mod compat;
+mod deploying;
 mod many;
 mod output;
 mod shell;

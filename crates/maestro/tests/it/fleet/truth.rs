@@ -71,15 +71,15 @@ pub(super) fn lies(world: &World, before: &Before, ran: &Ran) -> Vec<String> {
         }
     }
     // What a deployment keeps was an instance's before, and does not run any more.
-    let was_one = |(ship, name): &(ShipName, String), container: &Container| {
-        let of = name.split_once(".kept-").map(|(instance, _)| (ship.clone(), instance));
-        let was = of.and_then(|(_, instance)| before.instances.get(&InstanceName::from(instance)));
-        !container.is_running()
-            && was.is_some_and(|was| was.as_ref().is_some_and(|was| was.id == container.id))
+    let was_one = |name: &str, container: &Container| {
+        let of = name.split_once(".kept-").map(|(instance, _)| InstanceName::from(instance));
+        let was = of.and_then(|instance| before.instances.get(&instance)).and_then(Option::as_ref);
+        !container.is_running() && was.is_some_and(|was| was.id == container.id)
     };
-    for ((ship, name), _) in
-        now.iter().filter(|(key, container)| !before.others.contains_key(*key) && !was_one(key, container))
-    {
+    let new = now
+        .iter()
+        .filter(|(key, container)| !before.others.contains_key(*key) && !was_one(&key.1, container));
+    for ((ship, name), _) in new {
         lies.push(format!("{name} on {ship} was not there before and is no instance"));
     }
     for (at, item) in ran.plan.items.iter().enumerate() {
@@ -109,7 +109,11 @@ fn orphans(world: &World, ship: &ShipName, containers: &[Container]) -> Vec<Arc<
             let instance =
                 labels.get(LABEL_INSTANCE).and_then(|i| world.environment.instances.get(i.as_str()));
             labels.get(LABEL_ENVIRONMENT).is_some_and(|owner| owner == environment)
-                && !instance.is_some_and(|i| i.name.as_str() == &*c.name && i.ship == *ship)
+                && !instance.is_some_and(|i| {
+                    let is_it = i.name.as_str() == &*c.name;
+                    let was_it = c.name.starts_with(&format!("{}.kept-", i.name)) && !c.is_running();
+                    (is_it || was_it) && i.ship == *ship
+                })
         })
         .map(|c| c.name.clone())
         .collect()

@@ -11,8 +11,9 @@ use maestro_core::boundary::{
 use maestro_core::engine_error::EngineError;
 use maestro_core::event::{Event, Reporter};
 use maestro_core::fleet::EngineState;
+use maestro_core::image::ImageRef;
 use maestro_core::names::ShipName;
-use maestro_core::plan::{EngineCall, Plan, Target};
+use maestro_core::plan::{EngineCall, Plan, RegistryAuth, Target};
 use maestro_testkit::fake_engine::FakeEngine;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -105,6 +106,14 @@ impl Engine for Watched {
             self.watch.lock().unwrap().transcript[entry].end = end;
             result
         })
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        auth: Option<&'a RegistryAuth>,
+    ) -> BoxFuture<'a, Result<String, EngineError>> {
+        self.inner.resolve(image, auth)
     }
 
     fn run_in<'a>(

@@ -1,0 +1,74 @@
+//! Asking before something is done that stops what runs. The commands that maestro-ng had do not ask: scripts call them.
+
+use super::Fault;
+use crate::report::{Printer, list};
+use maestro_core::plan::{Action, EngineCall, Fate, Plan};
+use std::io::{BufRead as _, IsTerminal as _, stdin};
+
+/// Names that a question lists.
+const MOST: usize = 5;
+
+/// Whether to ask.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(super) struct Confirming {
+    /// Don't ask; where nobody can be asked, nothing that runs is stopped without it
+    #[arg(short, long, env = "MAESTRO_YES", value_parser = clap::builder::FalseyValueParser::new())]
+    yes: bool,
+}
+
+impl Confirming {
+    /// Asks, if the plan stops or removes anything.
+    ///
+    /// # Errors
+    /// The answer is no, or there is nobody who could give one.
+    pub(super) fn confirm(self, printer: &Printer, plan: &Plan) -> Result<(), Fault> {
+        let stopped = stopped(plan);
+        if self.yes || stopped.is_empty() {
+            return Ok(());
+        }
+        let shown = match stopped.get(..MOST) {
+            Some(first) if stopped.len() > MOST => {
+                format!("{} and {} more", list(first), stopped.len() - MOST)
+            }
+            _ => list(&stopped),
+        };
+        let what = format!(
+            "`{}` stops {} of {} containers of `{}`: {shown}",
+            plan.intent.name(),
+            stopped.len(),
+            plan.items.len(),
+            plan.environment,
+        );
+        if !stdin().is_terminal() || !printer.capabilities().err_is_tty {
+            return Err(Fault::Unconfirmed(what));
+        }
+        printer.talk(&format!("{what}\nGo on? [y/N] "));
+        let mut answer = String::new();
+        stdin().lock().read_line(&mut answer)?;
+        match answer.trim() {
+            "y" | "Y" | "yes" => Ok(()),
+            _ => Err(Fault::Declined),
+        }
+    }
+}
+
+/// Instances whose containers are stopped or removed.
+fn stopped(plan: &Plan) -> Vec<&str> {
+    let stops = |action: &Action| {
+        matches!(
+            action,
+            Action::Call(
+                EngineCall::StopContainer { .. }
+                    | EngineCall::KillContainer { .. }
+                    | EngineCall::RemoveContainer { .. }
+            )
+        )
+    };
+    let items = plan.items.iter().filter(|item| match &item.fate {
+        Fate::Act { steps, .. } => {
+            steps.iter().filter_map(|id| plan.step(*id)).any(|step| stops(&step.action))
+        }
+        Fate::Settled(_) | Fate::Blocked(_) => false,
+    });
+    items.map(|item| item.instance.as_str()).collect()
+}

@@ -1,0 +1,60 @@
+//! Deployments on real engines: step by step, with checks, and back.
+
+use super::site::Site;
+use maestro_testkit::practice::{PracticeFleet, TransportKind};
+
+fn shop(site: &Site) -> String {
+    let registry = site.image("shop");
+    format!(
+        "  db:\n    image: {registry}/db:1.0\n    instances: {{db-1: {{ship: ship-1, stop_timeout: 1}}}}\n\
+         \x20 web:\n    image: {registry}/web:{{{{ env.TAG or '1.0' }}}}\n    requires: [db]\n    \
+         ports: {{http: '8080:18080'}}\n    env: {{GREETING: '{{{{ env.GREETING or \"hello\" }}}}'}}\n    \
+         deploy: {{strategy: rolling, max_unavailable: 1, bake: 1s}}\n    \
+         lifecycle:\n      running: [{{type: http, port: http, path: /, match_regex: 'shop/web', max_wait: 3}}]\n    \
+         instances:\n      web-1: {{ship: ship-1, stop_timeout: 1}}\n      web-2: {{ship: ship-2, stop_timeout: 1}}\n      \
+         web-3: {{ship: ship-3, stop_timeout: 1}}\n"
+    )
+}
+
+async fn tags(site: &Site) -> Vec<String> {
+    let mut tags = Vec::new();
+    for ship in 1..=3 {
+        tags.push(site.tag(&format!("ship-{ship}"), &format!("web-{ship}")).await.unwrap_or_default());
+    }
+    tags
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_deployed_and_taken_back() {
+    let ships = [TransportKind::Tcp, TransportKind::Unix, TransportKind::Ssh];
+    let site = Site::up(PracticeFleet::builder().ships(&ships).mixed()).await;
+    site.write(&shop(&site));
+
+    // What `start` has made is as a release would have it.
+    site.maestro("start").await.ok();
+    let started = site.fingerprint().await;
+    site.maestro("deploy").await.ok().says("as released").never_says("deployed");
+    assert_eq!(site.fingerprint().await, started);
+
+    let two = [("TAG", "2.0")];
+    site.maestro_with("plan deploy --detailed-exitcode", &two).await.fails(10).says("env.DOCKER_TAG");
+    site.maestro_with("deploy", &two).await.fails(2).says("--yes");
+    assert_eq!(site.fingerprint().await, started);
+    site.maestro_with("deploy --yes", &two).await.ok().says("3 deployed, 1 unchanged");
+    assert_eq!(tags(&site).await, ["2.0"; 3]);
+    site.maestro_with("plan deploy --detailed-exitcode", &two).await.ok().says("nothing would be done");
+
+    // One that never answers is the last one that is touched.
+    let broken = [("TAG", "broken")];
+    site.maestro_with("deploy --yes web", &broken).await.fails(3).says("check failed").says("aborted");
+    assert_eq!(tags(&site).await, ["broken", "2.0", "2.0"]);
+
+    // Back to the very container that was there, and what is well is left alone.
+    let before = site.inspect("ship-2", "web-2").await.unwrap();
+    let kept = site.kept("ship-1", "web-1").await;
+    let back = site.maestro_with("deploy --yes web", &two).await.ok().says("1 deployed, 2 unchanged");
+    assert_eq!(tags(&site).await, ["2.0"; 3], "{}", back.all());
+    assert_eq!(site.inspect("ship-2", "web-2").await.unwrap()["State"], before["State"]);
+    let id = site.inspect("ship-1", "web-1").await.unwrap()["Id"].as_str().unwrap().to_owned();
+    assert!(kept.iter().any(|kept| id.starts_with(kept)), "{id} is none of {kept:?}");
+}
