@@ -109,6 +109,12 @@ fn image_change(
         None => spec.image.names_same(&container.image),
     };
     if !is_named_so {
+        let (wanted, found) = if wanted == found {
+            // They differ in their digests.
+            (spec.image.as_str(), container.image.as_str())
+        } else {
+            (wanted, found)
+        };
         return Some(change("image", Some(wanted), Some(found)));
     }
     let means = means.filter(|id| **id != container.image_id)?;
