@@ -131,13 +131,13 @@ pub fn retagged(root: &Arc<Node>, services: &BTreeSet<ServiceName>, tag: &str) -
         let image = ImageRef::parse(text.clone());
         with(node, Value::Str(format!("{}:{tag}", image.repository()).into()))
     };
-    at(root, "services", &|services_node| {
-        each(services_node, &|name, service| {
+    at(root, "services", |services_node| {
+        each(services_node, |name, service| {
             if !services.iter().any(|s| Some(s.as_str()) == name) {
                 return service.clone();
             }
-            let service = at(service, "image", &retag);
-            at(&service, "instances", &|instances| each(instances, &|_, one| at(one, "image", &retag)))
+            let service = at(service, "image", retag);
+            at(&service, "instances", |instances| each(instances, |_, one| at(one, "image", retag)))
         })
     })
 }
@@ -147,12 +147,12 @@ fn with(node: &Node, value: Value) -> Arc<Node> {
 }
 
 /// The same mapping with another value of one key, if it has it.
-fn at(node: &Arc<Node>, key: &str, change: &dyn Fn(&Arc<Node>) -> Arc<Node>) -> Arc<Node> {
-    each(node, &|name, value| if name == Some(key) { change(value) } else { value.clone() })
+fn at(node: &Arc<Node>, key: &str, change: impl Fn(&Arc<Node>) -> Arc<Node>) -> Arc<Node> {
+    each(node, |name, value| if name == Some(key) { change(value) } else { value.clone() })
 }
 
 /// The same mapping with other values; by their keys, where those are texts.
-fn each(node: &Arc<Node>, change: &dyn Fn(Option<&str>, &Arc<Node>) -> Arc<Node>) -> Arc<Node> {
+fn each(node: &Arc<Node>, change: impl Fn(Option<&str>, &Arc<Node>) -> Arc<Node>) -> Arc<Node> {
     let Value::Map(map) = &node.value else { return node.clone() };
     let entries = map.entries.iter().map(|(key, value)| (key.clone(), change(key.as_str(), value))).collect();
     with(node, Value::Map(Mapping { entries, dropped: map.dropped.clone() }))

@@ -171,8 +171,8 @@ fn bake<'a>(builder: &mut Builder<'a>, chain: &mut Chain, instance: &'a Instance
 
 /// What a failure means for the others: only where every service says so do the others go on.
 pub(super) fn on_failure(builder: &Builder<'_>) -> FailurePolicy {
-    let goes_on = |instance: &&Instance| builder.deploy_of(instance).on_failure == Remedy::Continue;
-    if builder.selected().iter().all(|instance| goes_on(instance)) {
+    let goes_on = |instance: &Instance| builder.deploy_of(instance).on_failure == Remedy::Continue;
+    if builder.selected().iter().copied().all(goes_on) {
         FailurePolicy::SkipDependents
     } else {
         FailurePolicy::Halt

@@ -12,6 +12,7 @@ use crate::run::Run;
 use crate::select::{Selector, select};
 use crate::source::MapSources;
 use proptest::prelude::*;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 const DEPLOY: Intent = Intent::Deploy { ask_again: false };
@@ -31,7 +32,8 @@ fn planned(environment: &Environment, fleet: &FleetSnapshot, intent: &Intent) ->
 
 /// A fleet on which every instance is as released.
 fn released(environment: &Environment) -> FleetSnapshot {
-    let ships: String = environment.ships.keys().map(|ship| format!("{ship}:\n")).collect();
+    let ships: Vec<String> = environment.ships.keys().map(|ship| format!("{ship}:")).collect();
+    let ships = ships.join("");
     let mut world = World::of(fleet(&ships));
     let plan = planned(environment, &world.fleet, &DEPLOY);
     world.carry_out(&plan, usize::MAX, |_| 0);
@@ -225,7 +227,7 @@ fn names(fleet: &FleetSnapshot) -> String {
     for (ship, view) in &fleet.ships {
         let ShipView::Reachable(state) = view else { continue };
         for container in state.containers.values() {
-            text += &format!("{ship}: {} {} {}\n", container.name, container.state.name(), container.image);
+            _ = writeln!(text, "{ship}: {} {} {}", container.name, container.state.name(), container.image);
         }
     }
     text
@@ -332,19 +334,19 @@ fn file(services: &[Drawn], next: bool) -> String {
     let mut text = "__maestro: {schema: 2}\nname: w\nships: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}, c: {ip: 192.0.2.3}}\nservices:\n".to_owned();
     for (number, service) in services.iter().enumerate() {
         let tag = if next && service.changes == Changes::Image { 2 } else { 1 };
-        text += &format!("  s{number}:\n    image: i{number}:{tag}\n");
+        _ = writeln!(text, "  s{number}:\n    image: i{number}:{tag}");
         if next && service.changes == Changes::Variable {
             text += "    env: {V: next}\n";
         }
         if service.needs && number > 0 {
-            text += &format!("    requires: [s{}]\n", number - 1);
+            _ = writeln!(text, "    requires: [s{}]", number - 1);
         }
         if let Some(count) = service.rolling {
-            text += &format!("    deploy: {{strategy: rolling, max_unavailable: {count}}}\n");
+            _ = writeln!(text, "    deploy: {{strategy: rolling, max_unavailable: {count}}}");
         }
         text += "    instances:\n";
         for (place, ship) in service.ships.iter().enumerate() {
-            text += &format!("      s{number}-{place}: {{ship: {}}}\n", ["a", "b", "c"][*ship]);
+            _ = writeln!(text, "      s{number}-{place}: {{ship: {}}}", ["a", "b", "c"][*ship]);
         }
     }
     text

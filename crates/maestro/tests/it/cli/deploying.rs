@@ -59,7 +59,7 @@ async fn a_saved_plan_is_carried_out_or_refused() {
     assert!(stale.all().contains("the plan is stale, and nothing has been done"), "{}", stale.all());
     assert!(stale.all().contains("web-1: container was"), "{}", stale.all());
     stale.exits(6);
-    site.shell.write("no.plan", "{}".to_owned());
+    site.shell.write("no.plan", "{}");
     text +=
         &site.transcript(&["apply no.plan", "apply missing.plan", "deploy --tag 3.0", "deploy nobody"]).await;
     insta::assert_snapshot!(text);
