@@ -7,6 +7,7 @@ mod conformance;
 mod drift;
 mod faults;
 mod kinds;
+mod ledger;
 mod orphans;
 mod scripts;
 mod site;
