@@ -20,6 +20,8 @@ pub struct Lease {
     asked: Option<Duration>,
     /// Not before this.
     ask_at: Duration,
+    /// How long after a claim nothing of who was there before is under way.
+    settle: Duration,
     /// All recorded epochs were over when this run claimed.
     alone: bool,
     /// It could write at some time.
@@ -118,6 +120,7 @@ impl Lease {
             stage: Stage::Contending,
             asked: None,
             ask_at: Duration::ZERO,
+            settle: times.settle(),
             alone: false,
             has_held: false,
             enough_since: None,
@@ -172,7 +175,7 @@ impl Lease {
 
     /// Takes an anchor's answer to what it was asked last.
     pub fn answered(&mut self, now: Duration, number: usize, answer: Answer) {
-        let (pace, settle) = (self.times.pace, self.times.settle());
+        let (pace, settle) = (self.times.pace, self.settle);
         let Some(anchor) = self.anchors.get_mut(number) else { return };
         let Some((ask, sent)) = anchor.busy.take() else { return };
         anchor.at = sent + pace;
@@ -238,10 +241,11 @@ impl Lease {
         if self.counted().any(|mine| mine.claimed > sent) {
             return;
         }
-        if epochs.over {
-            for mine in self.each_mine().filter(|mine| mine.counted) {
-                mine.counts_from = mine.claimed;
-            }
+        // Who was there before may have had more patience.
+        self.settle = self.settle.max(epochs.settle);
+        let settle = if epochs.over { Duration::ZERO } else { self.settle };
+        for mine in self.each_mine().filter(|mine| mine.counted) {
+            mine.counts_from = mine.claimed + settle;
         }
         self.alone = epochs.over;
         self.stage = Stage::Recording(epochs.highest + 1);
@@ -375,7 +379,7 @@ impl Lease {
                 }
             }
             Stage::Reading | Stage::Recording(_) if self.counted().count() < needed => {
-                let settle = self.times.settle();
+                let settle = self.settle;
                 for mine in self.each_mine() {
                     mine.counted = false;
                     mine.counts_from = mine.claimed + settle;

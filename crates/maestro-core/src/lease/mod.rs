@@ -14,7 +14,7 @@ pub use machine::{Lease, Rival};
 use crate::boundary::FolderId;
 use std::time::Duration;
 
-/// How long what may take. All deployers of an environment have the same.
+/// How long what may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Times {
     /// A lease whose heartbeat does not move for so long is dead.
@@ -99,6 +99,8 @@ pub struct Epochs {
     pub highest: u64,
     /// Whether every run that recorded it has said that it is over.
     pub over: bool,
+    /// [`Times::settle`] of those that have not.
+    pub settle: Duration,
 }
 
 /// How many of so many are a majority.

@@ -79,11 +79,6 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn name(&self) -> FolderName {
-        let number = RUN.fetch_add(1, Ordering::Relaxed);
-        FolderName::of("shelf", &format!("conformance {} {number}", std::process::id()))
-    }
-
     async fn make(&self, name: &FolderName, keep: Keep) -> Result<FolderId, String> {
         match self.shelf.claim(name, keep, &labels()).await.map_err(say)? {
             Claimed::Made(id) => Ok(id),
@@ -110,6 +105,12 @@ impl Context<'_> {
         missing("a get", self.shelf.get(id, "").await)?;
         missing("a get of a path", self.neighbour.get(id, "a").await)
     }
+}
+
+/// A name that nobody else uses.
+fn new_name() -> FolderName {
+    let number = RUN.fetch_add(1, Ordering::Relaxed);
+    FolderName::of("shelf", &format!("conformance {} {number}", std::process::id()))
 }
 
 fn labels() -> Labels {
@@ -144,7 +145,7 @@ fn listed(files: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 async fn gives_a_name_once(cx: &Context<'_>) -> Outcome {
-    let name = cx.name();
+    let name = new_name();
     let id = cx.make(&name, Keep::Inside).await?;
     for shelf in [&cx.shelf, &cx.neighbour] {
         match shelf.claim(&name, Keep::Inside, &Labels::new()).await.map_err(say)? {
@@ -168,7 +169,7 @@ fn has_labels(found: &Labels) -> Outcome {
 
 async fn gives_a_name_once_at_the_same_time(cx: &Context<'_>) -> Outcome {
     for _ in 0..5 {
-        let name = cx.name();
+        let name = new_name();
         let claims = (0..8).map(async |number: usize| {
             let shelf = if number.is_multiple_of(2) { &cx.shelf } else { &cx.neighbour };
             shelf.claim(&name, Keep::Inside, &labels()).await
@@ -193,7 +194,7 @@ async fn gives_a_name_once_at_the_same_time(cx: &Context<'_>) -> Outcome {
 }
 
 async fn shows_who_has_a_name(cx: &Context<'_>) -> Outcome {
-    let name = cx.name();
+    let name = new_name();
     same("nobody", &cx.neighbour.look(&name).await.map_err(say)?, &None)?;
     let id = cx.make(&name, Keep::Inside).await?;
     let found = cx.neighbour.look(&name).await.map_err(say)?.ok_or("nobody has it")?;
@@ -204,7 +205,7 @@ async fn shows_who_has_a_name(cx: &Context<'_>) -> Outcome {
 }
 
 async fn keeps_files(cx: &Context<'_>) -> Outcome {
-    let id = cx.make(&cx.name(), Keep::Inside).await?;
+    let id = cx.make(&new_name(), Keep::Inside).await?;
     same("an empty folder", &cx.get(&id, "").await?, &vec![])?;
     same("nothing at a path", &cx.get(&id, "deep/er").await?, &vec![])?;
     let files =
@@ -226,7 +227,7 @@ fn sorted(mut files: Vec<(String, String)>) -> Vec<(String, String)> {
 }
 
 async fn puts_files_over_others(cx: &Context<'_>) -> Outcome {
-    let id = cx.make(&cx.name(), Keep::Inside).await?;
+    let id = cx.make(&new_name(), Keep::Inside).await?;
     for content in ["long content", "short", "1"] {
         cx.put(&id, &[File::new("a/b", content)]).await?;
         same("the last content", &cx.get(&id, "").await?, &listed(&[("a/b", content)]))?;
@@ -238,7 +239,7 @@ async fn puts_files_over_others(cx: &Context<'_>) -> Outcome {
 
 async fn takes_files_away(cx: &Context<'_>) -> Outcome {
     for keep in [Keep::Inside, Keep::Apart] {
-        let id = cx.make(&cx.name(), keep).await?;
+        let id = cx.make(&new_name(), keep).await?;
         let paths = ["a/1", "a/2", "a/b/3", "ab", "c/1"];
         cx.put(&id, &paths.map(|path| File::new(path, path))).await?;
         cx.put(&id, &[File::absent("a"), File::absent("c/1"), File::absent("never/was")]).await?;
@@ -253,7 +254,7 @@ async fn takes_files_away(cx: &Context<'_>) -> Outcome {
 }
 
 async fn puts_in_their_order(cx: &Context<'_>) -> Outcome {
-    let id = cx.make(&cx.name(), Keep::Apart).await?;
+    let id = cx.make(&new_name(), Keep::Apart).await?;
     cx.put(&id, &[File::new("a/1", "x"), File::absent("a"), File::new("a/2", "y")]).await?;
     same("what came last", &cx.get(&id, "").await?, &listed(&[("a/2", "y")]))?;
     cx.shelf.remove(&id).await.map_err(say)
@@ -261,7 +262,7 @@ async fn puts_in_their_order(cx: &Context<'_>) -> Outcome {
 
 async fn keeps_large_files(cx: &Context<'_>) -> Outcome {
     for (keep, size) in [(Keep::Inside, 100_000), (Keep::Apart, 5_000_000)] {
-        let id = cx.make(&cx.name(), keep).await?;
+        let id = cx.make(&new_name(), keep).await?;
         let mut state = 1_u64;
         let noise = |_| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -279,9 +280,9 @@ async fn keeps_large_files(cx: &Context<'_>) -> Outcome {
 }
 
 async fn keeps_many_files(cx: &Context<'_>) -> Outcome {
-    let id = cx.make(&cx.name(), Keep::Apart).await?;
+    let id = cx.make(&new_name(), Keep::Apart).await?;
     let files: Vec<File> =
-        (0..300).map(|number| File::new(format!("d/{:03}", number), vec![b'x'; number + 1])).collect();
+        (0..300).map(|number| File::new(format!("d/{number:03}"), vec![b'x'; number + 1])).collect();
     cx.put(&id, &files).await?;
     let found = cx.neighbour.get(&id, "d").await.map_err(say)?;
     if found != files {
@@ -291,7 +292,7 @@ async fn keeps_many_files(cx: &Context<'_>) -> Outcome {
 }
 
 async fn forgets_files_with_their_folder(cx: &Context<'_>) -> Outcome {
-    let name = cx.name();
+    let name = new_name();
     let first = cx.make(&name, Keep::Inside).await?;
     cx.put(&first, &[File::new("a", "1")]).await?;
     cx.shelf.remove(&first).await.map_err(say)?;
@@ -301,7 +302,7 @@ async fn forgets_files_with_their_folder(cx: &Context<'_>) -> Outcome {
 }
 
 async fn refuses_what_is_for_a_folder_that_is_gone(cx: &Context<'_>) -> Outcome {
-    let name = cx.name();
+    let name = new_name();
     let first = cx.make(&name, Keep::Inside).await?;
     cx.put(&first, &[File::new("a", "1")]).await?;
     cx.neighbour.remove(&first).await.map_err(say)?;
@@ -321,7 +322,7 @@ async fn refuses_what_is_for_a_folder_that_is_gone(cx: &Context<'_>) -> Outcome 
 /// Whatever becomes of a put that is under way meanwhile, later ones fail.
 async fn removes_while_somebody_puts(cx: &Context<'_>) -> Outcome {
     for _ in 0..5 {
-        let id = cx.make(&cx.name(), Keep::Inside).await?;
+        let id = cx.make(&new_name(), Keep::Inside).await?;
         let beat = [File::new("beat", "1")];
         let put = async || {
             for _ in 0..20 {
@@ -344,21 +345,21 @@ async fn removes_while_somebody_puts(cx: &Context<'_>) -> Outcome {
 }
 
 async fn keeps_apart_what_is_to_stay(cx: &Context<'_>) -> Outcome {
-    let name = cx.name();
+    let name = new_name();
     let first = cx.make(&name, Keep::Apart).await?;
     cx.put(&first, &[File::new("a/b", "1")]).await?;
     cx.shelf.remove(&first).await.map_err(say)?;
     cx.is_gone(&first).await?;
     let second = cx.make(&name, Keep::Apart).await?;
     same("what was there", &cx.get(&second, "").await?, &listed(&[("a/b", "1")]))?;
-    let other = cx.make(&cx.name(), Keep::Apart).await?;
+    let other = cx.make(&new_name(), Keep::Apart).await?;
     same("another name", &cx.get(&other, "").await?, &vec![])?;
     cx.shelf.remove(&other).await.map_err(say)?;
     cx.shelf.remove(&second).await.map_err(say)
 }
 
 async fn survives_a_prune(cx: &Context<'_>) -> Outcome {
-    let (inside, apart) = (cx.name(), cx.name());
+    let (inside, apart) = (new_name(), new_name());
     let lost = cx.make(&inside, Keep::Inside).await?;
     let kept = cx.make(&apart, Keep::Apart).await?;
     for id in [&lost, &kept] {

@@ -1,9 +1,10 @@
 //! Who has been the owner: numbers that outlive leases and the folders that they are made of.
 
-use super::envelope::seal;
+use super::envelope::{open, seal};
 use super::quorum::Quorum;
 use maestro_core::boundary::{Document, File, LedgerError};
 use maestro_core::lease::Epochs;
+use std::time::Duration;
 
 /// Where they are.
 const EPOCHS: &str = "index/epochs";
@@ -37,31 +38,49 @@ pub(super) fn number_of<'a>(directory: &str, path: &'a str) -> Option<(u64, &'a 
 /// Reads which epochs there were.
 pub(super) async fn read(quorum: &Quorum) -> Result<Epochs, LedgerError> {
     let mut highest = 0;
-    let mut open: Vec<String> = Vec::new();
+    let mut begun: Vec<String> = Vec::new();
     let mut over: Vec<String> = Vec::new();
+    let mut settle = Duration::ZERO;
     for (_, files) in quorum.get(EPOCHS).await? {
         for file in files {
             // The name counts: what is damaged was meant all the same.
             let Some((number, rest)) = number_of(EPOCHS, &file.path) else { continue };
             if number > highest {
                 highest = number;
-                open.clear();
+                begun.clear();
                 over.clear();
+                settle = Duration::ZERO;
             }
             if number == highest {
                 match rest.strip_suffix(OVER) {
                     Some(run) => over.push(run.to_owned()),
-                    None => open.push(rest.to_owned()),
+                    None => {
+                        begun.push(rest.to_owned());
+                        settle = settle.max(settle_of(&file.content));
+                    }
                 }
             }
         }
     }
-    Ok(Epochs { highest, over: open.iter().all(|run| over.contains(run)) })
+    Ok(Epochs { highest, over: begun.iter().all(|run| over.contains(run)), settle })
 }
 
-/// Records an epoch as a run's.
-pub(super) async fn record(quorum: &Quorum, epoch: u64, run: &str) -> Result<(), LedgerError> {
-    let mut files = vec![File::new(path(epoch, run), seal(&Document::new(0, Vec::new())))];
+/// How long after its end calls of a run may be under way, as it wrote down itself; a damaged record says nothing.
+fn settle_of(content: &[u8]) -> Duration {
+    let bytes = open(content).and_then(|document| document.bytes.try_into().ok());
+    Duration::from_millis(bytes.map_or(0, u64::from_be_bytes))
+}
+
+/// Records an epoch as a run's, with how long its successor has to wait for it.
+pub(super) async fn record(
+    quorum: &Quorum,
+    epoch: u64,
+    run: &str,
+    settle: Duration,
+) -> Result<(), LedgerError> {
+    let millis = u64::try_from(settle.as_millis()).unwrap_or(u64::MAX);
+    let document = Document::new(0, millis.to_be_bytes());
+    let mut files = vec![File::new(path(epoch, run), seal(&document))];
     files.extend(without_earlier(EPOCHS, epoch));
     quorum.put(&files).await
 }

@@ -30,7 +30,7 @@ pub struct Claim {
     pub since: String,
     /// The command, for people: `deploy web`.
     pub doing: String,
-    /// How long what may take; the same for all deployers of an environment.
+    /// How long what may take.
     pub times: Times,
     /// How long to wait for somebody who lives. Who is dead is waited for as long as it takes to know.
     pub wait: Duration,
@@ -323,8 +323,8 @@ impl Shared {
     }
 
     async fn give_back(&self, number: usize, id: &FolderId) -> Option<EngineError> {
-        let (_, shelf) = self.anchors.place(number)?;
-        match timeout(self.times.ttl, shelf.remove(id)).await {
+        let (_, anchor) = self.anchors.place(number)?;
+        match timeout(self.times.ttl, anchor.remove(id)).await {
             Ok(result) => result.err(),
             Err(_) => Some(self.anchors.late(number, "giving the lease back", self.times.ttl)),
         }
@@ -358,19 +358,20 @@ impl Shared {
         Box::pin(async move {
             match order {
                 Order::ReadEpochs => Outcome::Read(epochs::read(&self.quorum).await),
-                Order::Record(epoch) => {
-                    Outcome::Recorded(epoch, epochs::record(&self.quorum, epoch, &self.run).await)
-                }
+                Order::Record(epoch) => Outcome::Recorded(
+                    epoch,
+                    epochs::record(&self.quorum, epoch, &self.run, self.times.settle()).await,
+                ),
                 Order::Ask(number, ask) => {
                     // A first look may have to log in; heartbeats may not be late.
                     let patience = match &ask {
                         Ask::Look | Ask::Claim => self.times.ttl,
                         Ask::Beat(..) | Ask::Remove(_) => self.times.deadline(),
                     };
-                    let Some((_, shelf)) = self.anchors.place(number) else {
+                    let Some((_, anchor)) = self.anchors.place(number) else {
                         return Outcome::Answered(number, Ok(Answer::Failed));
                     };
-                    let answer = match timeout(patience, self.ask(&**shelf, &ask)).await {
+                    let answer = match timeout(patience, self.ask(&**anchor, &ask)).await {
                         Ok(answer) => answer,
                         Err(_) => Err(self.anchors.late(number, "asking for the lease", patience)),
                     };
@@ -380,20 +381,22 @@ impl Shared {
         })
     }
 
-    async fn ask(&self, shelf: &dyn Shelf, ask: &Ask) -> Result<Answer, EngineError> {
+    async fn ask(&self, anchor: &dyn Shelf, ask: &Ask) -> Result<Answer, EngineError> {
         let gone = |result: Result<(), EngineError>| match result {
             Ok(()) => Ok(Answer::Done),
             Err(error) if matches!(error.kind, EngineErrorKind::NotFound(_)) => Ok(Answer::Gone),
             Err(error) => Err(error),
         };
         match ask {
-            Ask::Look => look(shelf, &self.name).await.map(|found| found.map_or(Answer::Free, Answer::Taken)),
-            Ask::Claim => match shelf.claim(&self.name, Keep::Inside, &self.labels).await? {
+            Ask::Look => {
+                look(anchor, &self.name).await.map(|found| found.map_or(Answer::Free, Answer::Taken))
+            }
+            Ask::Claim => match anchor.claim(&self.name, Keep::Inside, &self.labels).await? {
                 Claimed::Made(id) => Ok(Answer::Made(id)),
                 Claimed::Taken(folder) => Ok(Answer::Taken(seen(folder, String::new()))),
             },
-            Ask::Beat(id, beat) => gone(shelf.put(id, &[File::new(BEAT, beat.as_bytes())]).await),
-            Ask::Remove(id) => gone(shelf.remove(id).await),
+            Ask::Beat(id, beat) => gone(anchor.put(id, &[File::new(BEAT, beat.as_bytes())]).await),
+            Ask::Remove(id) => gone(anchor.remove(id).await),
         }
     }
 

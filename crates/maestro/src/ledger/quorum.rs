@@ -168,13 +168,13 @@ impl Quorum {
 
     /// The same, without a deadline. There are no files where no folder is and none is to be made.
     async fn try_on(&self, number: usize, work: &Work<'_>) -> Result<Vec<File>, EngineError> {
-        let Some((_, shelf)) = self.anchors.place(number) else { return Ok(Vec::new()) };
+        let Some((_, anchor)) = self.anchors.place(number) else { return Ok(Vec::new()) };
         let mut last = None;
         for _ in 0..TRIES {
-            let Some(id) = self.id(number, &**shelf).await? else { return Ok(Vec::new()) };
+            let Some(id) = self.id(number, &**anchor).await? else { return Ok(Vec::new()) };
             let result = match work {
-                Work::Put(files) => shelf.put(&id, files).await.map(|()| Vec::new()),
-                Work::Get(path) => shelf.get(&id, path).await,
+                Work::Put(files) => anchor.put(&id, files).await.map(|()| Vec::new()),
+                Work::Get(path) => anchor.get(&id, path).await,
             };
             match result {
                 Err(error) if matches!(error.kind, EngineErrorKind::NotFound(_)) => {
@@ -187,17 +187,17 @@ impl Quorum {
         last.map_or(Ok(Vec::new()), Err)
     }
 
-    async fn id(&self, number: usize, shelf: &dyn Shelf) -> Result<Option<FolderId>, EngineError> {
+    async fn id(&self, number: usize, anchor: &dyn Shelf) -> Result<Option<FolderId>, EngineError> {
         if let Some(id) = self.ids().get(number).cloned().flatten() {
             return Ok(Some(id));
         }
         let (id, labels) = if self.makes {
-            match shelf.claim(&self.name, Keep::Apart, &self.labels).await? {
+            match anchor.claim(&self.name, Keep::Apart, &self.labels).await? {
                 Claimed::Made(id) => (id, None),
                 Claimed::Taken(folder) => (folder.id, Some(folder.labels)),
             }
         } else {
-            match shelf.look(&self.name).await? {
+            match anchor.look(&self.name).await? {
                 Some(folder) => (folder.id, Some(folder.labels)),
                 None => return Ok(None),
             }

@@ -21,7 +21,13 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("resolve", &["observe"]),
     ("execute", &["observe"]),
     ("report", &["terminal"]),
-    ("cli", &["sources", "terminal", "engine", "probe", "audit", "ledger", "observe", "resolve", "execute", "report"]),
+    (
+        "cli",
+        &[
+            "sources", "terminal", "engine", "probe", "audit", "ledger", "observe", "resolve", "execute",
+            "report",
+        ],
+    ),
 ];
 
 /// What `maestro-core` may depend on: nothing that could open a file or a socket, or wait.

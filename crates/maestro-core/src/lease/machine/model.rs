@@ -6,7 +6,10 @@
 //! their own speed. Times are kept relative to each deployer's own present and cut off where nothing depends on them
 //! any more, so that there are finitely many worlds, and no end of time.
 
-use super::{Lease, Stage, Standing};
+mod checks;
+mod normal;
+
+use super::{Lease, Stage};
 use crate::boundary::FolderId;
 use crate::lease::{Answer, Ask, Epochs, Holder, Order, Seen, Times};
 use foldhash::quality::FixedState;
@@ -338,7 +341,7 @@ impl World {
         let seen = || self.records.iter().filter(|r| r.whole || sees);
         let highest = seen().map(|r| r.epoch).max().unwrap_or(0);
         let over = seen().filter(|r| r.epoch == highest).all(|r| r.over);
-        Epochs { highest, over: over || rules.flaw == Some(Flaw::NeverWaits) }
+        Epochs { highest, over: over || rules.flaw == Some(Flaw::NeverWaits), settle: times().settle() }
     }
 
     fn tick(&mut self, rules: &Rules) {
@@ -347,55 +350,6 @@ impl World {
             deployer.lease.each_time(past);
             past(&mut deployer.writes_until);
         }
-    }
-
-    /// Cuts off what nothing depends on, and gives folders the numbers that equal worlds have.
-    fn settle_down(&mut self, rules: &Rules) {
-        for (number, deployer) in self.deployers.iter_mut().enumerate() {
-            deployer.lease.settle_down(number);
-            deployer.writes_until = if deployer.lease.may_write(NOW) && !deployer.gone {
-                NOW + times().call
-            } else {
-                deployer.writes_until.max(NOW)
-            };
-            // What they once knew makes no difference.
-            if deployer.gone || deployer.lease.is_lost() {
-                deployer.gone |= deployer.writes_until <= NOW;
-                deployer.calls.clear();
-                deployer.lease = Lease::new(number.to_string(), rules.anchors, times(), chance(number));
-                deployer.lease.stage = Stage::Lost;
-            }
-        }
-        let mut known: Vec<FolderId> = Vec::new();
-        let mut number = |id: &mut FolderId| {
-            let at = known.iter().position(|k| k == id).unwrap_or_else(|| {
-                known.push(id.clone());
-                known.len() - 1
-            });
-            *id = FolderId(format!("f{at}"));
-        };
-        for kept in self.shelves.iter_mut().flatten() {
-            number(&mut kept.id);
-        }
-        for deployer in &mut self.deployers {
-            deployer.lease.each_id(&mut number);
-            for order in deployer.calls.iter_mut().chain(&mut deployer.late) {
-                if let Order::Ask(_, ask) = order {
-                    each_id_of(ask, &mut number);
-                }
-            }
-        }
-        let attic = std::mem::take(&mut self.attic);
-        self.attic = attic
-            .into_iter()
-            .filter(|id| known.contains(id))
-            .map(|mut id| {
-                let at = known.iter().position(|k| *k == id).unwrap_or_default();
-                id.0 = format!("f{at}");
-                id
-            })
-            .collect();
-        self.made = u32::try_from(known.len()).unwrap();
     }
 
     /// What must hold in every world.
@@ -445,103 +399,8 @@ impl World {
     }
 }
 
-fn each_id_of(ask: &mut Ask, change: &mut impl FnMut(&mut FolderId)) {
-    match ask {
-        Ask::Beat(id, _) | Ask::Remove(id) => change(id),
-        Ask::Look | Ask::Claim => {}
-    }
-}
-
 fn chance(number: usize) -> u64 {
     [0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f, 0x1656_67b1_9e37_79f9][number % 3]
-}
-
-impl Lease {
-    fn each_time(&mut self, mut change: impl FnMut(&mut Duration)) {
-        self.asked.iter_mut().for_each(&mut change);
-        change(&mut self.ask_at);
-        change(&mut self.claim_at);
-        if let Stage::Holding(_, since) = &mut self.stage {
-            change(since);
-        }
-        for anchor in &mut self.anchors {
-            change(&mut anchor.at);
-            change(&mut anchor.rest);
-            if let Some((_, sent)) = &mut anchor.busy {
-                change(sent);
-            }
-            match &mut anchor.standing {
-                Standing::Mine(mine) => {
-                    change(&mut mine.claimed);
-                    change(&mut mine.counts_from);
-                    mine.taken.iter_mut().for_each(&mut change);
-                }
-                Standing::Theirs(theirs) => {
-                    change(&mut theirs.since);
-                    change(&mut theirs.looked);
-                }
-                Standing::Unknown | Standing::Free | Standing::Leaving(_) => {}
-            }
-        }
-    }
-
-    fn sent(&self, order: &Order) -> Duration {
-        match order {
-            Order::Ask(anchor, _) => self.anchors[*anchor].busy.as_ref().map_or(NOW, |(_, sent)| *sent),
-            Order::ReadEpochs | Order::Record(_) => NOW,
-        }
-    }
-
-    fn each_id(&mut self, change: &mut impl FnMut(&mut FolderId)) {
-        for anchor in &mut self.anchors {
-            if let Some((ask, _)) = &mut anchor.busy {
-                each_id_of(ask, change);
-            }
-            match &mut anchor.standing {
-                Standing::Mine(mine) => change(&mut mine.id),
-                Standing::Leaving(id) => change(id),
-                Standing::Theirs(theirs) => change(&mut theirs.seen.id),
-                Standing::Unknown | Standing::Free => {}
-            }
-        }
-    }
-
-    fn settle_down(&mut self, number: usize) {
-        self.chance = chance(number);
-        self.beats %= 2;
-        let earliest = NOW - times().settle();
-        self.each_time(|time| *time = (*time).max(earliest));
-        let newest = self.counted().map(|mine| mine.claimed).max().unwrap_or(earliest);
-        if let Some(asked) = &mut self.asked {
-            // All that matters is whether it was before a claim.
-            *asked = if *asked >= newest { newest } else { NOW - LONG };
-        }
-        for gate in [&mut self.ask_at, &mut self.claim_at] {
-            *gate = (*gate).max(NOW);
-        }
-        if let Stage::Holding(_, since) = &mut self.stage {
-            let oldest = self.anchors.iter().filter_map(|a| a.busy.as_ref()).map(|(_, sent)| *sent).min();
-            *since = if oldest.is_some_and(|sent| sent < *since) { *since } else { earliest };
-        }
-        for anchor in &mut self.anchors {
-            anchor.at = anchor.at.max(NOW);
-            anchor.rest = anchor.rest.max(NOW);
-            if let Standing::Theirs(theirs) = &mut anchor.standing {
-                let dead = theirs.is_dead(times().ttl);
-                theirs.looked = if dead { theirs.since + times().ttl } else { theirs.since };
-            }
-            if let Standing::Mine(mine) = &mut anchor.standing {
-                mine.taken = mine.taken.filter(|sent| *sent + times().valid() > NOW);
-                let sent = anchor.busy.as_ref().map_or(NOW, |(_, sent)| *sent);
-                if mine.counts_from <= sent {
-                    mine.counts_from = earliest;
-                }
-                if matches!(self.stage, Stage::Holding(..)) {
-                    mine.claimed = earliest;
-                }
-            }
-        }
-    }
 }
 
 /// All worlds that can come about; the first in which something is wrong, with how it came about.
@@ -585,124 +444,4 @@ fn path(trail: &[(usize, Move)]) -> Vec<Move> {
     }
     path.reverse();
     path
-}
-
-/// As many worlds as these, and nothing is wrong in any.
-fn holds(rules: &Rules) {
-    let mut worlds = 0_u64;
-    let mut owners = 0_u64;
-    let everybody: Vec<usize> = (0..rules.rates.len()).collect();
-    let found = explore(rules, MOST, |world| {
-        worlds += 1;
-        owners += u64::from(world.deployers.iter().any(|d| !d.gone && d.lease.may_write(NOW)));
-        // What follows is the same for many, and takes as long as a hundred worlds.
-        if !worlds.is_multiple_of(499) {
-            return;
-        }
-        let still: Vec<usize> = everybody
-            .iter()
-            .copied()
-            .filter(|n| !world.deployers[*n].gone && !world.deployers[*n].lease.is_lost())
-            .collect();
-        // Whoever is left alone, the others dead, becomes the owner; and so does one of all.
-        for living in still.iter().map(|n| vec![*n]).chain((still.len() > 1).then(|| still.clone())) {
-            let comes = world.clone().comes_to_an_owner(&living, rules);
-            assert!(comes, "of {living:?} nobody becomes the owner:\n{world:#?}");
-        }
-    });
-    let found = found.unwrap_or_else(|wrong| panic!("{rules:?}: {wrong}"));
-    assert!(owners > 10, "{rules:?}: in {owners} of {found} worlds somebody may write: nothing was tried");
-}
-
-/// What is wrong is found.
-fn fails(rules: &Rules) {
-    if let Ok(worlds) = explore(rules, MOST, |_| {}) {
-        panic!("{rules:?}: nothing is wrong in {worlds} worlds");
-    }
-}
-
-fn rules(anchors: usize, rates: &[u64], losses: u32, prunes: u32, pauses: u32) -> Rules {
-    Rules { rates: rates.to_vec(), anchors, losses, prunes, pauses, flaw: None }
-}
-
-#[test]
-fn no_two_owners_whatever_their_clocks() {
-    for rates in [[6, 6], [5, 6], [6, 5]] {
-        holds(&rules(1, &rates, 0, 0, 1));
-        holds(&rules(1, &rates, 0, 1, 0));
-    }
-}
-
-#[test]
-fn no_two_owners_where_answers_get_lost() {
-    holds(&rules(1, &[6, 6], 1, 0, 0));
-}
-
-#[test]
-fn no_two_owners_where_folders_vanish_in_a_pause() {
-    holds(&rules(1, &[6, 6], 0, 1, 1));
-}
-
-#[test]
-fn no_two_owners_of_three_deployers() {
-    holds(&rules(1, &[6, 6, 6], 0, 0, 0));
-}
-
-/// Three anchors are too many worlds for all of them; these are those that chance leads to.
-#[test]
-fn no_two_owners_in_long_runs_on_three_anchors() {
-    let mut chance = 0x2545_f491_4f6c_dd1d_u64;
-    let mut draw = |below: usize| {
-        chance ^= chance << 13;
-        chance ^= chance >> 7;
-        chance ^= chance << 17;
-        usize::try_from(chance % below as u64).unwrap()
-    };
-    let mut highest = Vec::new();
-    for walk in 0..120 {
-        let rules = rules(3, [&[6, 6, 6], &[5, 6, 6], &[6, 6, 5]][walk % 3], 6, 3, 6);
-        let mut world = World::new(&rules);
-        for step in 0..500 {
-            let mut moves = world.moves();
-            // What happens most of the time is that calls arrive and time passes.
-            if draw(8) > 0 {
-                moves.retain(|m| matches!(m, Move::Tick | Move::Deliver(_, _, _) | Move::Resume(_)));
-            }
-            let next = moves[draw(moves.len())];
-            world.make(next, &rules);
-            if let Some(wrong) = world.wrong() {
-                panic!("walk {walk}, step {step}, {next:?}: {wrong}\n{world:#?}");
-            }
-        }
-        highest.push(world.records.iter().filter(|r| r.whole).map(|r| r.epoch).max().unwrap_or(0));
-    }
-    let several = highest.iter().filter(|epoch| **epoch > 1).count();
-    assert!(several > 20, "only {several} walks had more than one owner: {highest:?}");
-}
-
-/// Whoever has put a lease aside by another name has not ended it: why `docs/design/0019` has it removed.
-#[test]
-fn a_dead_lease_that_is_renamed_comes_back() {
-    fails(&Rules { flaw: Some(Flaw::Renames), ..rules(1, &[6, 6], 0, 0, 2) });
-}
-
-#[test]
-fn heartbeats_by_name_keep_two_owners_alive() {
-    fails(&Rules { flaw: Some(Flaw::BeatsByName), ..rules(1, &[6, 6], 0, 0, 2) });
-}
-
-#[test]
-fn who_does_not_wait_is_too_early() {
-    fails(&Rules { flaw: Some(Flaw::NeverWaits), ..rules(1, &[6, 6], 0, 1, 1) });
-}
-
-#[test]
-fn who_never_was_the_owner_cannot_say_that_all_is_over() {
-    fails(&Rules { flaw: Some(Flaw::ClosesAlways), ..rules(1, &[6, 6, 6], 0, 1, 0) });
-}
-
-/// The bound on clocks is one: a third of the time to live is not enough for any.
-#[test]
-fn clocks_may_not_differ_as_much_as_they_like() {
-    fails(&rules(1, &[2, 6], 0, 1, 1));
 }

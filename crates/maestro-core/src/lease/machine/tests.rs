@@ -42,7 +42,7 @@ fn owner(over: bool) -> Lease {
     lease.answered(seconds(1), 0, Answer::Made(id("m")));
     let orders = lease.due(seconds(1));
     assert!(orders.contains(&Order::ReadEpochs), "{orders:?}");
-    lease.epochs_read(seconds(1), Some(Epochs { highest: 4, over }));
+    lease.epochs_read(seconds(1), Some(Epochs { highest: 4, over, settle: Duration::from_secs(10) }));
     lease.answered(seconds(1), 0, Answer::Done);
     assert_eq!(lease.due(seconds(1)), [Order::Record(5)]);
     lease.recorded(seconds(2), 5, true);
@@ -82,6 +82,21 @@ fn after_one_who_did_not_say_goodbye_nothing_counts_until_his_last_call_is_over(
     beat(&mut lease, 48, 48, Answer::Done);
     assert!(lease.may_write(seconds(48)) && lease.may_close());
     assert_eq!(lease.settles_in(seconds(48)), None);
+}
+
+#[test]
+fn who_was_there_before_may_have_had_more_patience() {
+    let mut lease = lease(1);
+    asks(&mut lease, seconds(0));
+    lease.answered(seconds(0), 0, Answer::Free);
+    asks(&mut lease, seconds(0));
+    lease.answered(seconds(0), 0, Answer::Made(id("m")));
+    lease.due(seconds(0));
+    lease.epochs_read(seconds(0), Some(Epochs { highest: 1, over: false, settle: Duration::from_secs(100) }));
+    lease.answered(seconds(0), 0, Answer::Done);
+    lease.due(seconds(0));
+    lease.recorded(seconds(0), 2, true);
+    assert_eq!(lease.settles_in(seconds(0)), Some(Duration::from_secs(100)));
 }
 
 #[test]

@@ -93,7 +93,7 @@ async fn a_pretended_engine_without_http_is_a_shelf() {
     let latency = Latency::of_all(Duration::from_millis(3));
     let engine = FakeEngine::from(Setup::new("ship-1").latency(latency));
     all_cases(&Inside(engine.clone())).await;
-    assert_eq!(engine.look(Machine::count), 0, "containers were left behind");
+    assert_eq!((*engine).look(Machine::count), 0, "containers were left behind");
 }
 
 fn ship(transport: Transport) -> Ship {
