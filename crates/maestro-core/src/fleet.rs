@@ -10,7 +10,8 @@ pub use configuration::{Configuration, Connection, EngineDefaults, ImageConfig, 
 use crate::engine_error::EngineError;
 use crate::image::ImageRef;
 use crate::model::{
-    ApiVersion, Environment, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE, LABEL_SERVICE,
+    ApiVersion, Environment, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE, LABEL_ROLE,
+    LABEL_SERVICE,
 };
 use crate::names::{ConfigHash, ContainerId, ImageId, InstanceName, ShipName};
 use jiff::Timestamp;
@@ -217,6 +218,11 @@ impl ObservedContainer {
     /// Whether it is this environment's.
     pub fn ownership(&self, environment: &Environment) -> Ownership {
         if let Some(owner) = self.labels.get(LABEL_ENVIRONMENT) {
+            if let Some(role) = self.labels.get(LABEL_ROLE) {
+                return Ownership::Foreign(format!(
+                    "it is Maestro's own {role} of the environment `{owner}`"
+                ));
+            }
             return if owner == environment.display_name() {
                 Ownership::Ours
             } else {

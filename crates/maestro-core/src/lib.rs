@@ -20,6 +20,7 @@ pub mod drift;
 pub mod plan;
 pub mod notification;
 pub mod boundary;
+pub mod lease;
 pub mod select;
 pub mod planner;
 pub mod check;

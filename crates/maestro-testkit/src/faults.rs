@@ -34,6 +34,10 @@ pub enum Operation {
     Remove,
     /// A rename.
     Rename,
+    /// Files put into a container.
+    Put,
+    /// Reads: files of a container.
+    Get,
     /// A program in a container.
     Exec,
 }
@@ -48,7 +52,8 @@ impl Operation {
             | Operation::Stop
             | Operation::Kill
             | Operation::Remove
-            | Operation::Rename => true,
+            | Operation::Rename
+            | Operation::Put => true,
             Operation::Observe
             | Operation::Inspect
             | Operation::Images
@@ -56,6 +61,7 @@ impl Operation {
             | Operation::Events
             | Operation::Login
             | Operation::Resolve
+            | Operation::Get
             | Operation::Exec => false,
         }
     }
@@ -77,6 +83,8 @@ impl Operation {
             Operation::Kill => "kill",
             Operation::Remove => "remove",
             Operation::Rename => "rename",
+            Operation::Put => "put",
+            Operation::Get => "get",
             Operation::Exec => "exec",
         }
     }

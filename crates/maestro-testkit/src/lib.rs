@@ -12,6 +12,7 @@ pub mod fake_engine;
 pub mod fake_dockerd;
 
 pub mod conformance;
+pub mod shelf;
 pub mod fleet;
 pub mod worlds;
 pub mod redact;

@@ -2,11 +2,15 @@
 
 mod auditor;
 mod engine;
+mod ledger;
 mod probe;
+mod shelf;
 
 pub use auditor::{Auditor, Undelivered};
 pub use engine::{
     AttachOptions, CallOutcome, Deadlines, Engine, EngineEvent, EngineEvents, ExecInput, ExecOutput,
     ExecSession, LogLine, LogOptions, LogStream, Needs, Progress, Scope,
 };
+pub use ledger::{Document, Entry, Journal, Ledger, LedgerError, LedgerWriter};
 pub use probe::{CheckFailure, Probe};
+pub use shelf::{Claimed, File, Folder, FolderId, FolderName, Keep, Labels, Shelf};

@@ -20,6 +20,8 @@ pub const LABEL_SERVICE: &str = "maestro.service";
 pub const LABEL_INSTANCE: &str = "maestro.instance";
 /// Label: the fingerprint of what was asked for, a [`ConfigHash`].
 pub const LABEL_CONFIG: &str = "maestro.config";
+/// Label: what Maestro keeps in a container that is no instance and never runs, such as `lease` and `ledger`.
+pub const LABEL_ROLE: &str = "maestro.role";
 
 /// Prefixes of labels by which other tools mark the containers that are theirs.
 pub const FOREIGN_LABELS: [&str; 5] = [

@@ -15,7 +15,7 @@ pub use auditor::{Auditor, Channel, Format, Level, Payload, Script, Slack, Webho
 pub use check::{Check, ClientCert, EnvFrom, Fields, HttpCheck, Phase, RequestOptions};
 pub use container::{
     ContainerEnv, ContainerSpec, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE,
-    LABEL_SERVICE, LogConfig, PortBinding, Protocol, RestartPolicy, SpecWriter, Ulimit,
+    LABEL_ROLE, LABEL_SERVICE, LogConfig, PortBinding, Protocol, RestartPolicy, SpecWriter, Ulimit,
 };
 pub use deploy::{Deploy, Remedy, Share, Strategy};
 pub use links::{LinkBlock, Links};

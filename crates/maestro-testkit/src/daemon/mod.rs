@@ -13,8 +13,8 @@ pub use setup::{Latency, Setup};
 use crate::clock::Clock;
 use crate::faults::{Faults, Operation};
 use crate::state::{
-    Change, Container, Content, CreateConfig, Created, Credentials, Machine, Refusal, Registries, Removal,
-    Stopping,
+    Archived, Change, Container, Content, CreateConfig, Created, Credentials, Machine, Refusal, Registries,
+    Removal, Stopping,
 };
 use jiff::Timestamp;
 use journal::Journal;
@@ -274,6 +274,18 @@ impl Daemon {
         let subject = self.name_of(reference);
         let act = |machine: &mut Machine, now| machine.rename(reference, name, now);
         self.call(Operation::Rename, &subject, act, |()| Effect::Done).await
+    }
+
+    /// `PUT /containers/{}/archive`.
+    pub(crate) async fn put_archive(&self, reference: &str, entries: Vec<Archived>) -> Result<(), Trouble> {
+        let subject = self.name_of(reference);
+        let act = |machine: &mut Machine, now| machine.put_archive(reference, entries, now);
+        self.call(Operation::Put, &subject, act, |()| Effect::Done).await
+    }
+
+    /// `GET /containers/{}/archive`.
+    pub(crate) async fn get_archive(&self, reference: &str, path: &str) -> Result<Vec<Archived>, Trouble> {
+        self.read(Operation::Get, reference, |machine| machine.get_archive(reference, path)).await
     }
 
     /// `POST /auth`.

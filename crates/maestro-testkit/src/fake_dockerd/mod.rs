@@ -4,6 +4,7 @@
 //! not: unknown parameters and fields are refused.
 
 mod answer;
+mod archive;
 mod containers;
 mod describe;
 mod exec;

@@ -3,7 +3,7 @@
 use crate::daemon::{Daemon, Trouble};
 use crate::fake_dockerd::answer::{Answer, Body, Cut, Letterhead, empty, json, refusal, whole};
 use crate::fake_dockerd::query::Query;
-use crate::fake_dockerd::{containers, exec, images, stream};
+use crate::fake_dockerd::{archive, containers, exec, images, stream};
 use crate::faults::Operation;
 use crate::state::Refusal;
 use http_body_util::{BodyExt, Limited};
@@ -137,6 +137,8 @@ async fn route(call: Call, parts: &[&str]) -> Answer {
         ["containers", id, "logs"] if get => stream::logs(call, id).await,
         ["containers", id, "attach"] if post => exec::attach(call, id).await,
         ["containers", id, "exec"] if post => exec::create(call, id).await,
+        ["containers", id, "archive"] if get => archive::get(&call, id).await,
+        ["containers", id, "archive"] if call.request.method() == Method::PUT => archive::put(call, id).await,
         ["containers", id, verb] if post => containers::act(call, id, verb).await,
         ["exec", id, "start"] if post => exec::start(call, id).await,
         ["exec", id, "resize"] if post => exec::resize(&call, id),

@@ -4,6 +4,7 @@
 
 mod convert;
 mod error;
+mod shelf;
 mod stream;
 
 pub use convert::create_config;

@@ -301,6 +301,7 @@ impl Machine {
         if let Some(container) = self.containers.remove(id) {
             self.names.remove(&container.name);
         }
+        self.files.forget(id.as_str());
         self.execs.retain(|_, exec| exec.container != *id);
         self.program_runs.retain(|(owner, _), _| owner != id);
     }

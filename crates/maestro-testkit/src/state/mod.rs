@@ -5,6 +5,7 @@
 //! Where a real engine silently does less than was asked, this one refuses: a fake is there to find wrong
 //! assumptions.
 
+mod archive;
 mod behaviour;
 mod container;
 mod create;
@@ -19,6 +20,7 @@ mod refusal;
 mod told;
 mod validate;
 
+pub use archive::Archived;
 pub use behaviour::{Behaviour, Ends, HealthScript, OnTerm, ScriptedProgram};
 pub use container::{Container, Published};
 pub use create::{CreateConfig, HostConfig, HostPort, LogConfig, RestartPolicy, Ulimit};
@@ -53,6 +55,7 @@ pub struct Machine {
     execs: BTreeMap<String, Exec>,
     program_runs: exec::ProgramRuns,
     foreign_ports: BTreeSet<u16>,
+    files: archive::Files,
     events: EventLog,
     wakes: BTreeMap<(Timestamp, u64), process::Wake>,
     /// The latest time that it has heard of.
@@ -74,6 +77,7 @@ impl Machine {
             execs: BTreeMap::new(),
             program_runs: BTreeMap::new(),
             foreign_ports: BTreeSet::new(),
+            files: archive::Files::default(),
             events: EventLog::default(),
             wakes: BTreeMap::new(),
             now: Timestamp::UNIX_EPOCH,

@@ -3,8 +3,8 @@
 //! `docker` is the engine; it asks `version` once and then speaks through `wire`, which sends requests over
 //! connections that `connect` opens (`tls`, `ssh`). `observe`, `perform`, `pull`, `logs`, `events` and `exec` are what
 //! can be asked (`configuration` is a part of the first), while `liveness` sees whether who is silent is still there;
-//! `convert` writes the body of a creation, `credentials` finds logins, `classify` turns every kind of failure into an
-//! `EngineErrorKind`. Types of bollard-stubs, hyper, rustls and openssh stop here.
+//! `convert` writes the body of a creation, `credentials` finds logins, `shelf` is what leases and ledgers are kept in,
+//! `classify` turns every kind of failure into an `EngineErrorKind`. Types of bollard-stubs, hyper, rustls and openssh stop here.
 
 mod classify;
 mod configuration;
@@ -21,6 +21,7 @@ mod logs;
 mod observe;
 mod perform;
 mod pull;
+mod shelf;
 mod ssh;
 mod tls;
 mod version;
@@ -88,12 +89,16 @@ pub fn engines<'a>(
     ships: impl IntoIterator<Item = &'a Ship>,
     options: EngineOptions,
 ) -> BTreeMap<ShipName, Arc<dyn Engine>> {
+    let engines = docker_engines(ships, options).into_iter();
+    engines.map(|(name, engine)| (name, engine as Arc<dyn Engine>)).collect()
+}
+
+/// The same for who needs their shelves, too ([`maestro_core::boundary::Shelf`]): both go over the same connections.
+pub fn docker_engines<'a>(
+    ships: impl IntoIterator<Item = &'a Ship>,
+    options: EngineOptions,
+) -> BTreeMap<ShipName, Arc<DockerEngine>> {
     let shared = Shared::new(options);
-    ships
-        .into_iter()
-        .map(|ship| {
-            let engine: Arc<dyn Engine> = Arc::new(DockerEngine::sharing(ship.clone(), &shared));
-            (ship.name.clone(), engine)
-        })
-        .collect()
+    let engine = |ship: &Ship| Arc::new(DockerEngine::sharing(ship.clone(), &shared));
+    ships.into_iter().map(|ship| (ship.name.clone(), engine(ship))).collect()
 }

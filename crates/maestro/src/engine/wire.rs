@@ -123,9 +123,12 @@ impl Wire {
     ) -> Result<Response<Incoming>, EngineErrorKind> {
         let path = PathAndQuery::try_from(path_and_query)
             .map_err(|error| classify::odd(&format!("`{path_and_query}` cannot be asked for: {error}")))?;
+        let request = match request.headers_ref() {
+            Some(headers) if headers.contains_key(CONTENT_TYPE) => request,
+            _ => request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        };
         let request = request
             .uri(self.line.address(call.version, &path)?)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(Full::new(body.into()))
             .map_err(|error| classify::odd(&classify::chain(&error)))?;
         self.line.send(call, request).await
@@ -169,13 +172,22 @@ impl Wire {
         self.send(call, Request::builder().method(Method::POST), path_and_query, body).await
     }
 
+    /// The bytes of an answer's body.
+    pub(super) async fn whole(
+        &self,
+        call: &Call,
+        response: Response<Incoming>,
+    ) -> Result<Bytes, EngineErrorKind> {
+        self.within(call, self.line.read(response.into_body())).await
+    }
+
     /// An answer's body.
     pub(super) async fn decode<T: DeserializeOwned>(
         &self,
         call: &Call,
         response: Response<Incoming>,
     ) -> Result<T, EngineErrorKind> {
-        read_json(&self.within(call, self.line.read(response.into_body())).await?)
+        read_json(&self.whole(call, response).await?)
     }
 
     /// The pieces of a body as they come. Between two of them at most `idle` may pass, if it is given.

@@ -11,4 +11,5 @@ mod conformance;
 mod documents;
 mod tidy;
 mod fleet;
+mod ledger;
 mod words;

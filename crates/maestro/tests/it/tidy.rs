@@ -9,18 +9,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `maestro` may use of its own crate. A new module gets a line here, and with it a layer.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("sources", &[]),
     ("terminal", &[]),
     ("trust", &[]),
     ("engine", &["trust"]),
     ("probe", &["trust"]),
     ("audit", &["probe"]),
+    ("ledger", &[]),
     ("observe", &[]),
     ("resolve", &["observe"]),
     ("execute", &["observe"]),
     ("report", &["terminal"]),
-    ("cli", &["sources", "terminal", "engine", "probe", "audit", "observe", "resolve", "execute", "report"]),
+    (
+        "cli",
+        &[
+            "sources", "terminal", "engine", "probe", "audit", "ledger", "observe", "resolve", "execute",
+            "report",
+        ],
+    ),
 ];
 
 /// What `maestro-core` may depend on: nothing that could open a file or a socket, or wait.

@@ -8,6 +8,7 @@ mod deploying;
 mod drift;
 mod faults;
 mod kinds;
+mod ledger;
 mod orphans;
 mod scripts;
 mod site;

@@ -1,0 +1,208 @@
+//! A shelf in memory, whose network can be told what to do.
+
+use futures_util::future::BoxFuture;
+use maestro_core::boundary::{Claimed, File, Folder, FolderId, FolderName, Keep, Labels, Shelf};
+use maestro_core::engine_error::{EngineError, EngineErrorKind};
+use maestro_core::names::ShipName;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A shelf in memory. Clones are the same shelf, each with a network of its own.
+#[derive(Debug)]
+pub struct MemoryShelf {
+    ship: ShipName,
+    content: Arc<Mutex<Content>>,
+    weather: watch::Sender<Weather>,
+    latency: Duration,
+}
+
+/// What becomes of calls over one network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weather {
+    /// They arrive.
+    Fine,
+    /// They do not, and their sender is told.
+    Unreachable,
+    /// They arrive when the weather changes.
+    Still,
+    /// They arrive, and their answers don't.
+    Mute,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    folders: BTreeMap<FolderName, Stored>,
+    apart: BTreeMap<FolderName, Files>,
+    made: u64,
+    puts: u64,
+}
+
+#[derive(Debug)]
+struct Stored {
+    id: FolderId,
+    labels: Labels,
+    keep: Keep,
+    files: Files,
+}
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+impl Clone for MemoryShelf {
+    fn clone(&self) -> Self {
+        Self {
+            ship: self.ship.clone(),
+            content: self.content.clone(),
+            weather: watch::Sender::new(Weather::Fine),
+            latency: self.latency,
+        }
+    }
+}
+
+impl MemoryShelf {
+    /// An empty shelf that answers after this time.
+    pub fn new(ship: &str, latency: Duration) -> Self {
+        Self {
+            ship: ShipName::from(ship),
+            content: Arc::default(),
+            weather: watch::Sender::new(Weather::Fine),
+            latency,
+        }
+    }
+
+    /// What becomes of calls from now on, of those under way too.
+    pub fn weather(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+
+    /// Takes all folders away; what is kept apart stays.
+    pub fn prune(&self) {
+        self.lock().folders.clear();
+    }
+
+    /// How many folders there are.
+    pub fn folders(&self) -> usize {
+        self.lock().folders.len()
+    }
+
+    /// How many times files were put here.
+    pub fn puts(&self) -> u64 {
+        self.lock().puts
+    }
+
+    /// Changes a file that is kept apart, as a disk that forgets might.
+    pub fn spoil(&self, name: &FolderName, change: impl FnOnce(&mut BTreeMap<String, Vec<u8>>)) {
+        change(self.lock().apart.entry(name.clone()).or_default());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn call<T>(
+        &self,
+        what: &str,
+        act: impl FnOnce(&mut Content) -> Result<T, EngineErrorKind> + Send,
+    ) -> Result<T, EngineError> {
+        let error = |kind, ambiguous| EngineError {
+            ship: self.ship.clone(),
+            operation: what.to_owned(),
+            kind,
+            ambiguous,
+        };
+        tokio::time::sleep(self.latency).await;
+        let mut weather = self.weather.subscribe();
+        // It cannot close while it is borrowed from.
+        let now = weather.wait_for(|weather| *weather != Weather::Still).await.map(|weather| *weather).ok();
+        if now == Some(Weather::Unreachable) {
+            let (address, cause) = (self.ship.to_string(), "no route to host".to_owned());
+            return Err(error(EngineErrorKind::Unreachable { address, cause }, false));
+        }
+        let result = act(&mut self.lock());
+        if now == Some(Weather::Mute) {
+            _ = weather.wait_for(|weather| *weather == Weather::Unreachable).await;
+            return Err(error(EngineErrorKind::Lost("the connection is gone".to_owned()), true));
+        }
+        result.map_err(|kind| error(kind, false))
+    }
+}
+
+impl Content {
+    fn by_id(&mut self, id: &FolderId) -> Result<&mut Files, EngineErrorKind> {
+        let found = self.folders.iter_mut().find(|(_, stored)| stored.id == *id);
+        let (name, stored) =
+            found.ok_or_else(|| EngineErrorKind::NotFound(format!("No such folder: {}", id.0)))?;
+        Ok(match stored.keep {
+            Keep::Inside => &mut stored.files,
+            Keep::Apart => self.apart.entry(name.clone()).or_default(),
+        })
+    }
+}
+
+impl Shelf for MemoryShelf {
+    fn claim<'a>(
+        &'a self,
+        name: &'a FolderName,
+        keep: Keep,
+        labels: &'a Labels,
+    ) -> BoxFuture<'a, Result<Claimed, EngineError>> {
+        Box::pin(self.call("claiming", move |content| {
+            if let Some(stored) = content.folders.get(name) {
+                let (id, labels) = (stored.id.clone(), stored.labels.clone());
+                return Ok(Claimed::Taken(Folder { id, labels }));
+            }
+            content.made += 1;
+            let id = FolderId(format!("{:064x}", content.made));
+            let stored = Stored { id: id.clone(), labels: labels.clone(), keep, files: Files::new() };
+            content.folders.insert(name.clone(), stored);
+            Ok(Claimed::Made(id))
+        }))
+    }
+
+    fn look<'a>(&'a self, name: &'a FolderName) -> BoxFuture<'a, Result<Option<Folder>, EngineError>> {
+        Box::pin(self.call("looking", move |content| {
+            let found = content.folders.get(name);
+            Ok(found.map(|stored| Folder { id: stored.id.clone(), labels: stored.labels.clone() }))
+        }))
+    }
+
+    fn put<'a>(&'a self, id: &'a FolderId, files: &'a [File]) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(self.call("putting files", move |content| {
+            content.puts += 1;
+            let kept = content.by_id(id)?;
+            for file in files {
+                let below = format!("{}/", file.path);
+                kept.retain(|path, _| {
+                    // A file where a directory is to be is in its way.
+                    *path != file.path
+                        && !path.starts_with(&below)
+                        && !(file.path.starts_with(path) && file.path[path.len()..].starts_with('/'))
+                });
+                if !file.content.is_empty() {
+                    kept.insert(file.path.clone(), file.content.clone());
+                }
+            }
+            Ok(())
+        }))
+    }
+
+    fn get<'a>(&'a self, id: &'a FolderId, path: &'a str) -> BoxFuture<'a, Result<Vec<File>, EngineError>> {
+        Box::pin(self.call("getting files", move |content| {
+            let below = format!("{path}/");
+            let kept = content.by_id(id)?;
+            Ok(kept
+                .iter()
+                .filter(|(file, _)| path.is_empty() || *file == path || file.starts_with(&below))
+                .map(|(path, content)| File { path: path.clone(), content: content.clone() })
+                .collect())
+        }))
+    }
+
+    fn remove<'a>(&'a self, id: &'a FolderId) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(self.call("removing", move |content| {
+            content.folders.retain(|_, stored| stored.id != *id);
+            Ok(())
+        }))
+    }
+}

@@ -1,0 +1,96 @@
+//! Who has been the owner: numbers that outlive leases and the folders that they are made of.
+
+use super::envelope::{open, seal};
+use super::quorum::Quorum;
+use maestro_core::boundary::{Document, File, LedgerError};
+use maestro_core::lease::Epochs;
+use std::time::Duration;
+
+/// Where they are.
+const EPOCHS: &str = "index/epochs";
+const OVER: &str = ".over";
+
+/// How many numbered files share a directory: one that nobody needs is taken away as a whole, so that folders do not
+/// fill with the names of what they once contained.
+pub(super) const BUCKET: u64 = 100;
+
+/// The path of something numbered.
+pub(super) fn numbered(directory: &str, number: u64) -> String {
+    format!("{}/{number:010}", bucket(directory, number))
+}
+
+pub(super) fn bucket(directory: &str, number: u64) -> String {
+    format!("{directory}/{:08}", number / BUCKET)
+}
+
+/// Takes away the bucket before a number's: what is left of marks of which only the highest counts.
+pub(super) fn without_earlier(directory: &str, number: u64) -> Option<File> {
+    Some(File::absent(bucket(directory, number.checked_sub(BUCKET)?)))
+}
+
+/// The number in a path below a directory, and what follows it in its name.
+pub(super) fn number_of<'a>(directory: &str, path: &'a str) -> Option<(u64, &'a str)> {
+    let (_, name) = path.strip_prefix(directory)?.strip_prefix('/')?.split_once('/')?;
+    let (number, rest) = name.split_at_checked(10)?;
+    Some((number.parse().ok()?, rest))
+}
+
+/// Reads which epochs there were.
+pub(super) async fn read(quorum: &Quorum) -> Result<Epochs, LedgerError> {
+    let mut highest = 0;
+    let mut begun: Vec<String> = Vec::new();
+    let mut over: Vec<String> = Vec::new();
+    let mut settle = Duration::ZERO;
+    for (_, files) in quorum.get(EPOCHS).await? {
+        for file in files {
+            // The name counts: what is damaged was meant all the same.
+            let Some((number, rest)) = number_of(EPOCHS, &file.path) else { continue };
+            if number > highest {
+                highest = number;
+                begun.clear();
+                over.clear();
+                settle = Duration::ZERO;
+            }
+            if number == highest {
+                match rest.strip_suffix(OVER) {
+                    Some(run) => over.push(run.to_owned()),
+                    None => {
+                        begun.push(rest.to_owned());
+                        settle = settle.max(settle_of(&file.content));
+                    }
+                }
+            }
+        }
+    }
+    Ok(Epochs { highest, over: begun.iter().all(|run| over.contains(run)), settle })
+}
+
+/// How long after its end calls of a run may be under way, as it wrote down itself; a damaged record says nothing.
+fn settle_of(content: &[u8]) -> Duration {
+    let bytes = open(content).and_then(|document| document.bytes.try_into().ok());
+    Duration::from_millis(bytes.map_or(0, u64::from_be_bytes))
+}
+
+/// Records an epoch as a run's, with how long its successor has to wait for it.
+pub(super) async fn record(
+    quorum: &Quorum,
+    epoch: u64,
+    run: &str,
+    settle: Duration,
+) -> Result<(), LedgerError> {
+    let millis = u64::try_from(settle.as_millis()).unwrap_or(u64::MAX);
+    let document = Document::new(0, millis.to_be_bytes());
+    let mut files = vec![File::new(path(epoch, run), seal(&document))];
+    files.extend(without_earlier(EPOCHS, epoch));
+    quorum.put(&files).await
+}
+
+/// Records that a run is over.
+pub(super) async fn close(quorum: &Quorum, epoch: u64, run: &str) -> Result<(), LedgerError> {
+    let mark = File::new(format!("{}{OVER}", path(epoch, run)), seal(&Document::new(0, Vec::new())));
+    quorum.put(&[mark]).await
+}
+
+fn path(epoch: u64, run: &str) -> String {
+    format!("{}.{run}", numbered(EPOCHS, epoch))
+}

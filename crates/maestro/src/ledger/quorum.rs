@@ -1,0 +1,242 @@
+//! Files on a majority of anchors.
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use maestro_core::boundary::{Claimed, File, FolderId, FolderName, Keep, Labels, LedgerError, Shelf};
+use maestro_core::engine_error::{EngineError, EngineErrorKind};
+use maestro_core::lease::majority;
+use maestro_core::model::{LABEL_ENVIRONMENT, LABEL_ROLE};
+use maestro_core::names::ShipName;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// How long those that are late are waited for once a majority has answered: they are repaired later.
+const GRACE: Duration = Duration::from_millis(300);
+/// How often a folder is claimed again that is taken away while it is used.
+const TRIES: usize = 3;
+
+/// The places that keep an environment's lease and ledger, always in the same order.
+#[derive(Clone)]
+pub struct Anchors {
+    environment: Arc<str>,
+    places: Arc<[(ShipName, Arc<dyn Shelf>)]>,
+}
+
+impl Anchors {
+    /// One, three or five; of an even number, one adds nothing.
+    pub fn new(environment: &str, places: impl IntoIterator<Item = (ShipName, Arc<dyn Shelf>)>) -> Self {
+        Self { environment: environment.into(), places: places.into_iter().collect() }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(super) fn place(&self, number: usize) -> Option<&(ShipName, Arc<dyn Shelf>)> {
+        self.places.get(number)
+    }
+
+    /// The folder for something, and what is written on it.
+    pub(super) fn folder(&self, role: &str) -> (FolderName, Labels) {
+        let labels = [(LABEL_ENVIRONMENT, &*self.environment), (LABEL_ROLE, role)];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        (FolderName::of(role, &self.environment), labels.into())
+    }
+
+    /// Asks all at the same time, and returns what they said, once a majority has answered: none for who was late.
+    async fn each<T>(
+        &self,
+        questions: impl Iterator<Item = impl Future<Output = (usize, Result<T, EngineError>)>>,
+    ) -> Vec<Option<Result<T, EngineError>>> {
+        let mut said: Vec<Option<Result<T, EngineError>>> = self.places.iter().map(|_| None).collect();
+        let mut asked: FuturesUnordered<_> = questions.collect();
+        let mut good = 0;
+        while let Some((number, answer)) = asked.next().await {
+            good += usize::from(answer.is_ok());
+            if let Some(place) = said.get_mut(number) {
+                *place = Some(answer);
+            }
+            if good >= majority(self.places.len()) {
+                break;
+            }
+        }
+        let mut late = std::pin::pin!(sleep(GRACE));
+        loop {
+            tokio::select! {
+                biased;
+                next = asked.next() => match next {
+                    Some((number, answer)) => {
+                        if let Some(place) = said.get_mut(number) {
+                            *place = Some(answer);
+                        }
+                    }
+                    None => return said,
+                },
+                () = &mut late => return said,
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Anchors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.places.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Anchors").field("environment", &self.environment).field("places", &names).finish()
+    }
+}
+
+/// What one anchor said, and its number.
+pub(super) type Said<T> = (usize, T);
+
+/// What is done with a folder.
+enum Work<'a> {
+    Put(&'a [File]),
+    Get(&'a str),
+}
+
+/// One folder of files that outlive it, on every anchor.
+pub(super) struct Quorum {
+    anchors: Anchors,
+    name: FolderName,
+    labels: Labels,
+    /// The folder's id on each anchor, as far as it is known.
+    ids: Mutex<Vec<Option<FolderId>>>,
+    /// Whether folders are made where there are none. Who only reads makes none: where none is, nothing is kept, or
+    /// nobody has written since it was taken away.
+    makes: bool,
+    deadline: Duration,
+}
+
+impl Quorum {
+    pub(super) fn new(anchors: Anchors, makes: bool, deadline: Duration) -> Self {
+        let (name, labels) = anchors.folder("ledger");
+        let ids = Mutex::new(vec![None; anchors.count()]);
+        Self { anchors, name, labels, ids, makes, deadline }
+    }
+
+    /// Puts files to a majority at least.
+    pub(super) async fn put(&self, files: &[File]) -> Result<(), LedgerError> {
+        self.each(&Work::Put(files)).await.map(drop)
+    }
+
+    /// Puts files to one anchor that lacks them.
+    pub(super) async fn mend(&self, number: usize, files: &[File]) -> Result<(), EngineError> {
+        self.on(number, &Work::Put(files)).await.1.map(drop)
+    }
+
+    /// How many anchors are a majority.
+    pub(super) fn needed(&self) -> usize {
+        majority(self.anchors.count())
+    }
+
+    /// The files at a path and below, as every anchor of a majority has them.
+    pub(super) async fn get(&self, path: &str) -> Result<Vec<Said<Vec<File>>>, LedgerError> {
+        self.each(&Work::Get(path)).await
+    }
+
+    async fn each(&self, work: &Work<'_>) -> Result<Vec<Said<Vec<File>>>, LedgerError> {
+        let said = self.anchors.each((0..self.anchors.count()).map(|number| self.on(number, work))).await;
+        self.enough(said)
+    }
+
+    /// What the anchors said that answered, if they are a majority.
+    fn enough<T>(&self, said: Vec<Option<Result<T, EngineError>>>) -> Result<Vec<Said<T>>, LedgerError> {
+        let (mut good, mut causes) = (Vec::new(), Vec::new());
+        for (number, answer) in said.into_iter().enumerate() {
+            match answer {
+                Some(Ok(answer)) => good.push((number, answer)),
+                Some(Err(error)) => causes.push(error),
+                None => {}
+            }
+        }
+        let (places, needed) = (self.anchors.count(), majority(self.anchors.count()));
+        if good.len() >= needed {
+            return Ok(good);
+        }
+        Err(LedgerError::TooFew { answered: good.len(), needed, places, causes })
+    }
+
+    /// Does something with the folder of one anchor.
+    async fn on(&self, number: usize, work: &Work<'_>) -> (usize, Result<Vec<File>, EngineError>) {
+        let result = match timeout(self.deadline, self.try_on(number, work)).await {
+            Ok(result) => result,
+            Err(_) => Err(self.anchors.late(number, &format!("using {}", self.name), self.deadline)),
+        };
+        (number, result)
+    }
+
+    /// The same, without a deadline. There are no files where no folder is and none is to be made.
+    async fn try_on(&self, number: usize, work: &Work<'_>) -> Result<Vec<File>, EngineError> {
+        let Some((_, anchor)) = self.anchors.place(number) else { return Ok(Vec::new()) };
+        let mut last = None;
+        for _ in 0..TRIES {
+            let Some(id) = self.id(number, &**anchor).await? else { return Ok(Vec::new()) };
+            let result = match work {
+                Work::Put(files) => anchor.put(&id, files).await.map(|()| Vec::new()),
+                Work::Get(path) => anchor.get(&id, path).await,
+            };
+            match result {
+                Err(error) if matches!(error.kind, EngineErrorKind::NotFound(_)) => {
+                    self.know(number, None);
+                    last = Some(error);
+                }
+                result => return result,
+            }
+        }
+        last.map_or(Ok(Vec::new()), Err)
+    }
+
+    async fn id(&self, number: usize, anchor: &dyn Shelf) -> Result<Option<FolderId>, EngineError> {
+        if let Some(id) = self.ids().get(number).cloned().flatten() {
+            return Ok(Some(id));
+        }
+        let (id, labels) = if self.makes {
+            match anchor.claim(&self.name, Keep::Apart, &self.labels).await? {
+                Claimed::Made(id) => (id, None),
+                Claimed::Taken(folder) => (folder.id, Some(folder.labels)),
+            }
+        } else {
+            match anchor.look(&self.name).await? {
+                Some(folder) => (folder.id, Some(folder.labels)),
+                None => return Ok(None),
+            }
+        };
+        if let Some(labels) = labels
+            && labels.get(LABEL_ROLE) != self.labels.get(LABEL_ROLE)
+        {
+            let text = format!("{} is not Maestro's ledger: remove or rename it", self.name);
+            return Err(self.anchors.error(
+                number,
+                "looking for the ledger",
+                EngineErrorKind::Conflict(text),
+            ));
+        }
+        self.know(number, Some(id.clone()));
+        Ok(Some(id))
+    }
+
+    fn know(&self, number: usize, id: Option<FolderId>) {
+        if let Some(place) = self.ids().get_mut(number) {
+            *place = id;
+        }
+    }
+
+    fn ids(&self) -> MutexGuard<'_, Vec<Option<FolderId>>> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Anchors {
+    pub(super) fn error(&self, number: usize, operation: &str, kind: EngineErrorKind) -> EngineError {
+        let ship = self.place(number).map_or_else(|| ShipName::from("?"), |(name, _)| name.clone());
+        EngineError { ship, operation: operation.to_owned(), kind, ambiguous: false }
+    }
+
+    /// An anchor that did not answer in time.
+    pub(super) fn late(&self, number: usize, operation: &str, after: Duration) -> EngineError {
+        let address = self.place(number).map_or_else(String::new, |(name, _)| name.to_string());
+        let kind = EngineErrorKind::Unresponsive { address, after };
+        EngineError { ambiguous: true, ..self.error(number, operation, kind) }
+    }
+}

@@ -1,0 +1,219 @@
+//! Several deployers, some of which sleep, die, or are cut off.
+
+use super::{Deployer, SECOND, TestClock, times, world};
+use futures_util::future::join_all;
+use maestro::ledger::{LeaseError, Waiting, holders, unlock};
+use maestro_core::boundary::{Document, Ledger, LedgerError, LedgerWriter};
+use maestro_testkit::shelf::Weather;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+fn pair(world: &[maestro_testkit::shelf::MemoryShelf]) -> (Deployer, Deployer) {
+    // Clocks that differ by hours, and run at speeds that differ by a fifth.
+    (
+        Deployer::of("ada", world, TestClock::new(9 * HOUR, 90)),
+        Deployer::of("bob", world, TestClock::new(SECOND, 110)),
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_at_once_one_wins_and_the_other_hears_who() {
+    for anchors in [1, 2, 3, 5] {
+        let world = world(anchors);
+        let (ada, bob) = pair(&world);
+        let began = Instant::now();
+        let (first, second) = tokio::join!(ada.claim(Duration::ZERO), bob.claim(Duration::ZERO));
+        let (lease, refused) = match (first, second) {
+            (Ok(lease), Err(refused)) | (Err(refused), Ok(lease)) => (lease, refused),
+            other => panic!("{anchors} anchors: {other:?}"),
+        };
+        let LeaseError::Held(holder) = &refused else { panic!("{refused}") };
+        assert_eq!(holder.doing, "deploy web");
+        assert!(refused.to_string().ends_with(" is at work here since noon: deploy web"), "{refused}");
+        assert!(began.elapsed() < 10 * SECOND, "{anchors} anchors: {:?}", began.elapsed());
+        assert_eq!(lease.fence().pass().await, Ok(1));
+        lease.release().await.unwrap();
+        let shown = holders(&ada.anchors(), SECOND).await;
+        assert!(shown.iter().all(|(_, found)| *found == Ok(None)), "{shown:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_one_who_gave_it_back() {
+    let world = world(3);
+    let (ada, bob) = pair(&world);
+    for (epoch, deployer) in (1..).zip([&ada, &bob, &bob, &ada]) {
+        let began = Instant::now();
+        let lease = deployer.claim(Duration::ZERO).await.unwrap();
+        assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+        assert_eq!(lease.fence().pass().await, Ok(epoch));
+        lease.release().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_gets_it_when_it_is_given_back() {
+    let world = world(3);
+    let (ada, bob) = pair(&world);
+    let lease = ada.claim(Duration::ZERO).await.unwrap();
+    let began = Instant::now();
+    let mut told = Vec::new();
+    let mut tell = |waiting: &Waiting| told.push(waiting.clone());
+    let (bobs, ()) = tokio::join!(bob.claim_and_tell(5 * 60 * SECOND, &mut tell), async {
+        sleep(60 * SECOND).await;
+        assert_eq!(lease.fence().pass().await, Ok(1));
+        lease.release().await.unwrap();
+    });
+    assert_eq!(bobs.unwrap().fence().pass().await, Ok(2));
+    assert!((60 * SECOND..70 * SECOND).contains(&began.elapsed()), "{:?}", began.elapsed());
+    let lives =
+        |waiting: &Waiting| matches!(waiting, Waiting::Held { holder, lives: true } if holder.owner == "ada");
+    assert!(told.iter().any(lives), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_sleeps_past_its_lease_and_wakes_writes_no_more() {
+    let world = world(3);
+    let (ada, bob) = pair(&world);
+    let adas = ada.claim(Duration::ZERO).await.unwrap();
+    let fence = adas.fence();
+    adas.ledger().add(1, &text("one"), &text("body")).await.unwrap();
+    // From one moment to the next nothing of hers happens; what she was sending arrives when she wakes.
+    ada.weather(Weather::Still);
+    let began = Instant::now();
+    let bobs = bob.claim(Duration::ZERO).await.unwrap();
+    let took = began.elapsed();
+    assert!(took >= times().settle() * 10 / 11 && took < 2 * times().settle(), "{took:?}");
+    assert_eq!(bobs.fence().pass().await, Ok(2));
+    bobs.ledger().add(2, &text("two"), &text("body")).await.unwrap();
+    ada.weather(Weather::Fine);
+    let refused = fence.pass().await;
+    assert!(matches!(&refused, Err(LedgerError::Fenced(_))), "{refused:?}");
+    assert!(adas.ledger().add(2, &text("other"), &text("other")).await.is_err());
+    fence.lost().await;
+    adas.release().await.unwrap();
+    let found = bobs.ledger().releases().await.unwrap();
+    let heads: Vec<_> = found.iter().map(|entry| (entry.number, entry.epoch, entry.head.clone())).collect();
+    assert_eq!(heads, [(1, 1, text("one")), (2, 2, text("two"))]);
+    assert_eq!(bobs.fence().pass().await, Ok(2));
+    bobs.release().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_slept_asks_again_before_it_writes() {
+    let world = world(3);
+    let (ada, _) = pair(&world);
+    let lease = ada.claim(Duration::ZERO).await.unwrap();
+    let fence = lease.fence();
+    for _ in 0..20 {
+        let began = Instant::now();
+        ada.clock.sleep(8 * 3600 * SECOND);
+        // Nobody came meanwhile: another heartbeat is enough.
+        assert_eq!(fence.pass().await, Ok(1));
+        assert!(began.elapsed() > Duration::ZERO && began.elapsed() < 5 * SECOND, "{:?}", began.elapsed());
+        sleep(7 * SECOND).await;
+    }
+    lease.release().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_owners_lease_is_taken_by_one_of_several() {
+    let world = world(3);
+    let (ada, bob) = pair(&world);
+    let eve = Deployer::of("eve", &world, TestClock::new(HOUR, 100));
+    drop(ada.claim(Duration::ZERO).await.unwrap());
+    let began = Instant::now();
+    let claimed = join_all([bob.claim(Duration::ZERO), eve.claim(Duration::ZERO)]).await;
+    assert_eq!(claimed.iter().filter(|lease| lease.is_ok()).count(), 1, "{claimed:?}");
+    assert!(began.elapsed() < 2 * times().settle(), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_who_is_cut_off_stops_until_he_is_back() {
+    let world = world(3);
+    let (ada, bob) = pair(&world);
+    let lease = ada.claim(Duration::ZERO).await.unwrap();
+    let fence = lease.fence();
+    // One anchor may be away.
+    ada.shelves[1].weather(Weather::Unreachable);
+    sleep(60 * SECOND).await;
+    assert_eq!(fence.pass().await, Ok(1));
+    ada.shelves[2].weather(Weather::Mute);
+    sleep(11 * SECOND).await;
+    let began = Instant::now();
+    let refused = fence.pass().await;
+    assert!(matches!(&refused, Err(LedgerError::Fenced(why)) if why.contains("majority")), "{refused:?}");
+    assert!(began.elapsed() <= times().ttl, "{:?}", began.elapsed());
+    ada.weather(Weather::Fine);
+    assert_eq!(fence.pass().await, Ok(1));
+    // Whoever else comes hears that she lives.
+    let refused = bob.claim(Duration::ZERO).await.unwrap_err();
+    assert!(matches!(&refused, LeaseError::Held(holder) if holder.owner == "ada"), "{refused}");
+    lease.release().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prune_of_one_anchor_is_mended_and_of_all_ends_the_lease() {
+    let world = world(3);
+    let (ada, bob) = pair(&world);
+    let lease = ada.claim(Duration::ZERO).await.unwrap();
+    let fence = lease.fence();
+    lease.ledger().add(1, &text("one"), &text("body")).await.unwrap();
+    for shelf in &world {
+        shelf.prune();
+        sleep(2 * times().settle()).await;
+        assert_eq!(fence.pass().await, Ok(1));
+    }
+    lease.ledger().add(2, &text("two"), &text("body")).await.unwrap();
+    world.iter().for_each(maestro_testkit::shelf::MemoryShelf::prune);
+    let pruned = Instant::now();
+    let bobs = bob.claim(Duration::ZERO).await;
+    // Whoever of them gets it: not before what she may have sent is over.
+    if let Ok(lease) = &bobs {
+        assert!(pruned.elapsed() >= times().ttl, "{:?}", pruned.elapsed());
+        assert_eq!(lease.ledger().releases().await.unwrap().len(), 2);
+    }
+    let refused = fence.pass().await;
+    assert!(matches!(refused, Err(LedgerError::Fenced(_))), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn unlock_takes_it_from_one_who_lives() {
+    let world = world(3);
+    let (ada, bob) = pair(&world);
+    let lease = ada.claim(Duration::ZERO).await.unwrap();
+    let shown = holders(&bob.anchors(), SECOND).await;
+    let run = shown[0].1.clone().unwrap().unwrap().run;
+    assert_eq!(unlock(&bob.anchors(), "another", SECOND).await.unwrap(), 0);
+    assert_eq!(lease.fence().pass().await, Ok(1));
+    assert_eq!(unlock(&bob.anchors(), &run, SECOND).await.unwrap(), 3);
+    let began = Instant::now();
+    let bobs = bob.claim(Duration::ZERO).await.unwrap();
+    assert!(began.elapsed() >= times().settle() * 10 / 11, "{:?}", began.elapsed());
+    assert_eq!(bobs.fence().pass().await, Ok(2));
+    assert!(lease.fence().pass().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_majority_of_anchors_there_is_no_lease() {
+    let world = world(3);
+    let (ada, _) = pair(&world);
+    ada.shelves[0].weather(Weather::Unreachable);
+    ada.shelves[2].weather(Weather::Still);
+    let began = Instant::now();
+    let refused = ada.claim(Duration::ZERO).await.unwrap_err();
+    let LeaseError::Ledger(LedgerError::TooFew { answered: 1, needed: 2, places: 3, .. }) = &refused else {
+        panic!("{refused:?}")
+    };
+    assert!(began.elapsed() < 3 * times().ttl, "{:?}", began.elapsed());
+    // And what was got is given back.
+    ada.weather(Weather::Fine);
+    let shown = holders(&ada.anchors(), SECOND).await;
+    assert!(shown.iter().all(|(_, found)| *found == Ok(None)), "{shown:?}");
+}
+
+fn text(words: &str) -> Document {
+    Document::new(1, words)
+}
