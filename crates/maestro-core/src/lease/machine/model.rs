@@ -338,10 +338,10 @@ impl World {
     }
 
     fn epochs(&self, sees: bool, rules: &Rules) -> Epochs {
-        let seen = || self.records.iter().filter(|r| r.whole || sees);
-        let highest = seen().map(|r| r.epoch).max().unwrap_or(0);
-        let over = seen().filter(|r| r.epoch == highest).all(|r| r.over);
-        Epochs { highest, over: over || rules.flaw == Some(Flaw::NeverWaits), settle: times().settle() }
+        let known = || self.records.iter().filter(|r| r.whole || sees);
+        let highest = known().map(|r| r.epoch).max().unwrap_or(0);
+        let is_over = known().filter(|r| r.epoch == highest).all(|r| r.over);
+        Epochs { highest, over: is_over || rules.flaw == Some(Flaw::NeverWaits), settle: times().settle() }
     }
 
     fn tick(&mut self, rules: &Rules) {

@@ -33,7 +33,7 @@ fn planned(environment: &Environment, fleet: &FleetSnapshot, intent: &Intent) ->
 /// A fleet on which every instance is as released.
 fn released(environment: &Environment) -> FleetSnapshot {
     let ships: Vec<String> = environment.ships.keys().map(|ship| format!("{ship}:")).collect();
-    let ships = ships.join("");
+    let ships = ships.join("\n");
     let mut world = World::of(fleet(&ships));
     let plan = planned(environment, &world.fleet, &DEPLOY);
     world.carry_out(&plan, usize::MAX, |_| 0);

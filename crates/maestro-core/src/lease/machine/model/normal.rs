@@ -1,6 +1,6 @@
 //! Worlds that differ only in what makes no difference are the same.
 
-use super::{Deployer, LONG, NOW, Rules, World, chance, seconds, times};
+use super::{LONG, NOW, Rules, World, chance, times};
 use crate::boundary::FolderId;
 use crate::lease::machine::{Lease, Stage, Standing};
 use crate::lease::{Ask, Order};
@@ -117,12 +117,12 @@ impl Lease {
     fn settle_down(&mut self, number: usize) {
         self.chance = chance(number);
         self.beats %= 2;
-        let earliest = NOW - times().settle();
+        let earliest = NOW.saturating_sub(times().settle());
         self.each_time(|time| *time = (*time).max(earliest));
         let newest = self.counted().map(|mine| mine.claimed).max().unwrap_or(earliest);
         if let Some(asked) = &mut self.asked {
             // All that matters is whether it was before a claim.
-            *asked = if *asked >= newest { newest } else { NOW - LONG };
+            *asked = if *asked >= newest { newest } else { NOW.saturating_sub(LONG) };
         }
         for gate in [&mut self.ask_at, &mut self.claim_at] {
             *gate = (*gate).max(NOW);
