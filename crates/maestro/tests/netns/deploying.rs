@@ -10,7 +10,7 @@ fn shop(site: &Site) -> String {
          \x20 web:\n    image: {registry}/web:{{{{ env.TAG or '1.0' }}}}\n    requires: [db]\n    \
          ports: {{http: '8080:18080'}}\n    env: {{GREETING: '{{{{ env.GREETING or \"hello\" }}}}'}}\n    \
          deploy: {{strategy: rolling, max_unavailable: 1, bake: 1s}}\n    \
-         lifecycle:\n      running: [{{type: http, port: http, path: /, match_regex: 'shop/web', max_wait: 3}}]\n    \
+         lifecycle:\n      running: [{{type: http, port: http, path: /, match_regex: 'shop/web [12]', max_wait: 3}}]\n    \
          instances:\n      web-1: {{ship: ship-1, stop_timeout: 1}}\n      web-2: {{ship: ship-2, stop_timeout: 1}}\n      \
          web-3: {{ship: ship-3, stop_timeout: 1}}\n"
     )
