@@ -231,3 +231,15 @@ fn down_at_once(seen: &Seen) -> usize {
     }
     most
 }
+
+#[test]
+fn containers_that_are_down_are_counted() {
+    let seen = |calls: &[(&str, &str)]| {
+        let writes = calls.iter().map(|(name, call)| ((*name).to_owned(), (*call).to_owned()));
+        Seen { writes: writes.collect(), ..Seen::default() }
+    };
+    let (stop, start) = ("a POST /containers/x/stop?t=0", "a POST /containers/x/start");
+    assert_eq!(down_at_once(&seen(&[("a/x", stop), ("a/x", start), ("a/y", stop), ("a/y", start)])), 1);
+    assert_eq!(down_at_once(&seen(&[("a/x", stop), ("a/y", stop), ("a/x", start), ("a/y", start)])), 2);
+    assert_eq!(down_at_once(&seen(&[("a/x", start)])), 0);
+}
