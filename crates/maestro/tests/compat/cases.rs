@@ -18,12 +18,28 @@ pub(crate) struct Case {
     pub(crate) steps: Vec<Step>,
     /// What Maestro must say, in any step.
     pub(crate) says: Vec<String>,
-    /// Seconds that the last step takes at least.
+    /// Seconds that the longest step takes at least.
     pub(crate) takes: Option<u64>,
+    /// Seconds that no step takes.
+    pub(crate) within: Option<u64>,
+    /// Whether Maestro may have one container down at a time in the last step, and no more.
+    pub(crate) one_down: bool,
+    /// Whether the versions of the interface are compared, which else are each tool's business.
+    pub(crate) versions: bool,
     /// Whether the calls of all containers have one order, rather than those of each.
     pub(crate) in_order: bool,
-    /// Whether what maestro-ng does depends on chance: then exit codes are compared, and lines that are no rows.
-    pub(crate) racy: bool,
+    pub(crate) chance: Chance,
+}
+
+/// How much of what maestro-ng does depends on chance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Chance {
+    #[default]
+    Nothing,
+    /// Rows and calls, but not what comes of them.
+    Rows,
+    /// All but exit codes, and lines that are no rows.
+    Everything,
 }
 
 /// One line of `run`.
@@ -31,6 +47,8 @@ pub(crate) struct Case {
 pub(crate) struct Step {
     pub(crate) line: String,
     pub(crate) act: Act,
+    /// Pairs of containers of which the first is done before the second is begun.
+    pub(crate) ordered: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -41,6 +59,8 @@ pub(crate) enum Act {
         variables: Vec<(String, String)>,
         stdin: Option<String>,
         arguments: Vec<String>,
+        /// What maestro-ng is told instead, where it has other words for the same.
+        original: Option<Vec<String>>,
     },
     /// Gives an image of a ship another name.
     Tag { ship: String, image: String, repository: String, tag: String },
@@ -128,8 +148,15 @@ fn assemble(name: String, title: &str, parts: &Parts) -> Case {
         steps: parts.lines("run").iter().map(|line| step(line)).collect(),
         says: parts.lines("says"),
         takes: parts.lines("takes").first().map(|seconds| seconds.parse().unwrap()),
+        within: parts.lines("within").first().map(|seconds| seconds.parse().unwrap()),
+        one_down: parts.has("one down at a time"),
+        versions: parts.has("versions"),
         in_order: parts.has("in order"),
-        racy: parts.has("racy"),
+        chance: match (parts.has("racy"), parts.has("racy rows")) {
+            (true, _) => Chance::Everything,
+            (false, true) => Chance::Rows,
+            (false, false) => Chance::Nothing,
+        },
         name,
         ..Case::default()
     };
@@ -137,7 +164,8 @@ fn assemble(name: String, title: &str, parts: &Parts) -> Case {
     for (part, lines) in &parts.0 {
         match part.as_str() {
             "environment" | "top" | "ships" | "services" | "service" | "instances" | "instance"
-            | "engine" | "run" | "says" | "takes" | "in order" | "racy" => {}
+            | "engine" | "run" | "says" | "takes" | "within" | "one down at a time" | "versions"
+            | "in order" | "racy" | "racy rows" => {}
             other => match other.strip_prefix("file ") {
                 Some(path) => case.files.push((path.to_owned(), joined(lines))),
                 None => panic!("case {}: there is no part {other:?}", case.name),
@@ -250,7 +278,7 @@ fn step(line: &str) -> Step {
         ["@", ..] => panic!("there is no step {line:?}"),
         _ => tool(words),
     };
-    Step { line: line.to_owned(), act }
+    Step { line: line.to_owned(), act, ordered: Vec::new() }
 }
 
 fn tool(mut words: Vec<String>) -> Act {
@@ -270,7 +298,7 @@ fn tool(mut words: Vec<String>) -> Act {
         let (name, value) = word.split_once('=').unwrap();
         (name.to_owned(), value.to_owned())
     });
-    Act::Tool { by, variables: variables.collect(), stdin, arguments: words }.no_arguments()
+    Act::Tool { by, variables: variables.collect(), stdin, arguments: words, original: None }.no_arguments()
 }
 
 impl Act {

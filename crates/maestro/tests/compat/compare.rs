@@ -1,6 +1,6 @@
 //! Two tools' doing beside each other: every difference as a line of text.
 
-use super::cases::{Case, Step};
+use super::cases::{Act, Case, Chance, Program, Step};
 use super::lane::Seen;
 use super::spoken::Spoken;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +57,7 @@ impl Report<'_> {
             &common(&original.text, &ours.text),
             &common(&ours.text, &original.text),
         );
-        if self.case.racy {
+        if self.case.chance != Chance::Nothing {
             return;
         }
         // What a row comes to is what scripts look for.
@@ -83,7 +83,7 @@ impl Report<'_> {
     }
 
     fn writes(&mut self, original: &Seen, ours: &Seen) {
-        if self.case.racy {
+        if self.case.chance != Chance::Nothing {
             return;
         }
         let together = |seen: &Seen| {
@@ -96,6 +96,24 @@ impl Report<'_> {
         };
         let (original, ours) = (together(original), together(ours));
         self.compare_all(&original, &ours, |subject| format!("calls of {subject}"), |calls| calls.join("; "));
+    }
+
+    /// Who is done before whom, where one waits for the other.
+    fn order(&mut self, original: &Seen, ours: &Seen) {
+        for (first, second) in &self.step.ordered {
+            let place = |seen: &Seen, name: &str, last: bool| {
+                let of = |(subject, _): &(String, String)| {
+                    subject.split_once('/').is_some_and(|(_, rest)| rest == name)
+                };
+                if last { seen.writes.iter().rposition(of) } else { seen.writes.iter().position(of) }
+            };
+            let order = |seen: &Seen| match (place(seen, first, true), place(seen, second, false)) {
+                (Some(first), Some(second)) if first < second => "kept",
+                (Some(_), Some(_)) => "not kept",
+                _ => "nothing",
+            };
+            self.compare(&format!("order of {first} and {second}"), &order(original), &order(ours));
+        }
     }
 
     fn told(&mut self, original: &Seen, ours: &Seen) {
@@ -135,7 +153,7 @@ impl Report<'_> {
     }
 
     fn containers(&mut self, original: &Seen, ours: &Seen) {
-        if self.case.racy {
+        if self.case.chance == Chance::Everything {
             return;
         }
         let names: BTreeSet<&String> = original.containers.keys().chain(ours.containers.keys()).collect();
@@ -160,9 +178,16 @@ pub(crate) fn differences(case: &Case, original: &[Seen], ours: &[Seen]) -> Vec<
     let mut found = Vec::new();
     for (step, (original, ours)) in case.steps.iter().zip(original.iter().zip(ours)) {
         let mut report = Report { case, step, found };
-        report.compare("exit code", &original.code.unwrap_or_default(), &ours.code.unwrap_or_default());
+        // Where it has failed and others of its threads still print, Python may abort instead of ending.
+        let aborted = case.chance == Chance::Everything && original.stderr.contains("_enter_buffered_busy");
+        let code = if aborted { Some(1) } else { original.code };
+        report.compare("exit code", &code.unwrap_or_default(), &ours.code.unwrap_or_default());
         report.speech(&Spoken::read(&original.stdout), &Spoken::read(&ours.stdout));
         report.writes(original, ours);
+        report.order(original, ours);
+        if case.versions {
+            report.compare("versions", &original.versions, &ours.versions);
+        }
         report.told(original, ours);
         report.variables(original, ours);
         report.containers(original, ours);
@@ -174,15 +199,50 @@ pub(crate) fn differences(case: &Case, original: &[Seen], ours: &[Seen]) -> Vec<
 
 /// What Maestro must have said and has not, and what it must never say.
 pub(crate) fn unsaid(case: &Case, ours: &[Seen]) -> Vec<String> {
-    let all = ours.iter().fold(String::new(), |all, seen| all + &seen.stdout + &seen.stderr);
+    let steps = case.steps.iter().zip(ours);
+    let own = steps.filter(|(step, _)| !matches!(step.act, Act::Tool { by: Some(Program::Original), .. }));
+    let all = own.fold(String::new(), |all, (_, seen)| all + &seen.stdout + &seen.stderr);
     let missing = case.says.iter().filter(|words| !all.contains(*words));
     let traces = ["panicked", "Traceback"].into_iter().filter(|word| all.contains(word));
-    let last = ours.last().map(|seen| seen.took.as_secs()).unwrap_or_default();
-    let hasty = case.takes.filter(|least| last < *least);
-    let hasty = hasty.map(|least| format!("{}: Maestro takes {last} s, not {least}", case.name));
+    let longest = ours.iter().map(|seen| seen.took.as_secs()).max().unwrap_or_default();
+    let hasty = case.takes.filter(|least| longest < *least);
+    let hasty = hasty.map(|least| format!("{}: Maestro takes {longest} s, not {least}", case.name));
+    let slow = case.within.filter(|most| longest >= *most);
+    let slow = slow.map(|most| format!("{}: Maestro takes {longest} s, not less than {most}", case.name));
+    let down = case.one_down.then(|| ours.last().map(down_at_once).unwrap_or_default());
+    let down = down.filter(|most| *most != 1);
+    let down = down.map(|most| format!("{}: Maestro has {most} down at once, not 1", case.name));
     missing
         .map(|words| format!("{}: Maestro does not say {words:?}", case.name))
         .chain(traces.map(|word| format!("{}: Maestro says {word:?}", case.name)))
         .chain(hasty)
+        .chain(slow)
+        .chain(down)
         .collect()
+}
+
+/// How many containers are down at the same time at most, of those that a step stops.
+fn down_at_once(seen: &Seen) -> usize {
+    let (mut down, mut most) = (BTreeSet::new(), 0);
+    for (subject, line) in &seen.writes {
+        if line.ends_with("/start") {
+            down.remove(subject);
+        } else if line.contains("/stop") {
+            down.insert(subject);
+            most = most.max(down.len());
+        }
+    }
+    most
+}
+
+#[test]
+fn containers_that_are_down_are_counted() {
+    let seen = |calls: &[(&str, &str)]| {
+        let writes = calls.iter().map(|(name, call)| ((*name).to_owned(), (*call).to_owned()));
+        Seen { writes: writes.collect(), ..Seen::default() }
+    };
+    let (stop, start) = ("a POST /containers/x/stop?t=0", "a POST /containers/x/start");
+    assert_eq!(down_at_once(&seen(&[("a/x", stop), ("a/x", start), ("a/y", stop), ("a/y", start)])), 1);
+    assert_eq!(down_at_once(&seen(&[("a/x", stop), ("a/y", stop), ("a/x", start), ("a/y", start)])), 2);
+    assert_eq!(down_at_once(&seen(&[("a/x", start)])), 0);
 }

@@ -1,42 +1,34 @@
 //! Every form of every key of a file, alone and in random company: what maestro-ng accepts is accepted, what it refuses is
 //! refused, and engines are asked for the same containers. The engines are stubs, so that hundreds take a minute.
 
-use super::recorder::{Backend, Journal, Recorder};
-use super::stub::Stub;
-use super::{Tools, tools};
+use super::bench::Bench;
+use super::cases::{Act, Case, Step};
+use super::lane::Seen;
+use super::{seeded, tools};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
-use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 /// Random environments in a run.
-const RANDOM: u32 = 200;
-/// How long one environment may take.
-const DEADLINE: Duration = Duration::from_mins(1);
+const RANDOM: u32 = 100;
 /// Environments are not shrunk for longer than this, in tries.
 const SHRINKING: u32 = 200;
 
 /// A line of `forms.txt`.
 #[derive(Debug, Clone)]
-struct Form {
+pub(crate) struct Form {
     /// `I`, `S` or `T`: whose line it is.
-    of: char,
-    line: String,
+    pub(crate) of: char,
+    pub(crate) line: String,
     /// Whether maestro-ng refuses it.
-    refused: bool,
+    pub(crate) refused: bool,
     /// The number of the decision by which Maestro does something else.
-    number: Option<String>,
+    pub(crate) number: Option<String>,
 }
 
-fn forms() -> Vec<Form> {
+pub(crate) fn forms() -> Vec<Form> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/forms.txt");
     let text = std::fs::read_to_string(path).unwrap();
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -59,8 +51,8 @@ fn form(line: &str) -> Form {
     }
 }
 
-/// An environment with these lines; of two with the same key, the first.
-fn environment(forms: &[&Form], port: u16) -> String {
+/// A start in an environment with these lines; of two with the same key, the first.
+fn case(forms: &[&Form]) -> Case {
     let lines = |of: char, defaults: &[&str], indent: usize| {
         let mut seen = BTreeSet::new();
         let chosen = forms.iter().filter(|form| form.of == of).map(|form| form.line.as_str());
@@ -71,209 +63,37 @@ fn environment(forms: &[&Form], port: u16) -> String {
             text
         })
     };
-    format!(
-        "{}ships:\n  a: {{ip: 192.0.2.1, endpoint: 127.0.0.1, docker_port: {port}}}\n  \
-         b: {{ip: 192.0.2.2, endpoint: 127.0.0.1, docker_port: {port}}}\nservices:\n  s:\n{}    instances:\n      \
-         s-1:\n{}      s-2: {{ship: b}}\n  other: {{image: 'front:latest', instances: {{other-1: {{ship: b, ports: {{p: '5:6'}}}}}}}}\n",
+    let environment = format!(
+        "{}ships:\n  a: <A>\n  b: <B>\nservices:\n  s:\n{}    instances:\n      s-1:\n{}      s-2: {{ship: b}}\n  \
+         other: {{image: 'front:latest', instances: {{other-1: {{ship: b, ports: {{p: '5:6'}}}}}}}}\n",
         lines('T', &["__maestro: {schema: 2}", "name: t"], 0),
         lines('S', &["image: bb:latest"], 4),
         lines('I', &["ship: a"], 8),
-    )
-}
-
-/// What came of one environment.
-#[derive(Debug)]
-struct Result {
-    code: i64,
-    /// What engines were asked for: fields by container and path.
-    asked: BTreeMap<String, String>,
-    said: String,
-}
-
-/// Both tools, and an engine for each.
-struct Bench {
-    tools: Tools,
-    zygote: Zygote,
-    original: Side,
-    ours: Side,
-}
-
-/// A maestro-ng that is loaded once.
-struct Zygote {
-    _child: Child,
-    to: ChildStdin,
-    from: Lines<BufReader<ChildStdout>>,
-}
-
-struct Side {
-    home: TempDir,
-    journal: Arc<Mutex<Journal>>,
-    stub: Arc<Mutex<Stub>>,
-    recorder: Recorder,
-}
-
-impl Side {
-    async fn new() -> Side {
-        let (journal, stub) = (Arc::<Mutex<Journal>>::default(), Arc::<Mutex<Stub>>::default());
-        let recorder = Recorder::start("a", Backend::Stub(stub.clone()), journal.clone()).await;
-        let home = tempfile::tempdir().unwrap();
-        std::fs::write(home.path().join("x.env"), "F=1\nG=a b=c\n").unwrap();
-        Side { home, journal, stub, recorder }
-    }
-
-    fn begin(&self, forms: &[&Form]) {
-        *self.journal.lock().unwrap() = Journal::default();
-        *self.stub.lock().unwrap() = Stub::default();
-        let text = environment(forms, self.recorder.address.port());
-        std::fs::write(self.home.path().join("maestro.yaml"), text).unwrap();
-    }
-
-    fn asked(&self) -> BTreeMap<String, String> {
-        let mut asked = BTreeMap::new();
-        let journal = self.journal.lock().unwrap();
-        for call in journal.calls.iter().filter(|call| call.path == "/containers/create") {
-            flatten(&call.query["name"], &normal(call.body.clone()), &mut asked);
-        }
-        asked
-    }
-
-    fn variables(&self) -> BTreeMap<&str, String> {
-        let home = self.home.path().display().to_string();
-        [("PATH", "/usr/bin:/bin".to_owned()), ("HOME", home), ("LANG", "C.UTF-8".to_owned())].into()
-    }
-}
-
-/// What a request means, whatever form it has: what is not said, and what is said to be as ever, are the same.
-fn normal(mut body: Value) -> Value {
-    let map = body.as_object_mut().unwrap();
-    // Where old versions of the API had these (Q-22).
-    let moved: Vec<(&str, Value)> = ["CpuShares", "Memory", "MemorySwap"]
-        .into_iter()
-        .filter_map(|key| Some((key, map.remove(key)?)))
-        .filter(|(_, value)| *value != json!(0))
-        .collect();
-    if let Some(host) = map.get_mut("HostConfig").and_then(Value::as_object_mut) {
-        host.extend(moved.into_iter().map(|(key, value)| (key.to_owned(), value)));
-        if host.get("NetworkMode") == Some(&json!("default")) {
-            host.remove("NetworkMode");
-        }
-        if host.get("RestartPolicy").is_some_and(|policy| policy["Name"] == "no") {
-            host.remove("RestartPolicy");
-        }
-        // Engines have not read these for years, and Maestro does not send them.
-        host.remove("LxcConf");
-        // One word for a list of one: engines take either.
-        for key in ["CapAdd", "CapDrop"] {
-            if let Some(Value::String(one)) = host.get(key) {
-                let list = json!([one]);
-                host.insert(key.to_owned(), list);
-            }
-        }
-        for limit in host.get_mut("Ulimits").and_then(Value::as_array_mut).into_iter().flatten() {
-            limit.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        }
-    }
-    if let Some(labels) = map.get_mut("Labels").and_then(Value::as_object_mut) {
-        labels.retain(|name, _| !name.starts_with("maestro."));
-    }
-    let variables = map.remove("Env").unwrap_or_default();
-    let variables = variables.as_array().into_iter().flatten().filter_map(Value::as_str);
-    let variables: Map<String, Value> = variables
-        .map(|variable| variable.split_once('=').unwrap_or((variable, "(unset)")))
-        .map(|(name, value)| (name.to_owned(), format!("={value}").into()))
-        .collect();
-    map.insert("Env".to_owned(), variables.into());
-    body
-}
-
-fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Object(map) if !map.is_empty() => {
-            map.iter().for_each(|(key, value)| flatten(&format!("{path} {key}"), value, into));
-        }
-        Value::Null | Value::Bool(false) => {}
-        Value::Array(list) if list.is_empty() => {}
-        Value::Object(_) if !path.contains(" Volumes ") && !path.contains(" ExposedPorts ") => {}
-        Value::String(text) if text.is_empty() && !path.contains(" Labels ") => {}
-        Value::Number(number) if number.as_f64() == Some(0.0) => {}
-        value => _ = into.insert(path.to_owned(), value.to_string()),
-    }
-}
-
-impl Bench {
-    async fn new(tools: Tools) -> Bench {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/zygote.py");
-        let mut child = Command::new(&tools.python)
-            .arg(script)
-            .env_clear()
-            .env("LANG", "C.UTF-8")
-            // Read when it is loaded.
-            .env("COLUMNS", "120")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let to = child.stdin.take().unwrap();
-        let from = BufReader::new(child.stdout.take().unwrap()).lines();
-        let zygote = Zygote { _child: child, to, from };
-        Bench { tools, zygote, original: Side::new().await, ours: Side::new().await }
-    }
-
-    /// Starts the service of an environment with both tools.
-    async fn play(&mut self, forms: &[&Form]) -> (Result, Result) {
-        self.original.begin(forms);
-        self.ours.begin(forms);
-        let ours = Command::new(&self.tools.ours)
-            .args(["start", "s"])
-            .current_dir(self.ours.home.path())
-            .env_clear()
-            .envs(self.ours.variables())
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let original = self.zygote.run(&self.original);
-        let both = async { tokio::join!(original, ours) };
-        let Ok((code, output)) = tokio::time::timeout(DEADLINE, both).await else {
-            panic!("one of the tools hangs:\n{}", environment(forms, 0))
-        };
-        let output = output.unwrap();
-        let read = |name| std::fs::read_to_string(self.original.home.path().join(name)).unwrap_or_default();
-        let original = Result { code, asked: self.original.asked(), said: read("stdout") + &read("stderr") };
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let ours = Result {
-            code: output.status.code().unwrap_or(-1).into(),
-            asked: self.ours.asked(),
-            said: text(&output.stdout) + &text(&output.stderr),
-        };
-        (original, ours)
-    }
-}
-
-impl Zygote {
-    async fn run(&mut self, side: &Side) -> i64 {
-        let wanted =
-            json!({"home": side.home.path(), "arguments": ["start", "s"], "variables": side.variables()});
-        self.to.write_all(format!("{wanted}\n").as_bytes()).await.unwrap();
-        self.from.next_line().await.unwrap().expect("maestro-ng's loader lives").parse().unwrap()
-    }
+    );
+    let arguments = ["start", "s"].map(str::to_owned).to_vec();
+    let act = Act::Tool { by: None, variables: Vec::new(), stdin: None, arguments, original: None };
+    let step = Step { line: "start s".to_owned(), act, ordered: Vec::new() };
+    Case { environment, steps: vec![step], ..Case::default() }
 }
 
 /// In what the two differ: nothing if in nothing.
-fn difference(original: &Result, ours: &Result) -> String {
+fn difference(original: &Seen, ours: &Seen) -> String {
     let mut text = String::new();
     if original.code != ours.code {
-        writeln!(text, "exit code: {} => {}", original.code, ours.code).unwrap();
-    } else if original.code == 0 {
-        let paths: BTreeSet<&String> = original.asked.keys().chain(ours.asked.keys()).collect();
-        for path in paths {
-            let (original, ours) = (original.asked.get(path), ours.asked.get(path));
-            if original != ours {
-                writeln!(text, "{path}: {original:?} => {ours:?}").unwrap();
+        writeln!(text, "exit code: {:?} => {:?}", original.code, ours.code).unwrap();
+    } else if original.code == Some(0) {
+        let names: BTreeSet<&String> = original.containers.keys().chain(ours.containers.keys()).collect();
+        for name in names {
+            let fields = |seen: &Seen| seen.containers.get(name).cloned().unwrap_or_default().fields;
+            let (original, ours) = (fields(original), fields(ours));
+            let paths: BTreeSet<&String> = original.keys().chain(ours.keys()).collect();
+            for path in paths.into_iter().filter(|path| original.get(*path) != ours.get(*path)) {
+                let (original, ours) = (original.get(path), ours.get(path));
+                writeln!(text, "{name} {path}: {original:?} => {ours:?}").unwrap();
             }
         }
     }
-    if ours.said.contains("panicked") {
+    if ours.stderr.contains("panicked") {
         text.push_str("Maestro panicked\n");
     }
     text
@@ -285,15 +105,16 @@ async fn every_form_alone() {
     let mut bench = Bench::new(tools).await;
     let mut findings = String::new();
     for form in &forms() {
-        let (original, ours) = bench.play(&[form]).await;
-        let difference = difference(&original, &ours);
-        if (original.code != 0) != form.refused {
+        let (original, ours) = bench.play(&case(&[form])).await;
+        let (original, ours) = (&original[0], &ours[0]);
+        let difference = difference(original, ours);
+        if (original.code != Some(0)) != form.refused {
             let line = &form.line;
-            writeln!(findings, "{} {line}: maestro-ng's exit code is {}", form.of, original.code).unwrap();
+            writeln!(findings, "{} {line}: maestro-ng's exit code is {:?}", form.of, original.code).unwrap();
         }
         match (&form.number, difference.is_empty()) {
             (None, false) => {
-                let ours: String = ours.said.chars().take(400).collect();
+                let ours: String = ours.stdout.chars().chain(ours.stderr.chars()).take(400).collect();
                 writeln!(findings, "{} {}\n{difference}{ours}", form.of, form.line).unwrap();
             }
             (Some(number), true) => {
@@ -319,17 +140,18 @@ fn forms_in_random_company() {
     );
     let config =
         Config { cases: RANDOM, max_shrink_iters: SHRINKING, failure_persistence: None, ..Config::default() };
-    // The same ones every time: whoever looks for what nobody has seen yet raises `RANDOM`.
-    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let outcome = TestRunner::new_with_rng(config, random).run(&some, |(accepted, refused)| {
+    let outcome = TestRunner::new_with_rng(config, seeded()).run(&some, |(accepted, refused)| {
         let forms: Vec<&Form> = accepted.iter().chain(&refused).collect();
-        let (original, ours) = runtime.block_on(async { bench.lock().await.play(&forms).await });
-        let difference = difference(&original, &ours);
+        let case = case(&forms);
+        let (original, ours) = runtime.block_on(async { bench.lock().await.play(&case).await });
+        let (original, ours) = (&original[0], &ours[0]);
+        let difference = difference(original, ours);
         if difference.is_empty() {
             return Ok(());
         }
-        let file = environment(&forms, 0);
-        Err(TestCaseError::fail(format!("\n{difference}\n{file}\n{}\n{}", original.said, ours.said)))
+        let file = &case.environment;
+        let said = |seen: &Seen| format!("{}{}", seen.stdout, seen.stderr);
+        Err(TestCaseError::fail(format!("\n{difference}\n{file}\n{}\n{}", said(original), said(ours))))
     });
     if let Err(error) = outcome {
         panic!("{error}");

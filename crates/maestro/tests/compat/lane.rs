@@ -6,7 +6,7 @@ use super::inspected::{self, Containers};
 use super::recorder::{Backend, Journal, Recorder};
 use super::spoken::Redaction;
 use maestro_testkit::practice::{EngineApi, PracticeFleet, TransportDescription};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -67,6 +67,8 @@ pub(crate) struct Seen {
     pub(crate) took: Duration,
     /// The calls that may change something: what each is about, and the call.
     pub(crate) writes: Vec<(String, String)>,
+    /// The API versions of these calls.
+    pub(crate) versions: BTreeSet<String>,
     /// What auditors have told the webhook, in the order in which it came.
     pub(crate) told: Vec<Told>,
     /// The variables that containers were to be created with, whether or not they were.
@@ -75,6 +77,28 @@ pub(crate) struct Seen {
     pub(crate) containers: Containers,
     /// A file that was to be shown.
     pub(crate) file: Option<String>,
+}
+
+impl Seen {
+    /// Takes down what has been asked for, and told, since the last step.
+    pub(crate) fn take(&mut self, journal: &mut Journal, redaction: &Redaction) {
+        let calls = std::mem::take(&mut journal.calls);
+        self.told = std::mem::take(&mut journal.told);
+        let redact = |text: String| redaction.of(&text);
+        for call in calls.iter().filter(|call| call.writes()) {
+            self.writes.push((call.subject(&journal.names), redact(call.line(&journal.names))));
+            self.versions.insert(call.version.clone());
+        }
+        for call in calls.iter().filter(|call| call.path == "/containers/create") {
+            let variables = call.body["Env"].as_array().into_iter().flatten();
+            let variables = variables.filter_map(|variable| {
+                let variable = redact(variable.as_str()?.to_owned());
+                let (name, value) = variable.split_once('=').unwrap_or((&variable, "(unset)"));
+                Some((name.to_owned(), value.to_owned()))
+            });
+            self.variables.insert(call.subject(&journal.names), variables.collect());
+        }
+    }
 }
 
 impl Lane {
@@ -181,32 +205,17 @@ impl Lane {
                         self.ship(ship).api.get(&format!("/containers/{container}/json")).await.unwrap();
                     seen.file = Some(redaction.of(&self.guest(&found, call).await));
                 }
-                Act::Tool { by, variables, stdin, arguments } => {
-                    let program = self.tools.program(by.unwrap_or(self.own));
+                Act::Tool { by, variables, stdin, arguments, original } => {
+                    let by = by.unwrap_or(self.own);
+                    let program = self.tools.program(by);
+                    let arguments =
+                        original.as_ref().filter(|_| by == Program::Original).unwrap_or(arguments);
                     seen = self.run(program, &path, variables, stdin.as_deref(), arguments).await;
                     seen.stdout = redaction.of(&seen.stdout);
                     seen.stderr = redaction.of(&seen.stderr);
                 }
             }
-            {
-                let mut journal = self.journal.lock().unwrap();
-                let calls = std::mem::take(&mut journal.calls);
-                seen.told = std::mem::take(&mut journal.told);
-                let writes = calls.iter().filter(|call| call.writes());
-                let redact = |text: String| redaction.of(&text);
-                seen.writes = writes
-                    .map(|call| (call.subject(&journal.names), redact(call.line(&journal.names))))
-                    .collect();
-                for call in calls.iter().filter(|call| call.path == "/containers/create") {
-                    let variables = call.body["Env"].as_array().into_iter().flatten();
-                    let variables = variables.filter_map(|variable| {
-                        let variable = redact(variable.as_str()?.to_owned());
-                        let (name, value) = variable.split_once('=').unwrap_or((&variable, "(unset)"));
-                        Some((name.to_owned(), value.to_owned()))
-                    });
-                    seen.variables.insert(call.subject(&journal.names), variables.collect());
-                }
-            }
+            seen.take(&mut self.journal.lock().unwrap(), &redaction);
             seen.containers = self.look(&redaction, &before).await;
             before = seen.containers.clone();
             steps.push(seen);

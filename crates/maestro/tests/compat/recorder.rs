@@ -64,6 +64,8 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     /// Without API version and query.
     pub(crate) path: String,
+    /// The API version in the path: `/v1.41`, or nothing.
+    pub(crate) version: String,
     /// In the order of the names; what is false by default and said to be false is left out.
     pub(crate) query: BTreeMap<String, String>,
     /// Whether a login came with it.
@@ -212,6 +214,7 @@ async fn forward(
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let path = unversioned(head.uri.path()).to_owned();
+    let version = head.uri.path().strip_suffix(path.as_str()).unwrap_or_default().to_owned();
     let call = Call {
         ship,
         method: head.method.clone(),
@@ -219,6 +222,7 @@ async fn forward(
         login: head.headers.contains_key("x-registry-auth"),
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
         path: path.clone(),
+        version,
     };
     let name = (path == "/containers/create").then(|| call.query.get("name").cloned()).flatten();
     let rule = {
@@ -240,6 +244,9 @@ async fn forward(
         Backend::Engine(engine) => engine,
         Backend::Stub(stub) => {
             let (status, answer) = stub.lock().unwrap().answer(&call);
+            if let (Some(name), Some(id)) = (name, answer["Id"].as_str()) {
+                journal.lock().unwrap().names.insert(id.to_owned(), name);
+            }
             let body = if answer.is_null() { String::new() } else { answer.to_string() };
             return Ok(Response::builder()
                 .status(status)

@@ -10,7 +10,7 @@ use maestro_core::config::node::{Node, Value as Loaded};
 use maestro_core::config::tree::tree;
 use maestro_core::config::{Limits, python};
 use maestro_core::source::{MapSources, Origin};
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -329,9 +329,7 @@ fn pieces_in_random_company_render_and_load_alike() {
     let choices = proptest::collection::vec(proptest::prelude::any::<u16>(), 1..CHOICES);
     let config =
         Config { cases: RANDOM, max_shrink_iters: SHRINKING, failure_persistence: None, ..Config::default() };
-    // The same ones every time: whoever looks for what nobody has seen yet raises `RANDOM`.
-    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let outcome = TestRunner::new_with_rng(config, random).run(&choices, |choices| {
+    let outcome = TestRunner::new_with_rng(config, super::seeded()).run(&choices, |choices| {
         let mut environment = String::new();
         grammar.write("file", &mut choices.into_iter(), &mut environment);
         let template = Template { name: "random".to_owned(), environment, files: BTreeMap::new() };
