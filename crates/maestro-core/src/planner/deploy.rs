@@ -4,7 +4,7 @@
 use super::builder::{Builder, Turn};
 use super::{Chain, start, stop};
 use crate::compare::changes;
-use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, ShipView};
+use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, Ownership, ShipView};
 use crate::model::{Check, ContainerSpec, Instance, Phase, Remedy};
 use crate::names::{ConfigHash, InstanceName};
 use crate::plan::{
@@ -134,6 +134,9 @@ pub(super) fn fate<'a>(
     }
     start::prove(builder, &mut chain, instance, &target);
     bake(builder, &mut chain, instance, &target);
+    if let Reason::Differs(_) = because {
+        forget(builder, &mut chain, instance, state, standing.kept);
+    }
     chain.act(because)
 }
 
@@ -152,6 +155,29 @@ fn make_way<'a>(
     let short = current.id.as_str().get(..SHORT).unwrap_or(current.id.as_str());
     let to = InstanceName::from(format!("{}{short}", kept_prefix(&instance.name)).as_str());
     builder.call(chain, EngineCall::RenameContainer { target, to }, OnFailure::Fail);
+}
+
+/// Removes what was kept before: the way back leads to what was there last. Last of all, so
+/// that nothing is gone that a failure might call for.
+fn forget<'a>(
+    builder: &mut Builder<'a>,
+    chain: &mut Chain,
+    instance: &'a Instance,
+    state: &EngineState,
+    back: Option<&ObservedContainer>,
+) {
+    let prefix = kept_prefix(&instance.name);
+    let older = state.containers.values().filter(|container| {
+        container.name.starts_with(&prefix)
+            && !container.state.is_running()
+            && back.is_none_or(|back| back.id != container.id)
+            && !matches!(container.ownership(builder.environment), Ownership::Foreign(_))
+    });
+    let older: Vec<_> = older.map(|container| (container.id.clone(), container.name.clone())).collect();
+    for (id, name) in older {
+        let target = Target::Seen { id, name: InstanceName::from(&*name) };
+        builder.call(chain, EngineCall::RemoveContainer { target }, OnFailure::GoOn);
+    }
 }
 
 /// How the names of containers begin that an instance's were replaced by others.

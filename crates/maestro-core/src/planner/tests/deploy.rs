@@ -221,6 +221,30 @@ fn a_new_release_takes_the_place_of_the_old_one_which_is_kept() {
     ");
 }
 
+/// Of what was replaced, the last one is kept; the one before goes when its successor's successor is well.
+#[test]
+fn what_was_kept_before_is_removed_in_the_end() {
+    let with = |tag: &str| {
+        let mut environment = shop();
+        let api = environment.instances.values_mut().filter(|i| i.service.as_str() == "api");
+        api.for_each(|instance| instance.image = crate::image::ImageRef::parse(format!("api:{tag}")));
+        environment
+    };
+    let mut world = World::of(released(&with("1")));
+    for tag in ["2", "3", "2", "4"] {
+        let plan = planned(&with(tag), &world.fleet, &DEPLOY);
+        world.carry_out(&plan, usize::MAX, |_| 0);
+    }
+    insta::assert_snapshot!(names(&world.fleet), @"
+    a: api-1 running api:4
+    a: api-1.kept-000000000007 exited api:2
+    a: db-1 running reg:5000/db:1
+    b: api-2 running api:4
+    b: api-2.kept-000000000008 exited api:2
+    b: web-1 running web:1
+    ");
+}
+
 /// All containers: ship, name, state, image.
 fn names(fleet: &FleetSnapshot) -> String {
     let mut text = String::new();

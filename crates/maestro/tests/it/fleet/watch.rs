@@ -328,8 +328,12 @@ impl Watch {
             | EngineCall::KillContainer { target }
             | EngineCall::RemoveContainer { target } => {
                 self.is_not_foreign(ship, target.reference(), call);
-                self.may_be_touched(&target.name().clone());
-                self.has_replacement(ship, &target.name().clone(), call);
+                // What was kept of an instance is touched in its turn.
+                let name = target.name().as_str();
+                let instance =
+                    InstanceName::from(name.split_once(".kept-").map_or(name, |(instance, _)| instance));
+                self.may_be_touched(&instance);
+                self.has_replacement(ship, &instance, call);
             }
         }
         self.transcript.push(Entry {
