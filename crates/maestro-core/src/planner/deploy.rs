@@ -10,10 +10,14 @@ use crate::names::{ConfigHash, InstanceName};
 use crate::plan::{
     Blocked, Condition, EngineCall, FailurePolicy, Fate, Intent, OnFailure, Reason, Settled, Target,
 };
+use std::ops::Bound;
 use std::sync::Arc;
 
-/// How much of an id or a fingerprint is in a name: as much as engines show.
+/// How much of an id is in a name: as much as engines show.
 const SHORT: usize = 12;
+
+/// So many containers that were replaced are kept of an instance. More than one: the last one may have been no good.
+const KEPT: usize = 3;
 
 /// What is there for an instance, compared with what is to be.
 struct Standing<'s> {
@@ -59,10 +63,10 @@ fn standing<'s, 'i>(
         },
     };
     let replaced = matches!(because, Some(Reason::Missing | Reason::Differs(_)));
-    let prefix = kept_prefix(&instance.name);
-    let kept = state.containers.values().filter(|_| replaced).find(|container| {
-        container.name.starts_with(&prefix) && !container.state.is_running() && is_it(container)
-    });
+    let found = kept(state, &instance.name)
+        .filter(|_| replaced)
+        .find(|(_, container)| !container.state.is_running() && is_it(container));
+    let kept = found.map(|(_, container)| container);
     Standing { spec, hash, current, kept, because }
 }
 
@@ -94,7 +98,7 @@ pub(super) fn fate<'a>(
         builder.after_images(&mut chain);
     }
     if let Reason::Missing | Reason::Differs(_) = because {
-        make_way(builder, &mut chain, instance, standing.current);
+        make_way(builder, &mut chain, instance, state, standing.current);
     }
     let target = match (&because, standing.current, standing.kept) {
         (Reason::Missing | Reason::Differs(_), _, Some(kept)) => {
@@ -145,6 +149,7 @@ fn make_way<'a>(
     builder: &mut Builder<'a>,
     chain: &mut Chain,
     instance: &'a Instance,
+    state: &EngineState,
     current: Option<&ObservedContainer>,
 ) {
     let Some(current) = current else { return };
@@ -153,12 +158,13 @@ fn make_way<'a>(
     }
     let target = Target::Seen { id: current.id.clone(), name: instance.name.clone() };
     let short = current.id.as_str().get(..SHORT).unwrap_or(current.id.as_str());
-    let to = InstanceName::from(format!("{}{short}", kept_prefix(&instance.name)).as_str());
+    let number = kept(state, &instance.name).map(|(number, _)| number).max().unwrap_or(0).saturating_add(1);
+    let to = InstanceName::from(format!("{}{number}-{short}", kept_prefix(&instance.name)).as_str());
     builder.call(chain, EngineCall::RenameContainer { target, to }, OnFailure::Fail);
 }
 
-/// Removes what was kept before: the way back leads to what was there last. Last of all, so
-/// that nothing is gone that a failure might call for.
+/// Removes what was kept longest, but for the last few. Last of all, so that nothing is gone that a failure might call
+/// for.
 fn forget<'a>(
     builder: &mut Builder<'a>,
     chain: &mut Chain,
@@ -166,18 +172,33 @@ fn forget<'a>(
     state: &EngineState,
     back: Option<&ObservedContainer>,
 ) {
-    let prefix = kept_prefix(&instance.name);
-    let older = state.containers.values().filter(|container| {
-        container.name.starts_with(&prefix)
-            && !container.state.is_running()
-            && back.is_none_or(|back| back.id != container.id)
-            && !matches!(container.ownership(builder.environment), Ownership::Foreign(_))
-    });
-    let older: Vec<_> = older.map(|container| (container.id.clone(), container.name.clone())).collect();
-    for (id, name) in older {
-        let target = Target::Seen { id, name: InstanceName::from(&*name) };
+    let is_back = |container: &ObservedContainer| back.is_some_and(|back| back.id == container.id);
+    let mut older: Vec<_> = kept(state, &instance.name)
+        .filter(|(_, container)| !container.state.is_running() && !is_back(container))
+        .filter(|(_, c)| !matches!(c.ownership(builder.environment), Ownership::Foreign(_)))
+        .collect();
+    // The one that has just made way is the newest.
+    let most = KEPT - 1;
+    older.sort_by_key(|(number, _)| *number);
+    let superfluous = older.len().saturating_sub(most);
+    for (_, container) in older.into_iter().take(superfluous) {
+        let target = Target::Seen { id: container.id.clone(), name: InstanceName::from(&*container.name) };
         builder.call(chain, EngineCall::RemoveContainer { target }, OnFailure::GoOn);
     }
+}
+
+/// Containers of an instance that were replaced, and when: the higher the number, the later.
+fn kept<'s>(
+    state: &'s EngineState,
+    instance: &InstanceName,
+) -> impl Iterator<Item = (u64, &'s ObservedContainer)> + use<'s> {
+    let prefix = kept_prefix(instance);
+    let behind = state.containers.range::<str, _>((Bound::Included(&*prefix), Bound::Unbounded));
+    behind.map_while(move |(name, container)| {
+        let rest = name.strip_prefix(&*prefix)?;
+        let number = rest.split('-').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        Some((number, container))
+    })
 }
 
 /// How the names of containers begin that an instance's were replaced by others.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 ///
 /// What is as the file says and runs is left alone. The rest is replaced, as the `deploy:` section of its service has
 /// it: all at once, or a few at a time. Tags are resolved to one content for all ships, and every ship has every image
-/// before the first container is stopped. The last container that was replaced is kept, stopped: the way back.
+/// before the first container is stopped. The last three that were replaced are kept, stopped: the way back.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

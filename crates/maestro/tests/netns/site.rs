@@ -138,8 +138,10 @@ impl Site {
     /// The ids, as far as they are in the names, of containers that deployments have kept of an instance.
     pub(crate) async fn kept(&self, ship: &str, instance: &str) -> Vec<String> {
         let names = self.fleet.api(ship).unwrap().containers().await.unwrap();
+        let prefix = format!("{instance}.kept-");
         let id = |name: &String| {
-            Some(name.trim_start_matches('/').strip_prefix(&format!("{instance}.kept-"))?.to_owned())
+            let rest = name.trim_start_matches('/').strip_prefix(&prefix)?;
+            rest.rsplit('-').next().map(str::to_owned)
         };
         names.iter().filter_map(id).collect()
     }

@@ -170,13 +170,13 @@ fn a_new_release_takes_the_place_of_the_old_one_which_is_kept() {
         3. all images: done [after 1 2]
         4. api-1 on a: stop api-1 (grace 10 s) [after 1 3]
         5. api-1 on a: wait until api-1 is not running [after 4]
-        6. api-1 on a: rename api-1 to api-1.kept-000000000008 [after 5]
+        6. api-1 on a: rename api-1 to api-1.kept-1-000000000008 [after 5]
         7. api-1 on a: create api-1 from api:2 [after 6]
         8. api-1 on a: start api-1 [after 7]
         9. api-1 on a: wait until api-1 is running [after 8]
        10. api-2 on b: stop api-2 (grace 10 s) [after 2 3]
        11. api-2 on b: wait until api-2 is not running [after 10]
-       12. api-2 on b: rename api-2 to api-2.kept-000000000009 [after 11]
+       12. api-2 on b: rename api-2 to api-2.kept-1-000000000009 [after 11]
        13. api-2 on b: create api-2 from api:2 [after 12]
        14. api-2 on b: start api-2 [after 13]
        15. api-2 on b: wait until api-2 is running [after 14]
@@ -185,10 +185,10 @@ fn a_new_release_takes_the_place_of_the_old_one_which_is_kept() {
     world.carry_out(&plan, usize::MAX, |_| 0);
     insta::assert_snapshot!(names(&world.fleet), @"
     a: api-1 running api:2
-    a: api-1.kept-000000000008 exited api:1
+    a: api-1.kept-1-000000000008 exited api:1
     a: db-1 running reg:5000/db:1
     b: api-2 running api:2
-    b: api-2.kept-000000000009 exited api:1
+    b: api-2.kept-1-000000000009 exited api:1
     b: web-1 running web:1
     ");
     insta::assert_snapshot!(planned(&next, &world.fleet, &DEPLOY), @"
@@ -207,23 +207,23 @@ fn a_new_release_takes_the_place_of_the_old_one_which_is_kept() {
       web-1 (web) on b: is as released
         1. api-1 on a: stop api-1 (grace 10 s)
         2. api-1 on a: wait until api-1 is not running [after 1]
-        3. api-1 on a: rename api-1 to api-1.kept-000000000007 [after 2]
-        4. api-1 on a: rename api-1.kept-000000000008 to api-1 [after 3]
+        3. api-1 on a: rename api-1 to api-1.kept-2-000000000007 [after 2]
+        4. api-1 on a: rename api-1.kept-1-000000000008 to api-1 [after 3]
         5. api-1 on a: start api-1 [after 4]
         6. api-1 on a: wait until api-1 is running [after 5]
         7. api-2 on b: stop api-2 (grace 10 s)
         8. api-2 on b: wait until api-2 is not running [after 7]
-        9. api-2 on b: rename api-2 to api-2.kept-000000000008 [after 8]
-       10. api-2 on b: rename api-2.kept-000000000009 to api-2 [after 9]
+        9. api-2 on b: rename api-2 to api-2.kept-2-000000000008 [after 8]
+       10. api-2 on b: rename api-2.kept-1-000000000009 to api-2 [after 9]
        11. api-2 on b: start api-2 [after 10]
        12. api-2 on b: wait until api-2 is running [after 11]
        13. service api: done [after 6 12]
     ");
 }
 
-/// Of what was replaced, the last one is kept; the one before goes when its successor's successor is well.
+/// Of what was replaced, the last three are kept: the last one may have been no good.
 #[test]
-fn what_was_kept_before_is_removed_in_the_end() {
+fn what_was_kept_longest_is_removed_in_the_end() {
     let with = |tag: &str| {
         let mut environment = shop();
         let api = environment.instances.values_mut().filter(|i| i.service.as_str() == "api");
@@ -231,16 +231,20 @@ fn what_was_kept_before_is_removed_in_the_end() {
         environment
     };
     let mut world = World::of(released(&with("1")));
-    for tag in ["2", "3", "2", "4"] {
+    for tag in ["2", "3", "2", "4", "5", "6"] {
         let plan = planned(&with(tag), &world.fleet, &DEPLOY);
         world.carry_out(&plan, usize::MAX, |_| 0);
     }
     insta::assert_snapshot!(names(&world.fleet), @"
-    a: api-1 running api:4
-    a: api-1.kept-000000000007 exited api:2
+    a: api-1 running api:6
+    a: api-1.kept-4-000000000007 exited api:2
+    a: api-1.kept-5-000000000023 exited api:4
+    a: api-1.kept-6-00000000002d exited api:5
     a: db-1 running reg:5000/db:1
-    b: api-2 running api:4
-    b: api-2.kept-000000000008 exited api:2
+    b: api-2 running api:6
+    b: api-2.kept-4-000000000008 exited api:2
+    b: api-2.kept-5-000000000024 exited api:4
+    b: api-2.kept-6-00000000002e exited api:5
     b: web-1 running web:1
     ");
 }
@@ -286,28 +290,28 @@ fn a_rolling_deployment_takes_a_few_at_a_time_and_those_that_are_down_first() {
         3. image web:2 on c: pull web:2
         4. image web:2 on d: pull web:2
         5. all images: done [after 1 2 3 4]
-        6. web-3 on c: rename web-3 to web-3.kept-000000000009 [after 3 5]
+        6. web-3 on c: rename web-3 to web-3.kept-1-000000000009 [after 3 5]
         7. web-3 on c: create web-3 from web:2 [after 6]
         8. web-3 on c: start web-3 [after 7]
         9. web-3 on c: wait until web-3 is running [after 8]
        10. web-3 on c: running check sleep [after 9]
        11. web-1 on a: stop web-1 (grace 10 s) [after 1 5]
        12. web-1 on a: wait until web-1 is not running [after 11]
-       13. web-1 on a: rename web-1 to web-1.kept-000000000005 [after 12]
+       13. web-1 on a: rename web-1 to web-1.kept-1-000000000005 [after 12]
        14. web-1 on a: create web-1 from web:2 [after 13]
        15. web-1 on a: start web-1 [after 14]
        16. web-1 on a: wait until web-1 is running [after 15]
        17. web-1 on a: running check sleep [after 16]
        18. web-2 on b: stop web-2 (grace 10 s) [after 10 2 5]
        19. web-2 on b: wait until web-2 is not running [after 18]
-       20. web-2 on b: rename web-2 to web-2.kept-000000000006 [after 19]
+       20. web-2 on b: rename web-2 to web-2.kept-1-000000000006 [after 19]
        21. web-2 on b: create web-2 from web:2 [after 20]
        22. web-2 on b: start web-2 [after 21]
        23. web-2 on b: wait until web-2 is running [after 22]
        24. web-2 on b: running check sleep [after 23]
        25. web-4 on d: stop web-4 (grace 10 s) [after 17 4 5]
        26. web-4 on d: wait until web-4 is not running [after 25]
-       27. web-4 on d: rename web-4 to web-4.kept-00000000000a [after 26]
+       27. web-4 on d: rename web-4 to web-4.kept-1-00000000000a [after 26]
        28. web-4 on d: create web-4 from web:2 [after 27]
        29. web-4 on d: start web-4 [after 28]
        30. web-4 on d: wait until web-4 is running [after 29]
