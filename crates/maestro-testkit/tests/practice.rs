@@ -395,6 +395,22 @@ async fn a_full_disk_stops_new_containers_until_there_is_room_again() {
     }
 }
 
+/// Whoever is frozen cannot be killed: nothing of a paused container may stay behind.
+#[tokio::test]
+async fn a_fleet_with_a_paused_container_comes_down_whole() {
+    if !possible() {
+        return;
+    }
+    let _abandoned = ABANDONED.read().await;
+    let fleet = PracticeFleet::builder().ships(&[TransportKind::Tcp]).up().await.unwrap();
+    let api = fleet.api("ship-1").unwrap();
+    let image = fleet.load_image("ship-1", "bb:latest").await.unwrap();
+    api.run("frozen", &json!({ "Image": image, "Cmd": ["sleep", "1000"] })).await.unwrap();
+    api.post("/containers/frozen/pause", &Value::Null).await.unwrap();
+    // Fails, after its deadline, if anything is left.
+    fleet.down().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_slow_ship_is_slow_where_the_kernel_can_do_that() {
     if !possible() {

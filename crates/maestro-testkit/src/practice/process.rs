@@ -47,6 +47,22 @@ pub(crate) fn in_cgroup(name: &str) -> Vec<i32> {
     pids
 }
 
+/// Lets the processes of a control group of this name run that somebody has frozen, a paused container's for one: they
+/// could not end otherwise, whatever signal they get.
+pub(crate) fn thaw(name: &str) {
+    for root in cgroup_directories(name) {
+        visit(&root, &mut |directory| {
+            // The two versions of control groups; each has one of the files, or none at the top.
+            for (file, running) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+                let file = directory.join(file);
+                if file.exists() {
+                    fs::write(file, running).ok();
+                }
+            }
+        });
+    }
+}
+
 /// Removes the (empty) control groups of this name. Those that still have processes stay.
 pub(crate) fn remove_cgroup(name: &str) {
     for root in cgroup_directories(name) {

@@ -70,6 +70,7 @@ fn kill_containers(layout: &Layout) -> Result<usize, FleetError> {
     let pids: Vec<i32> =
         (0..layout.ships).flat_map(|ship| process::in_cgroup(&layout.cgroup(ship))).collect();
     process::signal(&pids, Signal::KILL)?;
+    (0..layout.ships).for_each(|ship| process::thaw(&layout.cgroup(ship)));
     Ok(pids.len())
 }
 
