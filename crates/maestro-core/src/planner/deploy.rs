@@ -6,7 +6,7 @@ use super::{Chain, start, stop};
 use crate::compare::changes;
 use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, Ownership, ShipView};
 use crate::model::{Check, ContainerSpec, Instance, Phase, Remedy};
-use crate::names::{ConfigHash, InstanceName};
+use crate::names::{ConfigHash, ContainerId, InstanceName};
 use crate::plan::{
     Blocked, Condition, EngineCall, FailurePolicy, Fate, Intent, OnFailure, Reason, Settled, Target,
 };
@@ -63,9 +63,11 @@ fn standing<'s, 'i>(
         },
     };
     let replaced = matches!(because, Some(Reason::Missing | Reason::Differs(_)));
-    let found = kept(state, &instance.name)
-        .filter(|_| replaced)
-        .find(|(_, container)| !container.state.is_running() && is_it(container));
+    let found = kept(state, &instance.name).filter(|_| replaced).find(|(_, container)| {
+        !container.state.is_running()
+            && is_it(container)
+            && container.ownership(builder.environment) == Ownership::Ours
+    });
     let kept = found.map(|(_, container)| container);
     Standing { spec, hash, current, kept, because }
 }
@@ -97,38 +99,31 @@ pub(super) fn fate<'a>(
         start::image(builder, &mut chain, instance, None, false, false);
         builder.after_images(&mut chain);
     }
-    if let Reason::Missing | Reason::Differs(_) = because {
-        make_way(builder, &mut chain, instance, state, standing.current);
-    }
+    let named = |id: &ContainerId, name: &InstanceName| Target::Seen { id: id.clone(), name: name.clone() };
     let target = match (&because, standing.current, standing.kept) {
-        (Reason::Missing | Reason::Differs(_), _, Some(kept)) => {
+        (Reason::Stopped | Reason::Unproven, Some(current), _) => named(&current.id, &instance.name),
+        (_, current, kept) => {
+            make_way(builder, &mut chain, instance, state, current);
+            let made = Target::Made(instance.name.clone());
             builder.checks(
                 &mut chain,
                 instance,
                 Phase::PreStart,
-                &Target::Made(instance.name.clone()),
+                &made,
                 Condition::NotRunning,
                 OnFailure::Fail,
             );
-            let target = Target::Seen { id: kept.id.clone(), name: InstanceName::from(&*kept.name) };
-            let call = EngineCall::RenameContainer { target, to: instance.name.clone() };
-            builder.call(&mut chain, call, OnFailure::Fail);
-            Target::Seen { id: kept.id.clone(), name: instance.name.clone() }
-        }
-        (Reason::Stopped | Reason::Unproven, Some(current), _) => {
-            Target::Seen { id: current.id.clone(), name: instance.name.clone() }
-        }
-        _ => {
-            let target = Target::Made(instance.name.clone());
-            builder.checks(
-                &mut chain,
-                instance,
-                Phase::PreStart,
-                &target,
-                Condition::NotRunning,
-                OnFailure::Fail,
-            );
-            let call = EngineCall::CreateContainer { spec: Box::new(standing.spec), hash: standing.hash };
+            let (call, target) = match kept {
+                Some(kept) => {
+                    let target = named(&kept.id, &InstanceName::from(&*kept.name));
+                    let call = EngineCall::RenameContainer { target, to: instance.name.clone() };
+                    (call, named(&kept.id, &instance.name))
+                }
+                None => {
+                    let spec = Box::new(standing.spec);
+                    (EngineCall::CreateContainer { spec, hash: standing.hash }, made)
+                }
+            };
             builder.call(&mut chain, call, OnFailure::Fail);
             target
         }

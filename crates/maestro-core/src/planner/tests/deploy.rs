@@ -221,6 +221,31 @@ fn a_new_release_takes_the_place_of_the_old_one_which_is_kept() {
     ");
 }
 
+/// Somebody else's container is no way back, whatever it is called and made of.
+#[test]
+fn what_another_environment_has_kept_is_left_alone() {
+    let with = |tag: &str| {
+        let mut environment = shop();
+        let api = environment.instances.values_mut().filter(|i| i.service.as_str() == "api");
+        api.for_each(|instance| instance.image = crate::image::ImageRef::parse(format!("api:{tag}")));
+        environment
+    };
+    let mut world = World::of(released(&with("1")));
+    world.carry_out(&planned(&with("2"), &world.fleet, &DEPLOY), usize::MAX, |_| 0);
+    let back = planned(&with("1"), &world.fleet, &DEPLOY);
+    let makes = |plan: &Plan| plan.to_string().matches(": create ").count();
+    assert_eq!(makes(&back), 0, "{back}");
+    for view in world.fleet.ships.values_mut() {
+        let ShipView::Reachable(state) = view else { continue };
+        let containers = Arc::make_mut(state).containers.values_mut();
+        for container in containers.filter(|container| container.name.contains(".kept-")) {
+            container.labels.insert(crate::model::LABEL_ENVIRONMENT.to_owned(), "another".to_owned());
+        }
+    }
+    let back = planned(&with("1"), &world.fleet, &DEPLOY);
+    assert_eq!(makes(&back), 2, "{back}");
+}
+
 /// Of what was replaced, the last three are kept: the last one may have been no good.
 #[test]
 fn what_was_kept_longest_is_removed_in_the_end() {
