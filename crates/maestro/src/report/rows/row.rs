@@ -5,6 +5,7 @@ use crate::report::paint::Tone;
 use jiff::Timestamp;
 use maestro_core::engine_error::EngineError;
 use maestro_core::event::Failure;
+use maestro_core::image::ImageRef;
 use maestro_core::model::Excess;
 use maestro_core::names::{ContainerId, InstanceName, ServiceName, ShipName};
 use maestro_core::plan::{
@@ -112,6 +113,8 @@ pub struct Row {
     /// What else it was that went wrong, if nothing was done for that reason.
     pub because_of: Option<String>,
     tag: String,
+    /// The image that it is to be of.
+    wanted: ImageRef,
     id: Option<ContainerId>,
     running: Vec<StepId>,
     remaining: usize,
@@ -146,6 +149,7 @@ impl Row {
                 .unwrap_or(&item.image)
                 .shown_version()
                 .to_owned(),
+            wanted: item.image.clone(),
             id: seen.map(|s| s.id.clone()),
             running: Vec::new(),
             remaining: 0,
@@ -296,17 +300,17 @@ impl Row {
         self.remaining = self.remaining.saturating_sub(1);
         if let Some(step) = plan.step(id) {
             match &step.action {
-                Action::Call(EngineCall::RemoveContainer { .. }) if !matches!(plan.intent, Intent::Clean) => {
+                // Its own, not one that was kept of it.
+                Action::Call(EngineCall::RemoveContainer { target })
+                    if *target.name() == self.instance && !matches!(plan.intent, Intent::Clean) =>
+                {
                     self.id = None;
                 }
                 // One that was kept comes back, or the one that was there makes way.
                 Action::Call(EngineCall::RenameContainer { target, to }) => {
-                    let is_back =
-                        matches!(plan.unit_of(id), Some(Unit::Instance { instance, .. }) if instance == to);
-                    if is_back
-                        && let Some(item) = plan.items.iter().find(|item| item.instance == self.instance)
-                    {
-                        item.image.shown_version().clone_into(&mut self.tag);
+                    let is_back = *to == self.instance;
+                    if is_back {
+                        self.wanted.shown_version().clone_into(&mut self.tag);
                     }
                     self.id = match target {
                         Target::Seen { id, .. } if is_back => Some(id.clone()),

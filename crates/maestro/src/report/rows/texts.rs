@@ -7,7 +7,7 @@ use maestro_core::engine_error::EngineErrorKind;
 use maestro_core::event::News;
 use maestro_core::fleet::Health;
 use maestro_core::model::{Check, Phase};
-use maestro_core::plan::{Action, Condition, DelayReason, EngineCall, Intent};
+use maestro_core::plan::{Action, Condition, DelayReason, EngineCall, Intent, Target};
 use std::time::Duration;
 
 /// Which part of a command a step belongs to; a restart has both.
@@ -65,8 +65,12 @@ pub(super) fn pending(intent: &Intent, action: &Action, id: Option<&str>) -> Opt
         }
         Action::Call(EngineCall::StartContainer { .. }) => format!("starting container {id}..."),
         Action::Call(EngineCall::StopContainer { .. } | EngineCall::KillContainer { .. }) => stopping.into(),
-        Action::Call(EngineCall::RenameContainer { .. }) => format!("renaming container {id}..."),
-        Action::Call(EngineCall::RemoveContainer { .. }) => format!("removing container {id}..."),
+        Action::Call(EngineCall::RenameContainer { target, .. }) => {
+            format!("renaming container {}...", short(target).unwrap_or(id))
+        }
+        Action::Call(EngineCall::RemoveContainer { target }) => {
+            format!("removing container {}...", short(target).unwrap_or(id))
+        }
         Action::Await { condition: Condition::Running, .. } => "waiting for initialization...".into(),
         Action::Await { condition: Condition::NotRunning, .. } => stopping.into(),
         Action::Check { phase, .. } => match phase {
@@ -83,6 +87,14 @@ pub(super) fn pending(intent: &Intent, action: &Action, id: Option<&str>) -> Opt
         Action::Reached => return None,
     };
     Some(text)
+}
+
+/// The short id of a container that was seen.
+fn short(target: &Target) -> Option<&str> {
+    match target {
+        Target::Seen { id, .. } => Some(id.short()),
+        Target::Made(_) => None,
+    }
 }
 
 /// What exactly a step waits for, where maestro-ng's wording does not tell.
