@@ -7,12 +7,11 @@ use super::signs::Signs;
 use super::status::Output;
 use super::text::clean;
 use super::{list, rows, wire};
-use maestro_core::compare::Change;
 use maestro_core::names::ContainerId;
 use maestro_core::plan::{
     Action, Blocked, EngineCall, Fate, Intent, Item, Plan, Reason, Settled, StepId, Unit,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Prints a plan in the form asked for; `full` is every step of it.
 pub fn print(printer: &Printer, plan: &Plan, output: Output, full: bool) {
@@ -122,24 +121,25 @@ fn verbs(plan: &Plan, steps: &[StepId]) -> String {
 /// In which attributes containers differ from what they are to be, once for all that do so alike; one difference is told
 /// in the table.
 fn changes(plan: &Plan) -> String {
-    let mut alike: Vec<(&[Change], Vec<&str>)> = Vec::new();
+    let mut alike: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for item in &plan.items {
         let Fate::Act { because: Reason::Differs(changes), .. } = &item.fate else { continue };
-        match alike.iter_mut().find(|(known, _)| *known == &**changes) {
-            _ if changes.len() < 2 => {}
-            Some((_, instances)) => instances.push(item.instance.as_str()),
-            None => alike.push((&**changes, vec![item.instance.as_str()])),
+        if changes.len() > 1 {
+            let lines = changes.iter().map(|change| format!("  {}\n", clean(&change.to_come())));
+            let lines: String = lines.collect();
+            let at = *known.entry(lines.clone()).or_insert(alike.len());
+            match alike.get_mut(at) {
+                Some((_, instances)) => instances.push(item.instance.as_str()),
+                None => alike.push((lines, vec![item.instance.as_str()])),
+            }
         }
     }
     let mut text = String::new();
     for (changes, instances) in alike {
         text.push_str(&clean(&list(&instances)));
         text.push_str(":\n");
-        for change in changes {
-            text.push_str("  ");
-            text.push_str(&clean(&change.to_come()));
-            text.push('\n');
-        }
+        text.push_str(&changes);
     }
     text
 }
