@@ -1,13 +1,16 @@
 //! What image references stand for, before anybody pulls them: one content for all ships.
 
 use crate::observe::Engines;
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
 use maestro_core::engine_error::EngineError;
 use maestro_core::image::ImageRef;
 use maestro_core::model::Environment;
 use maestro_core::names::{InstanceName, ShipName};
 use maestro_core::plan::RegistryAuth;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Registries that limit how much they are asked limit it by who asks.
+const QUESTIONS: usize = 16;
 
 /// What became of the question what a reference stands for.
 pub type Resolved = BTreeMap<ImageRef, Result<String, EngineError>>;
@@ -35,5 +38,6 @@ pub async fn resolve(environment: &Environment, engines: &Engines, instances: &[
         }
         Some((image.clone(), last?))
     });
-    join_all(questions).await.into_iter().flatten().collect()
+    let answers = stream::iter(questions).buffer_unordered(QUESTIONS);
+    answers.filter_map(async |answer| answer).collect().await
 }
