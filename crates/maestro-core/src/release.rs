@@ -7,19 +7,21 @@ pub use document::{DocumentError, FORMAT};
 
 use crate::config::node::{Mapping, Node, Value};
 use crate::config::{Limits, Loaded, load, resolved};
+use crate::fleet::{FleetSnapshot, ShipView};
 use crate::image::ImageRef;
 use crate::model::Environment;
-use crate::names::ServiceName;
+use crate::names::{ImageId, InstanceName, ServiceName, ShipName};
 use crate::source::{MapSources, SourceError, SourceKind, Sources};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 /// Keys of a file that a release has no business with: who may pull, and who is told, are matters of today.
 const OF_TODAY: [&str; 2] = ["registries", "audit"];
 
-/// What a fleet is, or was, or shall be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a fleet is, or was, or shall be. Passwords may be among its variables: its file is not printed.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Release {
     /// The environment's name.
     pub environment: String,
@@ -31,6 +33,12 @@ pub struct Release {
     variables: BTreeMap<String, String>,
     /// What image references stand for: digests, `sha256:…`.
     images: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Release").field("environment", &self.environment).finish_non_exhaustive()
+    }
 }
 
 impl Release {
@@ -84,6 +92,30 @@ impl Release {
         environment.auditors.clone_from(&today.auditors);
         Ok(environment)
     }
+}
+
+/// Why ships that need an image would not run the same, where no registry tells what it is: those that have it have
+/// different contents, or some would have to get it at whatever moment. None if they would.
+pub fn disagreement(
+    environment: &Environment,
+    fleet: &FleetSnapshot,
+    instances: &[InstanceName],
+    image: &ImageRef,
+) -> Option<String> {
+    let mut first: Option<(&ImageId, &ShipName)> = None;
+    let needing = instances.iter().filter_map(|name| environment.instances.get(name));
+    for instance in needing.filter(|instance| instance.image == *image) {
+        // Who cannot be seen is not deployed to.
+        let Some(ShipView::Reachable(state)) = fleet.ship(&instance.ship) else { continue };
+        let Some(found) = state.image(image) else {
+            return Some(format!("{} does not have it", instance.ship));
+        };
+        let (content, ship) = *first.get_or_insert((&found.id, &instance.ship));
+        if *content != found.id {
+            return Some(format!("{ship} and {} have different contents under that name", instance.ship));
+        }
+    }
+    None
 }
 
 /// Sources that remember which env files were read.

@@ -1,7 +1,8 @@
-use super::{DocumentError, Recorded, Release, retagged};
+use super::{DocumentError, Recorded, Release, disagreement, retagged};
 use crate::config::{Limits, load};
 use crate::image::ImageRef;
 use crate::model::{Environment, SpecWriter};
+use crate::planner::tests::fleet;
 use crate::source::MapSources;
 
 const FILE: &str = "
@@ -106,4 +107,31 @@ fn what_cannot_be_read_says_why() {
         let error: DocumentError = Release::from_bytes(kept.as_bytes()).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
+}
+
+/// Where no registry tells, ships are only deployed to if they would run the same.
+#[test]
+fn ships_disagree_about_an_image_or_do_not() {
+    let (environment, _) = read(&sources("1"));
+    let instances: Vec<_> = environment.instances.keys().cloned().collect();
+    let image = ImageRef::parse("reg:5000/db:1");
+    let web = ImageRef::parse("reg:5000/web:1");
+    let said = |image: &ImageRef, world: &str| disagreement(&environment, &fleet(world), &instances, image);
+    assert_eq!(said(&image, "a: | reg:5000/db:1\nb:"), None);
+    assert_eq!(said(&image, "a:\nb:").as_deref(), Some("a does not have it"));
+    assert_eq!(said(&image, "a: down\nb:"), None, "who is not seen is not deployed to");
+    // The canary is of another image.
+    assert_eq!(said(&web, "a: | reg:5000/web:1\nb:"), None);
+    let mut both = environment.clone();
+    both.instances.get_mut("web-2").unwrap().image = web.clone();
+    let said = |world: &str| disagreement(&both, &fleet(world), &instances, &web);
+    assert_eq!(said("a: | reg:5000/web:1\nb: | reg:5000/web:1"), None);
+    let mut other = fleet("a: | reg:5000/web:1\nb: | reg:5000/web:1");
+    let Some(crate::fleet::ShipView::Reachable(state)) = other.ships.get_mut("b") else { panic!() };
+    let images = std::sync::Arc::make_mut(state).images.as_mut().unwrap();
+    for found in images.iter_mut() {
+        found.id = "sha256:moved".into();
+    }
+    let why = disagreement(&both, &other, &instances, &web);
+    assert_eq!(why.as_deref(), Some("a and b have different contents under that name"));
 }

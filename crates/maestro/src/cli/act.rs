@@ -147,6 +147,10 @@ impl<'a> Line<'a> {
         Self { session, selecting, environment, engines, touched: Arc::default() }
     }
 
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     /// Looks at the fleet and decides what to do.
     pub(super) async fn plan(&self, intent: &Intent) -> Result<Plan, Fault> {
         self.plan_for(intent, None).await

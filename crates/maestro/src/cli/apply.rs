@@ -7,11 +7,15 @@ use super::session::Session;
 use super::{Fault, Outcome, deploy};
 use crate::report::ErrorReport;
 use maestro_core::saved::SavedPlan;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Where a plan does not fit any more.
 const STALE: u8 = 6;
+/// No plan is larger, in bytes: its largest part is the environment file.
+const LARGEST: u64 = 256 << 20;
 /// What has moved is told so often.
 const MOST: usize = 25;
 
@@ -32,7 +36,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let unreadable = |why: &dyn std::fmt::Display| Fault::Usage(format!("{}: {why}", args.file.display()));
-    let bytes = std::fs::read(&args.file).map_err(|error| unreadable(&error))?;
+    let bytes = read(&args.file).map_err(|error| unreadable(&error))?;
     let saved = SavedPlan::from_bytes(&bytes).map_err(|error| unreadable(&error))?;
     let today = session.environment()?;
     if today.display_name() != saved.release.environment {
@@ -51,7 +55,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         line.plan_seen(&saved.intent, saved.intent.selection_rules()).await.map_err(untouched)?;
     let moved = saved.moved(&plan, &fleet);
     if moved.is_empty() && saved.is_this(&plan) {
-        args.confirming.confirm(&session.printer, &plan)?;
+        args.confirming.confirm(&session.printer, &plan).await?;
         return carry_out(line, &saved.intent, plan, args.showing).await;
     }
     let mut report = if moved.is_empty() {
@@ -68,4 +72,14 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     }
     report.hint("plan again, and look at what would be done now").print(&session.printer);
     Ok(ExitCode::from(STALE))
+}
+
+/// A file of a size that a plan may have.
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(file)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other("it is too large for a plan"));
+    }
+    Ok(bytes)
 }

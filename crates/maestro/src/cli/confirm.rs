@@ -1,9 +1,12 @@
 //! Asking before something is done that stops what runs. The commands that maestro-ng had do not ask: scripts call them.
 
 use super::Fault;
+use super::interrupts::unless_interrupted;
 use crate::report::{Printer, list};
 use maestro_core::plan::{Action, EngineCall, Fate, Plan};
-use std::io::{BufRead as _, IsTerminal as _, stdin};
+use std::io::{self, IsTerminal as _, stdin};
+use std::thread;
+use tokio::sync::oneshot;
 
 /// Names that a question lists.
 const MOST: usize = 5;
@@ -21,7 +24,7 @@ impl Confirming {
     ///
     /// # Errors
     /// The answer is no, or there is nobody who could give one.
-    pub(super) fn confirm(self, printer: &Printer, plan: &Plan) -> Result<(), Fault> {
+    pub(super) async fn confirm(self, printer: &Printer, plan: &Plan) -> Result<(), Fault> {
         let stopped = stopped(plan);
         if self.yes || stopped.is_empty() {
             return Ok(());
@@ -42,14 +45,30 @@ impl Confirming {
         if !stdin().is_terminal() || !printer.capabilities().err_is_tty {
             return Err(Fault::Unconfirmed(what));
         }
-        printer.talk(&format!("{what}\nGo on? [y/N] "));
-        let mut answer = String::new();
-        stdin().lock().read_line(&mut answer)?;
-        match answer.trim() {
-            "y" | "Y" | "yes" => Ok(()),
-            _ => Err(Fault::Declined),
+        let answer = unless_interrupted(async {
+            printer.talk(&format!("{what}\nGo on? [y/N] "));
+            Ok(answer().await?)
+        });
+        let answer = answer.await;
+        match answer.as_deref().map(str::trim) {
+            Ok("y" | "Y" | "yes") => Ok(()),
+            Err(Fault::Terminal(_)) => answer.map(drop),
+            // Ctrl-C is an answer, too.
+            Ok(_) | Err(_) => Err(Fault::Declined),
         }
     }
+}
+
+/// A line from the terminal. It is read on a thread of its own, which nobody waits for: one of the runtime's would keep
+/// the process from ending until the line is there.
+async fn answer() -> io::Result<String> {
+    let (sender, receiver) = oneshot::channel();
+    thread::spawn(move || {
+        let mut line = String::new();
+        let read = stdin().read_line(&mut line).map(|_| line);
+        sender.send(read).ok();
+    });
+    receiver.await.unwrap_or_else(|_| Err(io::ErrorKind::UnexpectedEof.into()))
 }
 
 /// Instances whose containers are stopped or removed.

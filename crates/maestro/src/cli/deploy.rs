@@ -6,12 +6,15 @@ use super::confirm::Confirming;
 use super::interrupts::unless_interrupted;
 use super::session::Session;
 use super::{Fault, Outcome};
-use crate::report::{ErrorReport, diagnostics};
+use crate::report::diagnostics;
 use crate::resolve::resolve;
+use maestro_core::engine_error::EngineError;
+use maestro_core::fleet::FleetSnapshot;
+use maestro_core::image::ImageRef;
 use maestro_core::model::Environment;
-use maestro_core::names::ServiceName;
-use maestro_core::plan::Intent;
-use maestro_core::release::{Release, retagged};
+use maestro_core::names::{InstanceName, ServiceName};
+use maestro_core::plan::{Intent, Plan};
+use maestro_core::release::{Release, disagreement, retagged};
 use maestro_core::select::select;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -38,40 +41,59 @@ pub(super) struct Args {
 pub(super) const INTENT: Intent = Intent::Deploy { ask_again: false };
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    let (line, _) = line(session, &args).await?;
-    let (plan, _) = line.plan_seen(&INTENT, INTENT.selection_rules()).await.map_err(untouched)?;
-    args.confirming.confirm(&session.printer, &plan)?;
-    carry_out(line, &INTENT, plan, args.showing).await
+    let draft = Draft::new(session, &args).await?;
+    let (plan, _) = draft.plan().await.map_err(untouched)?;
+    args.confirming.confirm(&session.printer, &plan).await?;
+    carry_out(draft.line, &INTENT, plan, args.showing).await
 }
 
-/// The line of a deployment: its environment is a release, whose images are pinned.
-pub(super) async fn line<'a>(session: &'a Session, args: &'a Args) -> Result<(Line<'a>, Release), Fault> {
-    let selecting = &args.selecting;
-    if selecting.limits().is_none() {
-        return Err(Fault::Usage("the limit of -c must not be negative".to_owned()));
-    }
-    let (today, mut release) = session.release(|today, tree| match &args.tag {
-        None => Ok(tree),
-        Some(tag) => Ok(retagged(&tree, &named(today, selecting)?, tag)),
-    })?;
-    let engines = Arc::new(session.engines(&today));
-    let environment = environment(session, &release, &today)?;
-    let selection = select(&environment, &selecting.selector(), INTENT.selection_rules())?;
-    let resolving = resolve(&environment, &engines, &selection.instances);
-    let resolved = unless_interrupted(async { Ok(resolving.await) }).await?;
-    for (image, answer) in resolved {
-        match answer {
-            Ok(digest) => release.pin(&image, &digest),
-            Err(error) => ErrorReport::new(format!(
-                "nobody tells which content {image} is; ships use what they have under that name"
-            ))
-            .warning()
-            .note(error.to_string())
-            .print(&session.printer),
+/// A deployment that is being prepared.
+pub(super) struct Draft<'a> {
+    /// Its environment is the release's, whose images are pinned.
+    line: Line<'a>,
+    pub(super) release: Release,
+    /// Images of which no registry tells what they are, and why.
+    unresolved: Vec<(ImageRef, EngineError)>,
+    instances: Vec<InstanceName>,
+}
+
+impl<'a> Draft<'a> {
+    /// Reads the file, and asks what its tags stand for.
+    pub(super) async fn new(session: &'a Session, args: &'a Args) -> Result<Self, Fault> {
+        let selecting = &args.selecting;
+        if selecting.limits().is_none() {
+            return Err(Fault::Usage("the limit of -c must not be negative".to_owned()));
         }
+        let (today, mut release) = session.release(|today, tree| match &args.tag {
+            None => Ok(tree),
+            Some(tag) => Ok(retagged(&tree, &named(today, selecting)?, tag)),
+        })?;
+        let engines = Arc::new(session.engines(&today));
+        let unpinned = environment(session, &release, &today)?;
+        let instances = select(&unpinned, &selecting.selector(), INTENT.selection_rules())?.instances;
+        let resolving = resolve(&unpinned, &engines, &instances);
+        let mut unresolved = Vec::new();
+        for (image, answer) in unless_interrupted(async { Ok(resolving.await) }).await? {
+            match answer {
+                Ok(digest) => release.pin(&image, &digest),
+                Err(error) => unresolved.push((image, error)),
+            }
+        }
+        let environment = environment(session, &release, &today)?;
+        let line = Line::of(session, selecting, environment, engines);
+        Ok(Self { line, release, unresolved, instances })
     }
-    let environment = self::environment(session, &release, &today)?;
-    Ok((Line::of(session, selecting, environment, engines), release))
+
+    /// Looks at the fleet and decides what to do, if all ships would run the same.
+    pub(super) async fn plan(&self) -> Result<(Plan, FleetSnapshot), Fault> {
+        let (plan, fleet) = self.line.plan_seen(&INTENT, INTENT.selection_rules()).await?;
+        for (image, error) in &self.unresolved {
+            if let Some(why) = disagreement(self.line.environment(), &fleet, &self.instances, image) {
+                return Err(Fault::Unresolved { image: image.clone(), why, error: Box::new(error.clone()) });
+            }
+        }
+        Ok((plan, fleet))
+    }
 }
 
 /// The services that are named, for a tag that is theirs.

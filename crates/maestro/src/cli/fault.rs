@@ -6,6 +6,7 @@ use crate::report::{ErrorReport, Printer, list};
 use maestro_core::boundary::CheckFailure;
 use maestro_core::check::Finding;
 use maestro_core::engine_error::EngineError;
+use maestro_core::image::ImageRef;
 use maestro_core::names::InstanceName;
 use maestro_core::select::UnknownThing;
 
@@ -40,6 +41,16 @@ pub enum Fault {
     /// An option has a value that means nothing.
     #[error("{0}")]
     Usage(String),
+    /// Ships might run different contents of one image.
+    #[error("nothing has been done: no registry tells which content {image} is, and {why}")]
+    Unresolved {
+        /// The image.
+        image: ImageRef,
+        /// How the ships differ.
+        why: String,
+        /// What the registry, or an engine on its behalf, said.
+        error: Box<EngineError>,
+    },
     /// Something that runs would be stopped, and nobody can be asked. The text says what.
     #[error("nobody can be asked, and nothing has been done: {0}")]
     Unconfirmed(String),
@@ -113,6 +124,9 @@ impl Fault {
             Fault::NothingNamed(verb) => {
                 ErrorReport::of(self).hint(format!("`maestro {verb} --all` means everything"))
             }
+            Fault::Unresolved { error, .. } => ErrorReport::of(self)
+                .note(error.to_string())
+                .hint("try again when the registry answers, or have the image on every ship first"),
             Fault::Unconfirmed(_) => {
                 ErrorReport::of(self).hint("`--yes` means it; `maestro plan` shows it in full")
             }

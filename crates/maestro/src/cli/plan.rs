@@ -2,6 +2,7 @@
 
 use super::act::{Line, pulls_first};
 use super::arguments::{Printing, Selecting};
+use super::deploy::Draft;
 use super::session::Session;
 use super::{Fault, Outcome, clean, deploy, kill, pull, restart, start, stop};
 use crate::report::plan::print;
@@ -62,11 +63,16 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         let why = "what a restart of what has changed does is only known when it has pulled; save `pull` and `restart --only-if-changed` by themselves";
         return Err(Fault::Usage(why.to_owned()));
     }
-    let (line, release) = match &args.command {
-        Command::Deploy(args) => deploy::line(session, args).await?,
-        _ => line(session, selecting)?,
+    let ((plan, fleet), release) = match &args.command {
+        Command::Deploy(args) => {
+            let draft = Draft::new(session, args).await?;
+            (draft.plan().await?, draft.release)
+        }
+        _ => {
+            let (line, release) = line(session, selecting)?;
+            (line.plan_seen(&intent, intent.selection_rules()).await?, release)
+        }
     };
-    let (plan, fleet) = line.plan_seen(&intent, intent.selection_rules()).await?;
     if let Some(file) = &args.out {
         let saved = SavedPlan::new(release, selecting.selector(), &plan, &fleet);
         write_private(file, &saved.to_bytes()).map_err(|error| {

@@ -141,7 +141,18 @@ impl Said {
 impl Running {
     fn new(line: &str, mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let err = child.stderr.take().unwrap();
+        Self::of(line, child, err)
+    }
+
+    /// A command whose standard error is a terminal, of which this is the other end.
+    pub(super) fn on(line: &str, mut command: Command, terminal: std::fs::File) -> Self {
+        let child = command.stdout(Stdio::piped()).spawn().unwrap();
+        Self::of(line, child, tokio::fs::File::from_std(terminal))
+    }
+
+    fn of(line: &str, mut child: Child, err: impl AsyncRead + Unpin + Send + 'static) -> Self {
+        let out = child.stdout.take().unwrap();
         let began = Instant::now();
         Self { line: line.to_owned(), child, began, out: Said::by(out), err: Said::by(err) }
     }

@@ -1,0 +1,64 @@
+//! Questions on a terminal, and what counts as an answer.
+
+use super::shell::Running;
+use super::site::{SHOP, Site};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use std::fs::File;
+use std::io::Write as _;
+use std::time::Duration;
+
+/// Nothing of what follows an answer here takes that long.
+const AT_ONCE: Duration = Duration::from_secs(4);
+
+/// Gives a command on a terminal; its standard error is read beside it, once it has asked.
+async fn asked(site: &Site, line: &str) -> (Running, File) {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let screen = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let mut command = site.shell.command(line);
+    command.stdin(screen.try_clone().unwrap()).stderr(screen);
+    let keys = File::from(terminal.try_clone().unwrap());
+    let mut running = Running::on(line, command, File::from(terminal));
+    running.until_it_says("Go on? [y/N]").await;
+    (running, keys)
+}
+
+async fn released() -> Site {
+    let site = Site::new(SHOP);
+    site.run("deploy").await.ok();
+    site.write(&SHOP.replace("shop/web:2.0", "shop/web:3.0"));
+    site.clear_writes();
+    site
+}
+
+#[tokio::test]
+async fn nothing_is_done_without_a_yes() {
+    let site = released().await;
+    for answer in ["\n", "n\n", "why?\n", "\u{4}"] {
+        let (running, mut keys) = asked(&site, "deploy --progress plain web").await;
+        keys.write_all(answer.as_bytes()).unwrap();
+        running.end().await.exits(1).says("nothing has been done").within(AT_ONCE);
+        assert_eq!(site.writes(), [], "{answer:?}");
+    }
+}
+
+/// Who does not want to answer does not have to press Enter.
+#[tokio::test]
+async fn an_interrupt_is_a_no() {
+    let site = released().await;
+    let (running, _keys) = asked(&site, "deploy --progress plain web").await;
+    running.interrupt();
+    running.end().await.exits(1).says("nothing has been done").within(AT_ONCE);
+    assert_eq!(site.writes(), []);
+}
+
+#[tokio::test]
+async fn a_yes_is_a_yes() {
+    let site = released().await;
+    let (running, mut keys) = asked(&site, "deploy --progress plain web").await;
+    keys.write_all(b"y\n").unwrap();
+    running.end().await.ok().says("2 deployed");
+    assert!(site.pacific.container("web-2").unwrap().config.image.contains("web:3.0"));
+}
