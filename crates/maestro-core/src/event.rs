@@ -1,6 +1,6 @@
 //! The only language in which a run talks to people and machines.
 
-use crate::boundary::{CallOutcome, CheckFailure, Progress};
+use crate::boundary::{CallOutcome, CheckFailure, LedgerError, Progress};
 use crate::engine_error::{EngineError, EngineErrorKind};
 use crate::plan::{Condition, OnFailure, Plan, StepId};
 use std::sync::Arc;
@@ -109,6 +109,9 @@ pub enum Failure {
         /// What it is instead.
         found: String,
     },
+    /// Whoever carries the plan out has lost the right to; it was not begun.
+    #[error(transparent)]
+    Fenced(#[from] LedgerError),
     /// The second interrupt cut it off; whether it happened is not known.
     #[error("interrupted")]
     Interrupted,
@@ -135,6 +138,7 @@ impl Failure {
     pub fn verdict(&self, policy: OnFailure) -> Verdict {
         match (self, policy) {
             (Failure::Interrupted, _) => Verdict::CutOff,
+            (Failure::Fenced(_), _) => Verdict::Failed,
             (_, OnFailure::Fail) => Verdict::Failed,
             (_, OnFailure::Tolerate) => Verdict::Tolerated,
             (failure, OnFailure::TolerateIfRunning) if failure.leaves_running() => Verdict::Tolerated,
@@ -154,7 +158,9 @@ impl Failure {
             }
             Failure::Check(_) => true,
             Failure::NotReached { condition, .. } => *condition == Condition::NotRunning,
-            Failure::NotKept { .. } | Failure::Interrupted | Failure::Internal(_) => false,
+            Failure::NotKept { .. } | Failure::Fenced(_) | Failure::Interrupted | Failure::Internal(_) => {
+                false
+            }
         }
     }
 }

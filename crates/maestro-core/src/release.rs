@@ -2,8 +2,11 @@
 //! (`docs/design/0018`).
 
 mod document;
+mod parts;
 
+pub(crate) use document::sha256;
 pub use document::{DocumentError, FORMAT};
+pub use parts::Part;
 
 use crate::config::node::{Mapping, Node, Value};
 use crate::config::{Limits, Loaded, load, resolved};
@@ -12,6 +15,7 @@ use crate::image::ImageRef;
 use crate::model::Environment;
 use crate::names::{ImageId, InstanceName, ServiceName, ShipName};
 use crate::source::{MapSources, SourceError, SourceKind, Sources};
+use parts::renamed;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,12 +31,12 @@ pub struct Release {
     pub environment: String,
     /// The file, without what is of today.
     file: String,
-    /// The env files that it names, by the names that it gives them.
+    /// The env files that it names, by the names that it gives them, which tell their contents.
     env_files: BTreeMap<String, String>,
     /// What a file without ships needs to know of the process that reads it.
     variables: BTreeMap<String, String>,
-    /// What image references stand for: digests, `sha256:…`.
-    images: BTreeMap<String, String>,
+    /// What image references stand for: digests, `sha256:…`, by service, for two may have been deployed at other times.
+    images: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl fmt::Debug for Release {
@@ -48,23 +52,20 @@ impl Release {
             root.as_map().is_some_and(|map| map.get("ships").is_some_and(|ships| !ships.is_null()));
         let engine = |name: &str| name.starts_with("DOCKER_") || name == "HOME";
         let variables = sources.variables().into_iter().filter(|(name, _)| !has_ships && engine(name));
+        let (root, env_files) = renamed(root, &sources.env_files());
         Self {
             environment: environment.display_name().to_owned(),
-            file: resolved(root, &OF_TODAY),
-            env_files: sources.env_files(),
+            file: resolved(&root, &OF_TODAY),
+            env_files,
             variables: variables.collect(),
             images: BTreeMap::new(),
         }
     }
 
-    /// The same, with what an image reference stands for.
-    pub fn pin(&mut self, image: &ImageRef, digest: &str) {
-        self.images.insert(image.as_str().to_owned(), digest.to_owned());
-    }
-
-    /// What an image reference stands for; none if no registry knows it.
-    pub fn digest(&self, image: &ImageRef) -> Option<&str> {
-        self.images.get(image.as_str()).map(String::as_str)
+    /// The same, with what an image reference of a service stands for.
+    pub fn pin(&mut self, service: &ServiceName, image: &ImageRef, digest: &str) {
+        let images = self.images.entry(service.as_str().to_owned()).or_default();
+        images.insert(image.as_str().to_owned(), digest.to_owned());
     }
 
     /// The environment that it describes, of its images. Registries and auditors are those of `today`.
@@ -84,7 +85,8 @@ impl Release {
         let mut loaded = load(&sources, &Limits::default());
         let Some(mut environment) = loaded.environment.take() else { return Err(Box::new(loaded)) };
         for instance in environment.instances.values_mut() {
-            if let Some(digest) = self.images.get(instance.image.as_str()) {
+            let images = self.images.get(instance.service.as_str());
+            if let Some(digest) = images.and_then(|images| images.get(instance.image.as_str())) {
                 instance.image = instance.image.pinned(digest);
             }
         }

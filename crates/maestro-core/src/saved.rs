@@ -4,16 +4,16 @@
 mod document;
 
 pub use document::{FORMAT, SavedError};
+pub(crate) use document::{read_selector, selector};
 
 use crate::fleet::{FleetSnapshot, ShipView};
 use crate::image::ImageRef;
 use crate::names::InstanceName;
 use crate::plan::{Fate, Intent, Item, Plan, Reason};
-use crate::release::Release;
+use crate::release::{Release, sha256};
 use crate::select::Selector;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::ops::Bound;
 
 /// A plan that is kept.
@@ -139,12 +139,7 @@ fn sight(item: &Item, fleet: &FleetSnapshot) -> Sight {
 }
 
 fn checksum(plan: &Plan) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(plan.to_string()) {
-        // Writing to a string cannot fail.
-        _ = write!(text, "{byte:02x}");
-    }
-    text
+    sha256(plan.to_string())
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     [
         // 2026-01-01T00:00:00.123Z, 2026-01-01 00:00:00+01:00
         (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?", "[TIME]"),
+        (r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b", "[TIME]"),
         (r"\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b", "[TIME]"),
         (r"\bsha256:[0-9a-f]{7,64}\b", "[DIGEST]"),
         (r"\b[0-9a-f]{64}\b", "[ID]"),
@@ -100,7 +101,7 @@ mod tests {
 
     #[test]
     fn all_patterns_are_patterns() {
-        assert_eq!(PATTERNS.len(), 9);
+        assert_eq!(PATTERNS.len(), 10);
         assert!(SHORT_ID.is_some());
     }
 
@@ -108,6 +109,7 @@ mod tests {
     fn takes_out_what_differs() {
         let cases = [
             ("at 2026-01-01T00:00:00.123456789Z", "at [TIME]"),
+            ("at 2026-01-01 12:34, by 12:34", "at [TIME], by 12:34"),
             ("at 2026-01-01 00:00:00, or 12:34:56", "at [TIME], or [TIME]"),
             ("up for 2 hours, 3 minutes and 1 second", "up for [DURATION]"),
             ("took 1.2 s", "took [DURATION]"),

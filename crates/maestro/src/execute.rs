@@ -4,6 +4,7 @@
 mod look;
 mod step;
 
+use crate::ledger::Fence;
 use crate::observe::Engines;
 use look::Looks;
 use maestro_core::boundary::{CallOutcome, Probe};
@@ -24,6 +25,8 @@ pub struct Means {
     pub engines: Arc<Engines>,
     /// Runs checks that are not calls to an engine.
     pub probe: Arc<dyn Probe>,
+    /// What every change of a container has to pass, where only one may make changes.
+    pub fence: Option<Fence>,
 }
 
 /// How often reporters may redraw what only time changes.

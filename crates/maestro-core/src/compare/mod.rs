@@ -6,14 +6,19 @@
 //!
 //! What Maestro never asks for has to be as the engine leaves it: whoever gives a container a limit of processes has
 //! changed it. A field that is not known here, of an engine to come, is not looked at.
+//!
+//! `between` compares what two files would make, in the same words.
 
 mod asked;
+mod between;
 mod reduced;
 mod secrets;
 mod settled;
 mod texts;
 #[cfg(test)]
 mod tests;
+
+pub use between::{Difference, Extent, between};
 
 use crate::fleet::{EngineState, ObservedContainer};
 use crate::image::ImageRef;

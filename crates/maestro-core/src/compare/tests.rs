@@ -501,3 +501,34 @@ fn a_privileged_container_is_not_confined() {
     };
     assert_eq!(world(spec).after(told), "");
 }
+
+#[test]
+fn what_two_files_would_make_is_compared() {
+    use super::{Extent, between};
+    let environment = |services: &str| {
+        let text =
+            format!("name: x\nships: {{a: {{ip: 192.0.2.1}}, b: {{ip: 192.0.2.2}}}}\nservices:\n{services}");
+        let loaded =
+            crate::config::load(&crate::source::MapSources::of(text), &crate::config::Limits::default());
+        loaded.environment.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
+    };
+    let from = environment(
+        "  web: {image: 'web:1', env: {A: 1, PASSWORD: old}, instances: {web-1: {ship: a}, web-2: {ship: a}}}\n  db: {image: db, instances: {db-1: {ship: a}}}\n",
+    );
+    let to = environment(
+        "  web: {image: 'web:2', env: {A: 1, PASSWORD: new}, instances: {web-1: {ship: b}, web-3: {ship: a}}}\n  db: {image: db, instances: {db-1: {ship: a}}}\n",
+    );
+    assert_eq!(between(&from, &from), []);
+    let found: Vec<String> = between(&from, &to)
+        .into_iter()
+        .map(|difference| match difference.extent {
+            Extent::Added => format!("{} added", difference.instance),
+            Extent::Removed => format!("{} removed", difference.instance),
+            Extent::Changed(changes) => {
+                let changes: Vec<_> = changes.iter().map(super::Change::to_come).collect();
+                format!("{}: {}", difference.instance, changes.join("; "))
+            }
+        })
+        .collect();
+    insta::assert_debug_snapshot!(found);
+}

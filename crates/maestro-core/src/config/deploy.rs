@@ -25,7 +25,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: Option<&Arc<Node>>, owner: &st
             reader,
             map.get("on_failure"),
             &format!("`on_failure` of {what}"),
-            &[Remedy::Pause, Remedy::Continue].map(|remedy| (remedy.name(), remedy)),
+            &[Remedy::Rollback, Remedy::Pause, Remedy::Continue].map(|remedy| (remedy.name(), remedy)),
         )
         .unwrap_or_default(),
     }

@@ -78,8 +78,10 @@ impl fmt::Display for Share {
 /// What follows when a deployment fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Remedy {
-    /// Nothing more is begun, and everything stays as it is until somebody decides.
+    /// Nothing more is begun, and what was done is taken back.
     #[default]
+    Rollback,
+    /// Nothing more is begun, and everything stays as it is until somebody decides.
     Pause,
     /// Whatever does not need the failed instance goes on.
     Continue,
@@ -89,6 +91,7 @@ impl Remedy {
     /// Its name in the file.
     pub fn name(self) -> &'static str {
         match self {
+            Remedy::Rollback => "rollback",
             Remedy::Pause => "pause",
             Remedy::Continue => "continue",
         }

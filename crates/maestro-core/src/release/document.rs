@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The form that is written. Every earlier one is read.
-pub const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 2;
 
 /// Why a kept release cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,12 +42,7 @@ impl Release {
 
     /// What tells it from every other one: the SHA-256 of what is kept.
     pub fn id(&self) -> String {
-        let mut id = String::with_capacity(64);
-        for byte in Sha256::digest(self.to_bytes()) {
-            // Writing to a string cannot fail.
-            _ = write!(id, "{byte:02x}");
-        }
-        id
+        sha256(self.to_bytes())
     }
 
     /// Reads what was kept.
@@ -58,18 +53,26 @@ impl Release {
         let value: Value =
             serde_json::from_slice(bytes).map_err(|error| DocumentError::Json(error.to_string()))?;
         let map = value.as_object().ok_or(DocumentError::Field("format"))?;
-        match map.get("format").and_then(Value::as_u64) {
-            Some(1..=FORMAT) => {}
+        let format = match map.get("format").and_then(Value::as_u64) {
+            Some(format @ 1..=FORMAT) => format,
             Some(found) => return Err(DocumentError::TooNew { found }),
             None => return Err(DocumentError::Field("format")),
-        }
-        Ok(Self {
+        };
+        let mut release = Self {
             environment: text(map, "environment")?,
             file: text(map, "file")?,
             env_files: texts(map, "env_files")?,
             variables: texts(map, "variables")?,
-            images: texts(map, "images")?,
-        })
+            images: BTreeMap::new(),
+        };
+        release.images = if format == 1 {
+            // One meaning for all services.
+            let images = texts(map, "images")?;
+            release.services().into_keys().map(|service| (service, images.clone())).collect()
+        } else {
+            images(map)?
+        };
+        Ok(release)
     }
 }
 
@@ -78,7 +81,27 @@ fn text(map: &Map<String, Value>, key: &'static str) -> Result<String, DocumentE
 }
 
 fn texts(map: &Map<String, Value>, key: &'static str) -> Result<BTreeMap<String, String>, DocumentError> {
-    let map = map.get(key).and_then(Value::as_object).ok_or(DocumentError::Field(key))?;
+    texts_of(map.get(key), key)
+}
+
+fn texts_of(value: Option<&Value>, key: &'static str) -> Result<BTreeMap<String, String>, DocumentError> {
+    let map = value.and_then(Value::as_object).ok_or(DocumentError::Field(key))?;
     let pairs = map.iter().map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
     pairs.collect::<Option<_>>().ok_or(DocumentError::Field(key))
+}
+
+fn images(map: &Map<String, Value>) -> Result<BTreeMap<String, BTreeMap<String, String>>, DocumentError> {
+    const KEY: &str = "images";
+    let services = map.get(KEY).and_then(Value::as_object).ok_or(DocumentError::Field(KEY))?;
+    services.keys().map(|service| Ok((service.clone(), texts_of(services.get(service), KEY)?))).collect()
+}
+
+/// A SHA-256 in hexadecimal digits.
+pub(crate) fn sha256(content: impl AsRef<[u8]>) -> String {
+    let mut digits = String::with_capacity(64);
+    for byte in Sha256::digest(content) {
+        // Writing to a string cannot fail.
+        _ = write!(digits, "{byte:02x}");
+    }
+    digits
 }

@@ -2,8 +2,10 @@ use super::{DocumentError, Recorded, Release, disagreement, retagged};
 use crate::config::{Limits, load};
 use crate::image::ImageRef;
 use crate::model::{Environment, SpecWriter};
+use crate::names::ServiceName;
 use crate::planner::tests::fleet;
 use crate::source::MapSources;
+use std::collections::BTreeSet;
 
 const FILE: &str = "
 __maestro: {schema: 2}
@@ -61,7 +63,7 @@ fn no_password_of_today_is_kept() {
 fn images_are_of_the_content_that_they_stood_for() {
     let (environment, mut release) = read(&sources("1"));
     let digest = format!("sha256:{}", "ab".repeat(32));
-    release.pin(&ImageRef::parse("reg:5000/web:1"), &digest);
+    release.pin(&"web".into(), &ImageRef::parse("reg:5000/web:1"), &digest);
     let pinned = Release::from_bytes(&release.to_bytes()).unwrap().environment(&environment).unwrap();
     let image = |name: &str| pinned.instances[name].image.clone();
     assert_eq!(image("web-1").as_str(), format!("reg:5000/web:1@{digest}"));
@@ -87,13 +89,23 @@ fn a_tag_is_given_to_the_images_of_a_service_wherever_they_are_written() {
     assert_eq!(images, ["reg:5000/db:1", "reg:5000/web:7", "reg:5000/web-canary:7"]);
 }
 
-/// What this version writes, every later one reads.
+/// What a version has written, every later one reads.
 #[test]
-fn the_first_form_is_read() {
-    let kept = br#"{"format":1,"environment":"shop","file":"\"ships\": {}\n","env_files":{"e":"A=b"},"variables":{},"images":{"x:1":"sha256:ab"}}"#;
-    let release = Release::from_bytes(kept).unwrap();
-    assert_eq!(release.environment, "shop");
-    assert_eq!(release.digest(&ImageRef::parse("x:1")), Some("sha256:ab"));
+fn earlier_forms_are_read() {
+    let file = r#"\"name\": \"shop\"\n\"ships\": {\"a\": {\"ip\": \"192.0.2.1\"}}\n\"services\": {\"x\": {\"image\": \"x:1\", \"instances\": {\"x-1\": {\"ship\": \"a\"}}}}\n"#;
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let today = read(&sources("1")).0;
+    for (format, images) in
+        [(1, format!(r#"{{"x:1":"{digest}"}}"#)), (2, format!(r#"{{"x":{{"x:1":"{digest}"}}}}"#))]
+    {
+        let kept = format!(
+            r#"{{"format":{format},"environment":"shop","file":"{file}","env_files":{{}},"variables":{{}},"images":{images}}}"#
+        );
+        let release = Release::from_bytes(kept.as_bytes()).unwrap();
+        assert_eq!(release.environment, "shop");
+        let environment = release.environment(&today).unwrap();
+        assert_eq!(environment.instances["x-1"].image.as_str(), format!("x:1@{digest}"));
+    }
 }
 
 #[test]
@@ -101,7 +113,7 @@ fn what_cannot_be_read_says_why() {
     for (kept, expected) in [
         ("{", "it is no JSON: EOF while parsing an object at line 1 column 1"),
         ("[]", "its `format` is missing or not what it should be"),
-        (r#"{"format":2}"#, "it has the form 2, and this Maestro reads up to 1"),
+        (r#"{"format":3}"#, "it has the form 3, and this Maestro reads up to 2"),
         (r#"{"format":1,"environment":1}"#, "its `environment` is missing or not what it should be"),
     ] {
         let error: DocumentError = Release::from_bytes(kept.as_bytes()).unwrap_err();
@@ -134,4 +146,83 @@ fn ships_disagree_about_an_image_or_do_not() {
     }
     let why = disagreement(&both, &other, &instances, &web);
     assert_eq!(why.as_deref(), Some("a and b have different contents under that name"));
+}
+
+fn of(file: &str, env_file: &str) -> (Environment, Release) {
+    read(&MapSources::of(file).with_variable("TAG", "1").with_file("web.env", env_file))
+}
+
+fn named(names: &[&str]) -> BTreeSet<ServiceName> {
+    names.iter().map(|name| ServiceName::from(*name)).collect()
+}
+
+/// What changes of a service changes its part, and no other's.
+#[test]
+fn parts_tell_services_apart() {
+    let file = FILE.replace("{{ env.TAG }}", "1");
+    let (_, mut release) = of(&file, "A=1\n");
+    let parts = release.parts();
+    assert_eq!(parts.keys().map(ServiceName::as_str).collect::<Vec<_>>(), ["db", "web"]);
+    let changed = |other: &Release| -> Vec<String> {
+        let others = other.parts();
+        let names = parts.keys().filter(|name| parts.get(*name) != others.get(*name));
+        names.map(ToString::to_string).collect()
+    };
+    assert!(changed(&of(&file, "A=1\n").1).is_empty());
+    assert!(changed(&Release::from_bytes(&release.to_bytes()).unwrap()).is_empty());
+    assert_eq!(changed(&of(&file, "A=2\n").1), ["web"], "its env file");
+    assert_eq!(changed(&of(&file.replace("db:1", "db:2"), "A=1\n").1), ["db"]);
+    assert_eq!(changed(&of(&file.replace("192.0.2.1", "192.0.2.9"), "A=1\n").1), Vec::<String>::new());
+    release.pin(&"web".into(), &ImageRef::parse("reg:5000/web:1"), &format!("sha256:{}", "a".repeat(64)));
+    assert_eq!(changed(&release), ["web"]);
+    let web = &release.parts()["web"];
+    let pinned = format!("reg:5000/web:1@sha256:{}", "a".repeat(64));
+    assert_eq!(web.images, ["reg:5000/web-canary:3".to_owned(), pinned]);
+}
+
+/// Two services may be of one tag, each with what it meant when they were deployed.
+#[test]
+fn services_of_several_releases_are_put_together() {
+    let file = FILE.replace("{{ env.TAG }}", "1").replace("reg:5000/db:1", "reg:5000/web:1");
+    let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
+    let image = ImageRef::parse("reg:5000/web:1");
+    let (today, mut old) = of(&file, "A=old\n");
+    for service in ["db", "web"] {
+        old.pin(&service.into(), &image, &digest("0"));
+    }
+    let (_, mut new) = of(&file.replace("requires: [db]", "requires: [db]\n    env: {B: 1}"), "A=new\n");
+    new.pin(&"web".into(), &image, &digest("1"));
+    let combined = old.with_services_of(&new, &named(&["web", "nobody"]));
+    let environment = combined.environment(&today).unwrap();
+    let found = |name: &str| environment.instances[name].image.digest().unwrap().to_owned();
+    assert_eq!((found("db-1"), found("web-1")), (digest("0"), digest("1")));
+    let of_web = |release: &Release| specs(&release.environment(&today).unwrap())[1..].to_vec();
+    assert_eq!(of_web(&combined), of_web(&new));
+    assert_eq!(combined.parts()["web"], new.parts()["web"]);
+    assert_eq!(combined.parts()["db"], old.parts()["db"]);
+    // And back: there is one way to say it.
+    let back = combined.with_services_of(&old, &named(&["web"]));
+    assert_eq!(back, old.with_services_of(&old, &named(&["db", "web"])));
+    assert_eq!(back.environment(&today).unwrap(), old.environment(&today).unwrap());
+    // What there was none of is gone again.
+    let less = of(&file.replace("requires: [db]", "").replacen("  db:", "  x-db:", 1), "A=old\n").1;
+    let gone = old.with_services_of(&less, &named(&["db"]));
+    assert_eq!(gone.parts().keys().map(ServiceName::as_str).collect::<Vec<_>>(), ["web"]);
+}
+
+#[test]
+fn ships_are_where_they_are_today() {
+    let other = "
+__maestro: {schema: 2}
+name: shop
+ship_defaults: {docker_port: 1234}
+ships: {a: {ip: 192.0.2.9}}
+services: {}
+";
+    let (today, moved) = of(other, "");
+    let (_, release) = of(FILE, "A=1\n");
+    let environment = release.on_ships_of(&moved).environment(&today).unwrap();
+    let address = |name: &str| environment.ships[name].ip.to_string();
+    assert_eq!((address("a").as_str(), address("b").as_str()), ("192.0.2.9", "192.0.2.2"));
+    assert!(environment.ships["a"].transport.to_string().contains("1234"), "{:?}", environment.ships["a"]);
 }

@@ -40,21 +40,20 @@ impl SavedPlan {
         let release = String::from_utf8_lossy(&self.release.to_bytes()).into_owned();
         let seen: BTreeMap<&str, &Sight> =
             self.seen.iter().map(|(name, sight)| (name.as_str(), sight)).collect();
-        let document = json!({
+        let mut document = json!({
             "format": FORMAT,
             "kind": "maestro.plan",
             "environment": self.release.environment,
             "intent": intent(&self.intent),
-            "things": self.selector.things,
-            "with_dependencies": self.selector.with_dependencies,
-            "ignore_dependencies": self.selector.ignore_dependencies,
-            "instance_filter": self.selector.instance_filter,
-            "ship_filter": self.selector.ship_filter,
             "units": self.units,
             "seen": seen,
             "checksum": self.checksum,
             "release": release,
         });
+        if let (Value::Object(document), Value::Object(selector)) = (&mut document, selector(&self.selector))
+        {
+            document.extend(selector);
+        }
         document.to_string().into_bytes()
     }
 
@@ -74,25 +73,41 @@ impl SavedPlan {
             None => return Err(SavedError::Field("format")),
         }
         let text = |key: &'static str| value.get(key).and_then(Value::as_str).ok_or(SavedError::Field(key));
-        let flag = |key: &'static str| value.get(key).and_then(Value::as_bool).ok_or(SavedError::Field(key));
-        let maybe = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        let things = value.get("things").and_then(Value::as_array).ok_or(SavedError::Field("things"))?;
         let units = value.get("units").and_then(Value::as_u64).and_then(|units| usize::try_from(units).ok());
         Ok(Self {
             release: Release::from_bytes(text("release")?.as_bytes())?,
             intent: value.get("intent").and_then(read_intent).ok_or(SavedError::Field("intent"))?,
-            selector: Selector {
-                things: things.iter().filter_map(|thing| thing.as_str().map(str::to_owned)).collect(),
-                with_dependencies: flag("with_dependencies")?,
-                ignore_dependencies: flag("ignore_dependencies")?,
-                instance_filter: maybe("instance_filter"),
-                ship_filter: maybe("ship_filter"),
-            },
+            selector: read_selector(&value).map_err(SavedError::Field)?,
             units,
             seen: value.get("seen").and_then(read_seen).ok_or(SavedError::Field("seen"))?,
             checksum: text("checksum")?.to_owned(),
         })
     }
+}
+
+/// What the command line says about instances, as it is kept.
+pub(crate) fn selector(selector: &Selector) -> Value {
+    json!({
+        "things": selector.things,
+        "with_dependencies": selector.with_dependencies,
+        "ignore_dependencies": selector.ignore_dependencies,
+        "instance_filter": selector.instance_filter,
+        "ship_filter": selector.ship_filter,
+    })
+}
+
+/// Reads what [`selector`] has written; else the key that is missing or not what it should be.
+pub(crate) fn read_selector(value: &Value) -> Result<Selector, &'static str> {
+    let flag = |key: &'static str| value.get(key).and_then(Value::as_bool).ok_or(key);
+    let maybe = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    let things = value.get("things").and_then(Value::as_array).ok_or("things")?;
+    Ok(Selector {
+        things: things.iter().filter_map(|thing| thing.as_str().map(str::to_owned)).collect(),
+        with_dependencies: flag("with_dependencies")?,
+        ignore_dependencies: flag("ignore_dependencies")?,
+        instance_filter: maybe("instance_filter"),
+        ship_filter: maybe("ship_filter"),
+    })
 }
 
 fn read_seen(value: &Value) -> Option<BTreeMap<InstanceName, Sight>> {

@@ -6,6 +6,7 @@ use super::session::Session;
 use super::telling::Telling;
 use super::{Fault, Outcome, interrupts};
 use crate::execute::{Means, execute};
+use crate::ledger::Fence;
 use crate::observe::Engines;
 use crate::probe::SystemProbe;
 use crate::report::{ErrorReport, reporter};
@@ -15,21 +16,20 @@ use maestro_core::check::lint;
 use maestro_core::event::{Event, Failure, Reporter, RunSummary, StepOutcome};
 use maestro_core::fleet::FleetSnapshot;
 use maestro_core::model::{Environment, Phase};
-use maestro_core::plan::{Action, Condition, Intent, Plan, Restart, StepId, Target};
+use maestro_core::names::InstanceName;
+use maestro_core::plan::{Action, Condition, Intent, Plan, Restart, StepId, Target, Unit};
 use maestro_core::planner::plan;
 use maestro_core::select::{SelectionRules, select};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 /// Lines of a container's output that are shown when it did not start.
 const LAST_LINES: u64 = 20;
 /// Containers of which they are shown.
 const MOST_OUTPUTS: usize = 5;
-
-/// A deployment that has changed something, and is not done.
-const PARTLY: u8 = 3;
 
 /// Does what an intent says to the selected instances.
 pub(super) async fn act(
@@ -44,26 +44,20 @@ pub(super) async fn act(
     carry_out(line, intent, plan, showing).await
 }
 
-/// The exit code of a run that did not succeed: those of maestro-ng's commands say no more than that.
-fn failed(intent: &Intent, touched: bool) -> ExitCode {
-    match intent {
-        Intent::Deploy { .. } if touched => ExitCode::from(PARTLY),
-        _ => ExitCode::FAILURE,
-    }
-}
-
 /// Carries out the first plan of a command, and what follows from it.
 pub(super) async fn carry_out(line: Line<'_>, intent: &Intent, plan: Plan, showing: Showing) -> Outcome {
-    let session = line.session;
-    let mut interrupts = interrupts::listen();
-    let ready = Ready::new(plan).await?;
-    let mut telling = Telling::begin(&line.environment, intent, &ready.plan, &mut interrupts).await?;
-    let outcome = line.walk(intent, ready, showing, &mut telling, &mut interrupts).await;
-    telling.end(outcome.as_ref().map(|_| ()), &session.printer, &mut interrupts).await;
-    let touched = line.touched.load(Ordering::Relaxed);
+    let carried = line.carry(intent, plan, showing).await;
     line.leave();
-    let summary = outcome?;
-    Ok(if summary.is_success() { ExitCode::SUCCESS } else { failed(intent, touched) })
+    Ok(if carried?.summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How a plan was carried out.
+pub(super) struct Carried {
+    pub(super) summary: RunSummary,
+    /// Whether a container has been changed, or may have been.
+    pub(super) touched: bool,
+    /// Instances of which something failed.
+    pub(super) failed: BTreeSet<InstanceName>,
 }
 
 /// What has changed can only be told when the images have been pulled: the line is walked twice.
@@ -120,11 +114,11 @@ impl Ready {
 /// An environment, its engines, and what was selected.
 pub(super) struct Line<'a> {
     session: &'a Session,
-    selecting: &'a Selecting,
+    selecting: Cow<'a, Selecting>,
     environment: Environment,
     engines: Arc<Engines>,
-    /// Whether a container has been changed.
-    touched: Arc<AtomicBool>,
+    /// What every change has to pass, where only one may make changes.
+    fence: Option<Fence>,
 }
 
 impl<'a> Line<'a> {
@@ -134,17 +128,30 @@ impl<'a> Line<'a> {
         }
         let environment = session.environment()?;
         let engines = Arc::new(session.engines(&environment));
-        Ok(Self::of(session, selecting, environment, engines))
+        Ok(Self::of(session, Cow::Borrowed(selecting), environment, engines))
     }
 
     /// Of an environment that does not come straight from the file.
     pub(super) fn of(
         session: &'a Session,
-        selecting: &'a Selecting,
+        selecting: Cow<'a, Selecting>,
         environment: Environment,
         engines: Arc<Engines>,
     ) -> Self {
-        Self { session, selecting, environment, engines, touched: Arc::default() }
+        Self { session, selecting, environment, engines, fence: None }
+    }
+
+    /// The same for who has a lease.
+    pub(super) fn behind(self, fence: Fence) -> Self {
+        Self { fence: Some(fence), ..self }
+    }
+
+    pub(super) fn fence(&self) -> Option<&Fence> {
+        self.fence.as_ref()
+    }
+
+    pub(super) fn engines(&self) -> &Arc<Engines> {
+        &self.engines
     }
 
     pub(super) fn environment(&self) -> &Environment {
@@ -185,6 +192,21 @@ impl<'a> Line<'a> {
         std::mem::forget(self.environment);
     }
 
+    /// Carries out the first plan of a command, and what follows from it; tells the auditors.
+    pub(super) async fn carry(
+        &self,
+        intent: &Intent,
+        plan: Plan,
+        showing: Showing,
+    ) -> Result<Carried, Fault> {
+        let mut interrupts = interrupts::listen();
+        let ready = Ready::new(plan).await?;
+        let mut telling = Telling::begin(&self.environment, intent, &ready.plan, &mut interrupts).await?;
+        let outcome = self.walk(intent, ready, showing, &mut telling, &mut interrupts).await;
+        telling.end(outcome.as_ref().map(|_| ()), &self.session.printer, &mut interrupts).await;
+        outcome
+    }
+
     /// Carries out a plan, and what is planned after it.
     async fn walk(
         &self,
@@ -193,10 +215,10 @@ impl<'a> Line<'a> {
         showing: Showing,
         telling: &mut Telling,
         interrupts: &mut mpsc::UnboundedReceiver<()>,
-    ) -> Result<RunSummary, Fault> {
+    ) -> Result<Carried, Fault> {
         if pulls_first(intent) {
             let pulled = self.carry_out(ready, showing, Walk::First, telling, interrupts).await;
-            if !pulled.is_success() {
+            if !pulled.summary.is_success() {
                 return Ok(pulled);
             }
             let plan = self.plan(&without_refresh(intent)).await.map_err(untouched)?;
@@ -212,21 +234,24 @@ impl<'a> Line<'a> {
         walk: Walk,
         telling: &mut Telling,
         interrupts: &mut mpsc::UnboundedReceiver<()>,
-    ) -> RunSummary {
-        let means = Means { engines: self.engines.clone(), probe: Arc::new(probe) };
+    ) -> Carried {
+        let means =
+            Means { engines: self.engines.clone(), probe: Arc::new(probe), fence: self.fence.clone() };
         let mut watching = Watching {
             inner: reporter(showing.progress(), self.session.printer.clone(), self.session.began),
             untold: walk == Walk::First && showing.is_one_document(),
-            failed: Vec::new(),
+            unwell: Vec::new(),
+            failed: BTreeSet::new(),
             plan: plan.clone(),
-            touched: self.touched.clone(),
+            touched: false,
         };
         let mut listening = telling.listen(&mut watching);
         let summary =
             execute(plan.clone(), &means, &mut listening, interrupts, self.session.began.into()).await;
-        let left_out = watching.failed.len().saturating_sub(MOST_OUTPUTS);
+        let Watching { unwell, failed, touched, .. } = watching;
+        let left_out = unwell.len().saturating_sub(MOST_OUTPUTS);
         let mut any = false;
-        for step in watching.failed.into_iter().take(MOST_OUTPUTS) {
+        for step in unwell.into_iter().take(MOST_OUTPUTS) {
             tokio::select! {
                 shown = self.show_output(&plan, step) => any |= shown,
                 Some(()) = interrupts.recv() => break,
@@ -239,7 +264,7 @@ impl<'a> Line<'a> {
         }
         // As in `leave`.
         std::mem::forget(plan);
-        summary
+        Carried { summary, touched, failed }
     }
 
     /// What a container that did not start has to say for itself; whether it has said anything.
@@ -279,32 +304,51 @@ fn started(action: &Action) -> Option<&Target> {
     }
 }
 
-/// Passes events on, and remembers which steps failed in a way that the container's output may explain.
+/// Passes events on, and remembers what went wrong.
 struct Watching {
     inner: Box<dyn Reporter>,
     /// Whether a success is not the end, and the document is still to come.
     untold: bool,
-    failed: Vec<StepId>,
+    /// Steps that failed in a way that the container's output may explain.
+    unwell: Vec<StepId>,
+    failed: BTreeSet<InstanceName>,
     plan: Arc<Plan>,
-    touched: Arc<AtomicBool>,
+    touched: bool,
+}
+
+impl Watching {
+    fn ended(&mut self, step: StepId, outcome: &StepOutcome) {
+        let action = self.plan.step(step).map(|step| &step.action);
+        let changes = matches!(action, Some(Action::Call(call)) if call.container().is_some());
+        match outcome {
+            StepOutcome::Done(_) => self.touched |= changes,
+            StepOutcome::Failed(failure) => {
+                self.touched |= changes && may_have_happened(failure);
+                if matches!(failure, Failure::NotReached { .. } | Failure::NotKept { .. } | Failure::Check(_))
+                {
+                    self.unwell.push(step);
+                }
+                if let Some(Unit::Instance { instance, .. }) = self.plan.unit_of(step) {
+                    self.failed.insert(instance.clone());
+                }
+            }
+        }
+    }
+}
+
+/// Whether what failed may be done all the same.
+fn may_have_happened(failure: &Failure) -> bool {
+    match failure {
+        Failure::Engine(error) => error.ambiguous,
+        Failure::Interrupted => true,
+        _ => false,
+    }
 }
 
 impl Reporter for Watching {
     fn event(&mut self, event: &Event) {
-        if let Event::StepFinished {
-            step,
-            outcome:
-                StepOutcome::Failed(Failure::NotReached { .. } | Failure::NotKept { .. } | Failure::Check(_)),
-            ..
-        } = event
-        {
-            self.failed.push(*step);
-        }
-        if let Event::StepFinished { step, outcome: StepOutcome::Done(_), .. } = event
-            && let Some(Action::Call(call)) = self.plan.step(*step).map(|step| &step.action)
-            && call.container().is_some()
-        {
-            self.touched.store(true, Ordering::Relaxed);
+        if let Event::StepFinished { step, outcome, .. } = event {
+            self.ended(*step, outcome);
         }
         if self.untold && matches!(event, Event::RunFinished { summary } if summary.is_success()) {
             return;

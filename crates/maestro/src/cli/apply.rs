@@ -1,19 +1,22 @@
 //! `maestro apply`.
 
 use super::act::{Line, carry_out, untouched};
-use super::arguments::{Selecting, Showing};
-use super::confirm::Confirming;
+use super::arguments::Selecting;
+use super::change::{Agreed, Change, Options};
+use super::kept::owner;
 use super::session::Session;
 use super::{Fault, Outcome, deploy};
 use crate::report::ErrorReport;
-use maestro_core::saved::SavedPlan;
+use jiff::Timestamp;
+use maestro_core::deployment::Deployment;
+use maestro_core::fleet::FleetSnapshot;
+use maestro_core::plan::{Intent, Plan};
+use maestro_core::saved::{Moved, SavedPlan};
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-/// Where a plan does not fit any more.
-const STALE: u8 = 6;
 /// No plan is larger, in bytes: its largest part is the environment file.
 const LARGEST: u64 = 256 << 20;
 /// What has moved is told so often.
@@ -29,16 +32,14 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
-    confirming: Confirming,
-    #[command(flatten)]
-    showing: Showing,
+    options: Options,
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let unreadable = |why: &dyn std::fmt::Display| Fault::Usage(format!("{}: {why}", args.file.display()));
     let bytes = read(&args.file).map_err(|error| unreadable(&error))?;
     let saved = SavedPlan::from_bytes(&bytes).map_err(|error| unreadable(&error))?;
-    let today = session.environment()?;
+    let (today, of_today) = session.release(|_, tree| Ok(tree))?;
     if today.display_name() != saved.release.environment {
         let why = format!(
             "it is a plan for `{}`, and the environment here is `{}`",
@@ -47,17 +48,51 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         );
         return Err(unreadable(&why));
     }
-    let engines = session.engines(&today).into();
+    let (engines, kept) = session.fleet(&today);
     let environment = deploy::environment(session, &saved.release, &today)?;
     let selecting = Selecting::of(&saved.selector, saved.units);
-    let line = Line::of(session, &selecting, environment, engines);
+    let line = Line::of(session, Cow::Owned(selecting), environment, engines);
     let (plan, fleet) =
         line.plan_seen(&saved.intent, saved.intent.selection_rules()).await.map_err(untouched)?;
-    let moved = saved.moved(&plan, &fleet);
-    if moved.is_empty() && saved.is_this(&plan) {
-        args.confirming.confirm(&session.printer, &plan).await?;
-        return carry_out(line, &saved.intent, plan, args.showing).await;
+    is_still(&saved, &plan, &fleet)?;
+    let intent = saved.intent.clone();
+    if !matches!(intent, Intent::Deploy { .. }) {
+        args.options.confirming.confirm(&session.printer, &plan, intent.name()).await?;
+        return carry_out(line, &intent, plan, args.options.showing).await;
     }
+    let past = kept.past().await?;
+    let target = Deployment {
+        release: saved.release.clone(),
+        selector: saved.selector.clone(),
+        units: saved.units,
+        by: owner(),
+        at: Timestamp::now(),
+        doing: format!("apply {}", args.file.display()),
+        back: None,
+        gives_up: false,
+    };
+    let change = Change {
+        session,
+        line,
+        kept,
+        past,
+        target,
+        today: (today, of_today),
+        intent,
+        options: args.options,
+        settles: false,
+    };
+    change.run(plan, Agreed::Saved(Box::new(saved))).await
+}
+
+/// Whether a plan that is made now is the one that was saved.
+pub(super) fn is_still(saved: &SavedPlan, plan: &Plan, fleet: &FleetSnapshot) -> Result<(), Fault> {
+    let moved = saved.moved(plan, fleet);
+    if moved.is_empty() && saved.is_this(plan) { Ok(()) } else { Err(Fault::Stale(moved)) }
+}
+
+/// What is said of a plan that does not fit any more.
+pub(super) fn stale(moved: &[Moved]) -> ErrorReport {
     let mut report = if moved.is_empty() {
         ErrorReport::new("this Maestro would do something else than the plan says; nothing has been done")
             .note("another version made the plan")
@@ -70,8 +105,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     if moved.len() > MOST {
         report = report.note(format!("and {} more", moved.len() - MOST));
     }
-    report.hint("plan again, and look at what would be done now").print(&session.printer);
-    Ok(ExitCode::from(STALE))
+    report.hint("plan again, and look at what would be done now")
 }
 
 /// A file of a size that a plan may have.

@@ -116,6 +116,13 @@ impl Showing {
         matches!(self.progress(), Progress::Document(_))
     }
 
+    /// For a second run of a command: of two documents, none could be read.
+    pub(super) fn beside(self) -> Self {
+        let progress = if self.is_one_document() { Progress::Quiet } else { self.progress };
+        let output = if self.is_one_document() { Output::Table } else { self.output };
+        Self { progress, output }
+    }
+
     pub(super) fn progress(self) -> Progress {
         match self.output {
             Output::Table => self.progress,

@@ -20,11 +20,11 @@ pub(super) struct Confirming {
 }
 
 impl Confirming {
-    /// Asks, if the plan stops or removes anything.
+    /// Asks, if the plan stops or removes anything. `verb` is the command's name.
     ///
     /// # Errors
     /// The answer is no, or there is nobody who could give one.
-    pub(super) async fn confirm(self, printer: &Printer, plan: &Plan) -> Result<(), Fault> {
+    pub(super) async fn confirm(self, printer: &Printer, plan: &Plan, verb: &str) -> Result<(), Fault> {
         let stopped = stopped(plan);
         if self.yes || stopped.is_empty() {
             return Ok(());
@@ -36,26 +36,40 @@ impl Confirming {
             _ => list(&stopped),
         };
         let what = format!(
-            "`{}` stops {} of {} containers of `{}`: {shown}",
-            plan.intent.name(),
+            "`{verb}` stops {} of {} containers of `{}`: {shown}",
             stopped.len(),
             plan.items.len(),
             plan.environment,
         );
-        if !stdin().is_terminal() || !printer.capabilities().err_is_tty {
-            return Err(Fault::Unconfirmed(what));
+        question(printer, what).await
+    }
+
+    /// Asks about something that is no plan: what there is, and what would be done.
+    ///
+    /// # Errors
+    /// As with a plan.
+    pub(super) async fn ask(self, printer: &Printer, what_is: &str, what_follows: &str) -> Result<(), Fault> {
+        if self.yes {
+            return Ok(());
         }
-        let answer = unless_interrupted(async {
-            printer.talk(&format!("{what}\nGo on? [y/N] "));
-            Ok(answer().await?)
-        });
-        let answer = answer.await;
-        match answer.as_deref().map(str::trim) {
-            Ok("y" | "Y" | "yes") => Ok(()),
-            Err(Fault::Terminal(_)) => answer.map(drop),
-            // Ctrl-C is an answer, too.
-            Ok(_) | Err(_) => Err(Fault::Declined),
-        }
+        question(printer, format!("{what_is}\n{what_follows}")).await
+    }
+}
+
+async fn question(printer: &Printer, what: String) -> Result<(), Fault> {
+    if !stdin().is_terminal() || !printer.capabilities().err_is_tty {
+        return Err(Fault::Unconfirmed(what));
+    }
+    let answer = unless_interrupted(async {
+        printer.talk(&format!("{what}\nGo on? [y/N] "));
+        Ok(answer().await?)
+    });
+    let answer = answer.await;
+    match answer.as_deref().map(str::trim) {
+        Ok("y" | "Y" | "yes") => Ok(()),
+        Err(Fault::Terminal(_)) => answer.map(drop),
+        // Ctrl-C is an answer, too.
+        Ok(_) | Err(_) => Err(Fault::Declined),
     }
 }
 

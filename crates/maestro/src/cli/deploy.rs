@@ -1,13 +1,16 @@
 //! `maestro deploy`.
 
-use super::act::{Line, carry_out, untouched};
+use super::act::{Line, untouched};
 use super::arguments::{Selecting, Showing};
-use super::confirm::Confirming;
+use super::change::{Agreed, Change, Options};
 use super::interrupts::unless_interrupted;
+use super::kept::{Kept, owner};
 use super::session::Session;
 use super::{Fault, Outcome};
 use crate::report::diagnostics;
 use crate::resolve::resolve;
+use jiff::Timestamp;
+use maestro_core::deployment::Deployment;
 use maestro_core::engine_error::EngineError;
 use maestro_core::fleet::FleetSnapshot;
 use maestro_core::image::ImageRef;
@@ -16,8 +19,8 @@ use maestro_core::names::{InstanceName, ServiceName};
 use maestro_core::plan::{Intent, Plan};
 use maestro_core::release::{Release, disagreement, retagged};
 use maestro_core::select::select;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// Bring containers to what the file says
 ///
@@ -32,9 +35,20 @@ pub(super) struct Args {
     #[arg(short, long)]
     tag: Option<String>,
     #[command(flatten)]
-    confirming: Confirming,
-    #[command(flatten)]
-    pub(super) showing: Showing,
+    options: Options,
+}
+
+impl Args {
+    pub(super) fn showing(&self) -> Showing {
+        self.options.showing
+    }
+
+    /// As one would type it.
+    fn doing(&self) -> String {
+        let tag = self.tag.iter().flat_map(|tag| ["--tag", tag]);
+        let words = ["deploy"].into_iter().chain(self.selecting.things.iter().map(String::as_str)).chain(tag);
+        words.collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// What a deployment wants of a fleet.
@@ -42,9 +56,24 @@ pub(super) const INTENT: Intent = Intent::Deploy { ask_again: false };
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let draft = Draft::new(session, &args).await?;
-    let (plan, _) = draft.plan().await.map_err(untouched)?;
-    args.confirming.confirm(&session.printer, &plan).await?;
-    carry_out(draft.line, &INTENT, plan, args.showing).await
+    let past = draft.kept.past().await?;
+    // Nobody has seen what was begun come up.
+    let intent = Intent::Deploy { ask_again: past.unfinished.is_some() };
+    let (plan, _) = draft.plan(&intent).await.map_err(untouched)?;
+    let Draft { line, release, kept, today, .. } = draft;
+    let target = Deployment {
+        release: release.clone(),
+        selector: args.selecting.selector(),
+        units: args.selecting.limits().and_then(|limits| limits.units),
+        by: owner(),
+        at: Timestamp::now(),
+        doing: args.doing(),
+        back: None,
+        gives_up: false,
+    };
+    let (today, options) = ((today, release), args.options);
+    let change = Change { session, line, kept, past, target, today, intent, options, settles: false };
+    change.run(plan, Agreed::Shown).await
 }
 
 /// A deployment that is being prepared.
@@ -52,6 +81,8 @@ pub(super) struct Draft<'a> {
     /// Its environment is the release's, whose images are pinned.
     line: Line<'a>,
     pub(super) release: Release,
+    kept: Kept,
+    today: Environment,
     /// Images of which no registry tells what they are, and why.
     unresolved: Vec<(ImageRef, EngineError)>,
     instances: Vec<InstanceName>,
@@ -68,25 +99,27 @@ impl<'a> Draft<'a> {
             None => Ok(tree),
             Some(tag) => Ok(retagged(&tree, &named(today, selecting)?, tag)),
         })?;
-        let engines = Arc::new(session.engines(&today));
+        let (engines, kept) = session.fleet(&today);
         let unpinned = environment(session, &release, &today)?;
         let instances = select(&unpinned, &selecting.selector(), INTENT.selection_rules())?.instances;
         let resolving = resolve(&unpinned, &engines, &instances);
-        let mut unresolved = Vec::new();
-        for (image, answer) in unless_interrupted(async { Ok(resolving.await) }).await? {
-            match answer {
-                Ok(digest) => release.pin(&image, &digest),
-                Err(error) => unresolved.push((image, error)),
+        let resolved = unless_interrupted(async { Ok(resolving.await) }).await?;
+        let selected = instances.iter().filter_map(|name| unpinned.instances.get(name));
+        for instance in selected {
+            if let Some(Ok(digest)) = resolved.get(&instance.image) {
+                release.pin(&instance.service, &instance.image, digest);
             }
         }
+        let unresolved =
+            resolved.into_iter().filter_map(|(image, answer)| Some((image, answer.err()?))).collect();
         let environment = environment(session, &release, &today)?;
-        let line = Line::of(session, selecting, environment, engines);
-        Ok(Self { line, release, unresolved, instances })
+        let line = Line::of(session, Cow::Borrowed(selecting), environment, engines);
+        Ok(Self { line, release, kept, today, unresolved, instances })
     }
 
     /// Looks at the fleet and decides what to do, if all ships would run the same.
-    pub(super) async fn plan(&self) -> Result<(Plan, FleetSnapshot), Fault> {
-        let (plan, fleet) = self.line.plan_seen(&INTENT, INTENT.selection_rules()).await?;
+    pub(super) async fn plan(&self, intent: &Intent) -> Result<(Plan, FleetSnapshot), Fault> {
+        let (plan, fleet) = self.line.plan_seen(intent, intent.selection_rules()).await?;
         for (image, error) in &self.unresolved {
             if let Some(why) = disagreement(self.line.environment(), &fleet, &self.instances, image) {
                 return Err(Fault::Unresolved { image: image.clone(), why, error: Box::new(error.clone()) });

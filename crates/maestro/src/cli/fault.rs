@@ -1,14 +1,25 @@
 //! What ends a command early, said to the operator.
 
-use super::telling;
+use super::{apply, telling};
 use crate::audit::Missed;
+use crate::ledger::LeaseError;
 use crate::report::{ErrorReport, Printer, list};
-use maestro_core::boundary::CheckFailure;
+use maestro_core::boundary::{CheckFailure, LedgerError};
 use maestro_core::check::Finding;
+use maestro_core::deployment::{Deployment, JournalError};
 use maestro_core::engine_error::EngineError;
+use maestro_core::history::{HistoryError, NoReturn};
 use maestro_core::image::ImageRef;
 use maestro_core::names::InstanceName;
+use maestro_core::release::DocumentError;
+use maestro_core::saved::Moved;
 use maestro_core::select::UnknownThing;
+use std::process::ExitCode;
+
+/// Somebody else has the lease.
+const HELD: u8 = 5;
+/// Where a plan does not fit any more.
+const STALE: u8 = 6;
 
 /// Why a command could not do what it was asked. Failures within a run are not among these: a run reports them.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +68,56 @@ pub enum Fault {
     /// The user said no.
     #[error("nothing has been done")]
     Declined,
+    /// A saved plan does not fit any more; this has moved.
+    #[error("the plan is stale, and nothing has been done")]
+    Stale(Vec<Moved>),
+    /// Somebody else is deploying, or the lease could not be had.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// What the ships keep cannot be read or written.
+    #[error("what is kept on the ships cannot be used")]
+    Ledger(
+        #[from]
+        #[source]
+        LedgerError,
+    ),
+    /// What they keep of releases cannot be read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// What they keep of a release cannot be read.
+    #[error("release {number} cannot be read: {error}")]
+    Release {
+        /// Its number.
+        number: u64,
+        /// Why.
+        error: DocumentError,
+    },
+    /// What they keep of the last run cannot be read.
+    #[error("the journal of the last deployment cannot be read: {0}")]
+    Journal(#[from] JournalError),
+    /// A deployment was broken off, and what is asked for would leave a part of it as it is.
+    #[error("nothing has been done: `{}` of {} is not finished", .0.doing, .0.by)]
+    Unfinished(Box<Deployment>),
+    /// A lease could not be taken away everywhere; the reasons have been shown.
+    #[error("the lease is still there")]
+    StillLocked,
+    /// There is nothing to go on with.
+    #[error("no deployment is unfinished")]
+    NothingUnfinished,
+    /// There is no release to go back to.
+    #[error("there is no release to go back to")]
+    NothingBefore,
+    /// There is no way back.
+    #[error(transparent)]
+    NoReturn(#[from] NoReturn),
+    /// Somebody has deployed in the meantime.
+    #[error("nothing has been done: {by} has deployed release {number} in the meantime")]
+    Overtaken {
+        /// The release.
+        number: u64,
+        /// Who.
+        by: String,
+    },
     /// A check cannot be made at all.
     #[error("the check {} of {instance} cannot be made: {}; no container was touched", failure.check, failure.last)]
     Unprepared {
@@ -102,8 +163,19 @@ impl Fault {
                 | Fault::Service { .. }
                 | Fault::NothingNamed(_)
                 | Fault::Unconfirmed(_)
+                | Fault::NoReturn(_)
                 | Fault::Usage(_)
         )
+    }
+
+    /// The exit code of commands that maestro-ng did not have.
+    pub(super) fn code(&self) -> ExitCode {
+        match self {
+            Fault::Lease(LeaseError::Held(_)) => ExitCode::from(HELD),
+            Fault::Stale(_) | Fault::Overtaken { .. } => ExitCode::from(STALE),
+            fault if fault.is_wrong_input() => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
     }
 
     pub(super) fn print(&self, printer: &Printer) {
@@ -127,6 +199,17 @@ impl Fault {
             Fault::Unresolved { error, .. } => ErrorReport::of(self)
                 .note(error.to_string())
                 .hint("try again when the registry answers, or have the image on every ship first"),
+            Fault::Stale(moved) => apply::stale(moved),
+            Fault::Lease(LeaseError::Held(_)) => ErrorReport::of(self)
+                .hint("`--wait-lease 5m` waits")
+                .hint("`maestro unlock` takes the lease away from whoever cannot give it back"),
+            Fault::Unfinished(_) => ErrorReport::of(self)
+                .hint("`maestro resume` goes on with it, `maestro abort` goes back")
+                .hint("a deployment of the same services takes its place"),
+            Fault::NoReturn(_) => ErrorReport::of(self).hint("`maestro releases` lists what is kept"),
+            Fault::Overtaken { .. } => {
+                ErrorReport::of(self).hint("look at `maestro releases`, and ask again")
+            }
             Fault::Unconfirmed(_) => {
                 ErrorReport::of(self).hint("`--yes` means it; `maestro plan` shows it in full")
             }
@@ -142,6 +225,14 @@ impl Fault {
             | Fault::Unprepared { .. }
             | Fault::Interrupted
             | Fault::InterruptedTelling
+            | Fault::Lease(_)
+            | Fault::Ledger(_)
+            | Fault::History(_)
+            | Fault::Release { .. }
+            | Fault::Journal(_)
+            | Fault::NothingUnfinished
+            | Fault::NothingBefore
+            | Fault::StillLocked
             | Fault::UnsoundPlan(_)
             | Fault::Terminal(_)
             | Fault::Output(_) => ErrorReport::of(self),

@@ -5,6 +5,7 @@
 mod act;
 mod apply;
 mod arguments;
+mod change;
 mod clean;
 mod complete;
 mod confirm;
@@ -17,18 +18,23 @@ mod exec;
 mod fault;
 mod guest;
 mod interrupts;
+mod kept;
 mod kill;
 mod logs;
 mod look;
 mod parse;
 mod plan;
 mod pull;
+mod releases;
 mod restart;
+mod resume;
+mod rollback;
 mod session;
 mod start;
 mod status;
 mod stop;
 mod telling;
+mod unlock;
 mod validate;
 
 pub use parse::parse;
@@ -83,6 +89,12 @@ enum Command {
     Kill(kill::Args),
     Deploy(deploy::Args),
     Apply(apply::Args),
+    Rollback(rollback::Args),
+    Releases(releases::Args),
+    Diff(releases::DiffArgs),
+    Resume(resume::ResumeArgs),
+    Abort(resume::AbortArgs),
+    Unlock(unlock::Args),
     Logs(logs::Args),
     Exec(exec::Args),
     Events(events::Args),
@@ -100,7 +112,17 @@ pub type Outcome = Result<ExitCode, Fault>;
 /// Runs a command to its end and says what went wrong, if anything did.
 pub async fn run(cli: Cli) -> ExitCode {
     let session = Session::new(&cli);
-    let is_new = matches!(cli.command, Command::Deploy(_) | Command::Apply(_));
+    let is_new = matches!(
+        cli.command,
+        Command::Deploy(_)
+            | Command::Apply(_)
+            | Command::Rollback(_)
+            | Command::Releases(_)
+            | Command::Diff(_)
+            | Command::Resume(_)
+            | Command::Abort(_)
+            | Command::Unlock(_)
+    );
     let outcome = match cli.command {
         Command::Status(args) => status::run(&session, args).await,
         Command::Drift(args) => drift::run(&session, args).await,
@@ -112,6 +134,12 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Kill(args) => kill::run(&session, args).await,
         Command::Deploy(args) => deploy::run(&session, args).await,
         Command::Apply(args) => apply::run(&session, args).await,
+        Command::Rollback(args) => rollback::run(&session, args).await,
+        Command::Releases(args) => releases::run(&session, args).await,
+        Command::Diff(args) => releases::diff(&session, args).await,
+        Command::Resume(args) => resume::resume(&session, args).await,
+        Command::Abort(args) => resume::abort(&session, args).await,
+        Command::Unlock(args) => unlock::run(&session, args).await,
         Command::Logs(args) => logs::run(&session, args).await,
         Command::Exec(args) => exec::run(&session, args).await,
         Command::Events(args) => events::run(&session, args).await,
@@ -127,7 +155,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Err(fault) => {
             fault.print(&session.printer);
             // Scripts know what maestro-ng's commands end with; those that it did not have tell more.
-            if is_new && fault.is_wrong_input() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            if is_new { fault.code() } else { ExitCode::FAILURE }
         }
     }
 }

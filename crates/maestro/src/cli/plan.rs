@@ -1,16 +1,19 @@
 //! `maestro plan`.
 
 use super::act::{Line, pulls_first};
-use super::arguments::{Printing, Selecting};
-use super::deploy::Draft;
+use super::arguments::{Printing, Selecting, Showing};
 use super::session::Session;
-use super::{Fault, Outcome, clean, deploy, kill, pull, restart, start, stop};
+use super::{Fault, Outcome, clean, deploy, kill, pull, restart, rollback, start, stop};
 use crate::report::plan::print;
 use crate::report::status::Output;
 use clap::Subcommand;
-use maestro_core::plan::{Fate, Intent};
+use maestro_core::deployment::Deployment;
+use maestro_core::fleet::FleetSnapshot;
+use maestro_core::plan::{Fate, Intent, Plan};
 use maestro_core::release::Release;
 use maestro_core::saved::SavedPlan;
+use maestro_core::select::Selector;
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -47,40 +50,84 @@ enum Command {
     Clean(clean::Args),
     Kill(kill::Args),
     Deploy(deploy::Args),
+    Rollback(rollback::Args),
+}
+
+impl Command {
+    /// How the command is to be shown.
+    fn showing(&self) -> Showing {
+        match self {
+            Command::Start(args) => args.showing,
+            Command::Stop(args) => args.showing,
+            Command::Restart(args) => args.showing,
+            Command::Pull(args) => args.showing,
+            Command::Clean(args) => args.showing,
+            Command::Kill(args) => args.showing,
+            Command::Deploy(args) => args.showing(),
+            Command::Rollback(args) => args.options.showing,
+        }
+    }
+}
+
+/// A plan, and what it rests on.
+struct Made {
+    plan: Plan,
+    fleet: FleetSnapshot,
+    release: Release,
+    selector: Selector,
+}
+
+async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
+    let (intent, selecting) = match command {
+        Command::Start(args) => (args.intent(), &args.selecting),
+        Command::Stop(args) => (args.intent()?, &args.selecting),
+        Command::Restart(args) => (args.intent(), &args.selecting),
+        Command::Pull(args) => (Intent::Pull, &args.selecting),
+        Command::Clean(args) => (Intent::Clean, &args.selecting),
+        Command::Kill(args) => (args.intent()?, &args.selecting),
+        Command::Deploy(args) => {
+            let draft = deploy::Draft::new(session, args).await?;
+            let (plan, fleet) = draft.plan(&deploy::INTENT).await?;
+            return Ok(Made { plan, fleet, release: draft.release, selector: args.selecting.selector() });
+        }
+        Command::Rollback(args) => {
+            let draft = rollback::Draft::new(session, args).await?;
+            let (plan, fleet) = draft.plan().await?;
+            let Deployment { release, selector, .. } = draft.target;
+            return Ok(Made { plan, fleet, release, selector });
+        }
+    };
+    let (line, release) = line(session, selecting)?;
+    let (plan, fleet) = line.plan_seen(&intent, intent.selection_rules()).await?;
+    Ok(Made { plan, fleet, release, selector: selecting.selector() })
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    let (intent, selecting, showing) = match &args.command {
-        Command::Start(args) => (args.intent(), &args.selecting, args.showing),
-        Command::Stop(args) => (args.intent()?, &args.selecting, args.showing),
-        Command::Restart(args) => (args.intent(), &args.selecting, args.showing),
-        Command::Pull(args) => (Intent::Pull, &args.selecting, args.showing),
-        Command::Clean(args) => (Intent::Clean, &args.selecting, args.showing),
-        Command::Kill(args) => (args.intent()?, &args.selecting, args.showing),
-        Command::Deploy(args) => (deploy::INTENT, &args.selecting, args.showing),
-    };
-    if args.out.is_some() && pulls_first(&intent) {
-        let why = "what a restart of what has changed does is only known when it has pulled; save `pull` and `restart --only-if-changed` by themselves";
-        return Err(Fault::Usage(why.to_owned()));
+    if args.out.is_some() {
+        let why = match &args.command {
+            Command::Restart(restart) if pulls_first(&restart.intent()) => {
+                "what a restart of what has changed does is only known when it has pulled; save `pull` and `restart --only-if-changed` by themselves"
+            }
+            Command::Rollback(_) => "a way back is not saved: `rollback` says where it goes, and asks",
+            _ => "",
+        };
+        if !why.is_empty() {
+            return Err(Fault::Usage(why.to_owned()));
+        }
     }
-    let ((plan, fleet), release) = match &args.command {
-        Command::Deploy(args) => {
-            let draft = Draft::new(session, args).await?;
-            (draft.plan().await?, draft.release)
-        }
-        _ => {
-            let (line, release) = line(session, selecting)?;
-            (line.plan_seen(&intent, intent.selection_rules()).await?, release)
-        }
-    };
+    let Made { plan, fleet, release, selector } = make(session, &args.command).await?;
     if let Some(file) = &args.out {
-        let saved = SavedPlan::new(release, selecting.selector(), &plan, &fleet);
+        let saved = SavedPlan::new(release, selector, &plan, &fleet);
         write_private(file, &saved.to_bytes()).map_err(|error| {
             Fault::Usage(format!("the plan cannot be written to {}: {error}", file.display()))
         })?;
     }
     // `plan --output json start` and `plan start --output json` mean the same.
-    let form = if args.printing.output == Output::Table { showing.form() } else { args.printing.output };
+    let form = if args.printing.output == Output::Table {
+        args.command.showing().form()
+    } else {
+        args.printing.output
+    };
     print(&session.printer, &plan, form, args.full);
     let changes = plan.items.iter().any(|item| matches!(item.fate, Fate::Act { .. }));
     Ok(if changes && args.detailed_exitcode { ExitCode::from(CHANGES) } else { ExitCode::SUCCESS })
@@ -92,7 +139,7 @@ fn line<'a>(session: &'a Session, selecting: &'a Selecting) -> Result<(Line<'a>,
         return Err(Fault::Usage("the limit of -c must not be negative".to_owned()));
     }
     let engines = session.engines(&today).into();
-    Ok((Line::of(session, selecting, today, engines), release))
+    Ok((Line::of(session, Cow::Borrowed(selecting), today, engines), release))
 }
 
 /// Nobody else may read it: variables may be passwords.

@@ -1,10 +1,12 @@
 //! What one invocation works with: where it prints, and the environment that it reads.
 
+use super::kept::Kept;
 use super::{Cli, Fault};
 use crate::engine::{self, EngineOptions};
 use crate::observe::Engines;
 use crate::report::{Capabilities, Printer, diagnostics};
 use crate::sources::FileSources;
+use maestro_core::boundary::Engine;
 use maestro_core::config::node::Node;
 use maestro_core::config::{Limits, Loaded, load, load_compared};
 use maestro_core::model::Environment;
@@ -94,6 +96,15 @@ impl Session {
     pub(super) fn engines(&self, environment: &Environment) -> Engines {
         let options = EngineOptions { ssh_config: self.ssh_config.clone(), ..EngineOptions::default() };
         engine::engines(environment.ships.values(), options)
+    }
+
+    /// The same, and where they keep what is for everybody who deploys.
+    pub(super) fn fleet(&self, environment: &Environment) -> (Arc<Engines>, Kept) {
+        let options = EngineOptions { ssh_config: self.ssh_config.clone(), ..EngineOptions::default() };
+        let engines = engine::docker_engines(environment.ships.values(), options);
+        let kept = Kept::new(environment, &engines);
+        let engines = engines.into_iter().map(|(name, engine)| (name, engine as Arc<dyn Engine>));
+        (Arc::new(engines.collect()), kept)
     }
 
     /// The exit code of a command that came to its end.

@@ -2,6 +2,7 @@
 
 use super::Means;
 use super::look::Looks;
+use crate::ledger::Fence;
 use maestro_core::boundary::{CallOutcome, CheckFailure, Engine, Progress};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::event::{Failure, News, StepOutcome};
@@ -50,7 +51,10 @@ async fn attempt(
     let ship = plan.unit_of(id).and_then(Unit::ship).ok_or_else(|| internal("on no ship"))?;
     let engine = means.engines.get(ship).ok_or_else(|| internal("on an unknown ship"))?;
     match &step.action {
-        Action::Call(call) => Ok(Calling { id, ship, engine: &**engine, looks, news }.call(call).await?),
+        Action::Call(call) => {
+            let fence = means.fence.as_ref();
+            Calling { id, ship, engine: &**engine, looks, news, fence }.call(call).await
+        }
         Action::Await { target, condition, steady, within } => {
             sleep(*steady).await;
             reach(looks, ship, target, *condition, *steady, *within).await
@@ -89,10 +93,11 @@ struct Calling<'a> {
     engine: &'a dyn Engine,
     looks: &'a Looks,
     news: &'a mpsc::Sender<(StepId, News)>,
+    fence: Option<&'a Fence>,
 }
 
 impl Calling<'_> {
-    async fn call(&self, call: &EngineCall) -> Result<CallOutcome, EngineError> {
+    async fn call(&self, call: &EngineCall) -> Result<CallOutcome, Failure> {
         // A full channel means that the reporter is behind; the next piece of news says more than this one.
         let progress = |progress: Progress| {
             self.news.try_send((self.id, News::Pull(progress))).ok();
@@ -103,6 +108,11 @@ impl Calling<'_> {
         let mut ambiguous = false;
         loop {
             attempt += 1;
+            if let Some(fence) = self.fence
+                && call.container().is_some()
+            {
+                fence.pass().await?;
+            }
             let mut error = match self.engine.perform(call, &progress).await {
                 Ok(outcome) => {
                     self.note(call, begun);
@@ -122,7 +132,7 @@ impl Calling<'_> {
                 self.note(call, begun);
                 return Ok(outcome);
             }
-            let Next::Retry { pause } = next else { return Err(error) };
+            let Next::Retry { pause } = next else { return Err(error.into()) };
             let news = News::Retry { attempt, error, pause };
             // The reporter is gone only when the run is.
             self.news.send((self.id, news)).await.ok();

@@ -18,6 +18,7 @@ mod looking;
 pub mod paint;
 mod plain;
 pub mod plan;
+pub mod releases;
 pub mod printer;
 mod problems;
 mod quiet;

@@ -19,7 +19,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("ledger", &[]),
     ("observe", &[]),
     ("resolve", &["observe"]),
-    ("execute", &["observe"]),
+    ("execute", &["ledger", "observe"]),
     ("report", &["terminal"]),
     (
         "cli",

@@ -71,6 +71,7 @@ impl From<&Failure> for Error {
             Failure::Check(_) => "check",
             Failure::NotReached { .. } => "not_reached",
             Failure::NotKept { .. } => "not_kept",
+            Failure::Fenced(_) => "lease_lost",
             Failure::Interrupted => "interrupted",
             Failure::Internal(_) => "internal",
         };

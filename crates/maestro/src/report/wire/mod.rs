@@ -11,6 +11,7 @@ mod dump;
 mod error;
 mod lines;
 mod plan;
+mod releases;
 mod run;
 mod status;
 
@@ -21,6 +22,7 @@ pub use dump::{Dump, InstanceDump};
 pub use error::Error;
 pub use lines::{EventEntry, LogEntry};
 pub use plan::{Container, Fate, Item, Plan, Step};
+pub use releases::{DifferenceEntry, ReleaseEntry, ReleasedService};
 pub use run::{Body, Instance, Line, Outcome, Pull, Retry, Run, ShipTime, Skip, Summary};
 pub use status::{Port, State, StatusEntry};
 

@@ -3,6 +3,13 @@
 use super::site::{SHOP, Site};
 use std::os::unix::fs::PermissionsExt;
 
+/// Without what differs from machine to machine; columns are as wide as that.
+fn anywhere(text: &str) -> String {
+    let owner = fancy_regex::Regex::new(r"[\w.-]+@[\w.-]+").unwrap();
+    let gap = fancy_regex::Regex::new(" {3,}").unwrap();
+    gap.replace_all(&owner.replace_all(text, "[WHO]"), "  ").into_owned()
+}
+
 /// The shop with a web that is replaced one instance after the other.
 fn rolling(tag: &str) -> String {
     SHOP.replace("shop/web:2.0", &format!("shop/web:{tag}")).replace(
@@ -24,22 +31,50 @@ async fn a_deployment_and_the_way_back() {
         .await;
     site.clear_writes();
     text += &site.transcript(&["deploy -y -c 1 --tag 2.0 web"]).await;
-    let writes: Vec<_> = site.writes().iter().map(ToString::to_string).collect();
+    let writes = site.changes();
     // Nothing is made, and nothing is fetched.
     assert!(writes.iter().all(|write| !write.contains("create") && !write.contains("pull")), "{writes:?}");
     insta::assert_snapshot!(text);
 }
 
-/// One that does not come up is the last one that is touched.
+/// One that does not come up is the last one that is touched, and the one that was there comes back.
 #[tokio::test]
-async fn a_deployment_that_fails_says_how_far_it_came() {
+async fn a_deployment_that_fails_is_taken_back() {
     let site = Site::new(&rolling("2.0"));
     site.run("deploy").await.ok();
     site.write(&rolling("brief-3.0"));
-    let ran = site.run("deploy --yes -c 1 web").await;
+    site.clear_writes();
+    let ran = site.run("deploy --yes -c 1 web").await.exits(4);
     insta::assert_snapshot!(site.redacted(&ran));
-    assert_eq!(site.state("web-2"), "running");
-    assert!(site.pacific.container("web-2").unwrap().config.image.contains("web:2.0"));
+    assert_eq!((site.state("web-1"), site.state("web-2")), ("running", "running"));
+    assert!(site.image("web-1").contains("web:2.0") && site.image("web-2").contains("web:2.0"));
+    let touched = site.changes();
+    assert!(touched.iter().all(|change| !change.contains("web-2")), "{touched:?}");
+    // It was no release, and nothing is left to be done.
+    site.run("resume --yes").await.exits(1).says("no deployment is unfinished");
+    site.run("releases --output name").await.ok().never_says("2");
+}
+
+/// Where the service says so, everything stays as it is until somebody decides.
+#[tokio::test]
+async fn a_deployment_that_fails_waits_for_a_decision() {
+    let pausing = |tag| rolling(tag).replace("max_unavailable: 1}", "max_unavailable: 1, on_failure: pause}");
+    let site = Site::new(&pausing("2.0"));
+    site.run("deploy").await.ok();
+    site.write(&pausing("brief-3.0"));
+    let mut text = site.transcript(&["deploy --yes -c 1 web", "releases"]).await;
+    assert_eq!(site.state("web-1"), "exited");
+    // Whoever deploys only a part of it would leave the rest half done.
+    text += &site.transcript(&["deploy --yes db", "deploy --yes web-1"]).await;
+    insta::assert_snapshot!(anywhere(&text));
+    site.run("resume --yes").await.exits(3).says("the deployment is not finished");
+    site.clear_writes();
+    site.run("abort --yes").await.exits(0).says("1 deployed, 1 unchanged");
+    assert!(site.image("web-1").contains("web:2.0") && site.image("web-2").contains("web:2.0"));
+    assert_eq!(site.state("web-1"), "running");
+    assert!(site.changes().iter().all(|change| !change.contains("create")), "{:?}", site.changes());
+    site.run("abort --yes").await.exits(1).says("no deployment is unfinished");
+    site.run("deploy --yes db").await.ok();
 }
 
 #[tokio::test]
@@ -63,4 +98,41 @@ async fn a_saved_plan_is_carried_out_or_refused() {
     text +=
         &site.transcript(&["apply no.plan", "apply missing.plan", "deploy --tag 3.0", "deploy nobody"]).await;
     insta::assert_snapshot!(text);
+}
+
+/// Releases are listed, compared, gone back to, and forth again.
+#[tokio::test]
+async fn releases_are_a_way_back() {
+    let site = Site::new(&rolling("2.0"));
+    site.run("releases").await.ok().says("nothing has been released yet");
+    site.run("rollback --yes").await.exits(2).says("no release has been recorded yet");
+    site.run("deploy").await.ok().says("this is release 1");
+    site.write(&rolling("3.0").replace("production", "test"));
+    site.run("deploy --yes web").await.ok().says("this is release 2");
+    site.clear_writes();
+    site.run("deploy --yes web").await.ok().never_says("release 3");
+    assert_eq!(site.writes(), [], "what is there is not recorded again");
+    let mut text = site.transcript(&["releases", "diff 1 2", "diff 2", "diff 1 7"]).await;
+    // A way back needs no registry.
+    site.registries.forget("docker.io");
+    site.clear_writes();
+    text += &site
+        .transcript(&["plan rollback", "rollback", "rollback --yes -c 1", "releases", "status web"])
+        .await;
+    let changes = site.changes();
+    assert!(
+        changes.iter().all(|change| !change.contains("create") && !change.contains("pull")),
+        "{changes:?}"
+    );
+    assert!(site.image("web-1").contains("web:2.0") && site.image("web-2").contains("web:2.0"), "{text}");
+    text += &site.transcript(&["rollback --yes", "rollback --yes web --to 2", "rollback nobody"]).await;
+    assert!(site.image("web-2").contains("web:3.0"));
+    insta::assert_snapshot!(anywhere(&text));
+    let listed = site.run("releases --output json").await.ok();
+    let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!((&listed[0]["release"], &listed[0]["back_to"]), (&4.into(), &2.into()));
+    assert_eq!(listed[0]["services"]["web"]["id"], listed[2]["services"]["web"]["id"]);
+    // The file is what is there again.
+    site.write(&rolling("3.0").replace("production", "test"));
+    site.run("plan deploy --detailed-exitcode").await.exits(0);
 }

@@ -106,6 +106,18 @@ impl Site {
         writes
     }
 
+    /// The image that a container was made from.
+    pub(super) fn image(&self, name: &str) -> String {
+        let found = self.atlantic.container(name).or_else(|| self.pacific.container(name));
+        found.unwrap_or_else(|| panic!("there is no {name}")).config.image.clone()
+    }
+
+    /// Those that are about containers of the file, as text.
+    pub(super) fn changes(&self) -> Vec<String> {
+        let is_kept = |write: &Write| write.subject.starts_with("maestro.");
+        self.writes().iter().filter(|write| !is_kept(write)).map(ToString::to_string).collect()
+    }
+
     pub(super) fn clear_writes(&self) {
         self.atlantic.clear_writes();
         self.pacific.clear_writes();

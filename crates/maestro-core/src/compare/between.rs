@@ -1,0 +1,80 @@
+//! In what the containers of two environments differ, whatever runs.
+
+use super::{Change, asked, change, differences, reduced};
+use crate::fleet::{EngineState, EngineVersion};
+use crate::image::ImageRef;
+use crate::model::{ApiVersion, Environment, Instance, LABEL_CONFIG, SpecWriter};
+use crate::names::{InstanceName, ServiceName};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An instance that is not the same in two environments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Its name.
+    pub instance: InstanceName,
+    /// Its service.
+    pub service: ServiceName,
+    /// How they differ.
+    pub extent: Extent,
+}
+
+/// How far two environments differ in an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Extent {
+    /// Only the second one has it.
+    Added,
+    /// Only the first one has it.
+    Removed,
+    /// In these attributes: found in the first, wanted by the second.
+    Changed(Vec<Change>),
+}
+
+/// All instances that are not the same, in the order of their names.
+pub fn between<'a>(from: &'a Environment, to: &'a Environment) -> Vec<Difference> {
+    let (mut from_specs, mut to_specs) = (SpecWriter::new(from), SpecWriter::new(to));
+    // What an engine would fill in is the same for both.
+    let engine = EngineState {
+        version: EngineVersion { engine: String::new(), api: ApiVersion::NEWEST, min_api: None },
+        containers: BTreeMap::new(),
+        images: None,
+        image_configs: BTreeMap::new(),
+        defaults: None,
+    };
+    let mut changes = |from: &'a Instance, to: &'a Instance| {
+        let ((was, _), (is, _)) = (from_specs.spec(from), to_specs.spec(to));
+        let mut changes = Vec::new();
+        changes.extend(image(&was.image, &is.image));
+        if from.ship != to.ship {
+            changes.push(change("ship", Some(to.ship.as_str()), Some(from.ship.as_str())));
+        }
+        let attributes = |spec| reduced::attributes(&asked::configuration(spec, &asked::NO_IMAGE), &engine);
+        let (wanted, found) = (attributes(&is), attributes(&was));
+        let fingerprint = format!("labels.{LABEL_CONFIG}");
+        changes.extend(differences(&wanted, &found).into_iter().filter(|c| c.attribute != fingerprint));
+        changes
+    };
+    let names: BTreeSet<&InstanceName> = from.instances.keys().chain(to.instances.keys()).collect();
+    let differences = names.into_iter().filter_map(|name| {
+        let (instance, extent) = match (from.instances.get(name), to.instances.get(name)) {
+            (Some(was), Some(is)) => {
+                let changes = changes(was, is);
+                (is, (!changes.is_empty()).then_some(Extent::Changed(changes))?)
+            }
+            (None, Some(is)) => (is, Extent::Added),
+            (Some(was), None) => (was, Extent::Removed),
+            (None, None) => return None,
+        };
+        Some(Difference { instance: name.clone(), service: instance.service.clone(), extent })
+    });
+    differences.collect()
+}
+
+/// Whether it is another image. A tag of which nobody has asked what it stands for may be the same.
+fn image(was: &ImageRef, is: &ImageRef) -> Option<Change> {
+    let names = (was.without_pin(), is.without_pin());
+    if names.0 != names.1 {
+        return Some(change("image", Some(names.1), Some(names.0)));
+    }
+    let both = was.digest().is_some() && is.digest().is_some();
+    (both && was.as_str() != is.as_str()).then(|| change("image", Some(is.as_str()), Some(was.as_str())))
+}

@@ -1,0 +1,185 @@
+//! A deployment in progress, as its journal has it: whoever finds it can go on with it, or back (`docs/design/0022`).
+
+use crate::boundary::{Document, Journal};
+use crate::history::Return;
+use crate::names::ServiceName;
+use crate::release::Release;
+use crate::saved::{read_selector, selector};
+use crate::select::Selector;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// The form that is written. Every earlier one is read.
+pub const FORMAT: u16 = 1;
+
+/// What a fleet is being brought to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// How it shall be.
+    pub release: Release,
+    /// Of which instances.
+    pub selector: Selector,
+    /// How many at a time at most.
+    pub units: Option<usize>,
+    /// Who began: `ada@laptop`.
+    pub by: String,
+    /// When, by the clock over there.
+    pub at: Timestamp,
+    /// With which command: `deploy web`.
+    pub doing: String,
+    /// For a roll-back, where it goes.
+    pub back: Option<Return>,
+    /// Whether it takes back what another deployment did, which had failed: then nothing is recorded at its end.
+    pub gives_up: bool,
+}
+
+/// Why a journal cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// A newer Maestro wrote it.
+    #[error("it has the form {found}, and this Maestro reads up to {FORMAT}")]
+    TooNew {
+        /// Its form.
+        found: u16,
+    },
+    /// Something is missing, or of the wrong kind.
+    #[error("it cannot be read: {0}")]
+    Damaged(String),
+}
+
+impl Deployment {
+    /// As it is kept.
+    pub fn document(&self) -> Document {
+        let back = self.back.as_ref().map(|back| {
+            let services: Map<String, Value> = back
+                .services
+                .iter()
+                .map(|(number, services)| {
+                    let services: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
+                    (number.to_string(), json!(services))
+                })
+                .collect();
+            json!({"services": services, "whole": back.whole})
+        });
+        let document = json!({
+            "release": String::from_utf8_lossy(&self.release.to_bytes()),
+            "selector": selector(&self.selector),
+            "units": self.units,
+            "by": self.by,
+            "at": self.at.to_string(),
+            "doing": self.doing,
+            "back": back,
+            "gives_up": self.gives_up,
+        });
+        Document::new(FORMAT, document.to_string())
+    }
+
+    /// What a journal says was to be done last: each of its records takes the place of the one before.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn last(journal: &Journal) -> Result<Self, JournalError> {
+        let document =
+            journal.records.last().ok_or_else(|| JournalError::Damaged("it is empty".to_owned()))?;
+        match document.format {
+            1..=FORMAT => {}
+            found => return Err(JournalError::TooNew { found }),
+        }
+        let value: Value = serde_json::from_slice(&document.bytes)
+            .map_err(|error| JournalError::Damaged(error.to_string()))?;
+        let damaged = || JournalError::Damaged("something is missing".to_owned());
+        let release = value.get("release").and_then(Value::as_str).ok_or_else(damaged)?;
+        let release = Release::from_bytes(release.as_bytes())
+            .map_err(|error| JournalError::Damaged(format!("its release: {error}")))?;
+        read(&value, release).ok_or_else(damaged)
+    }
+}
+
+fn read(value: &Value, release: Release) -> Option<Deployment> {
+    let text = |key: &str| Some(value.get(key)?.as_str()?.to_owned());
+    let back = match value.get("back")? {
+        Value::Null => None,
+        back => Some(read_return(back)?),
+    };
+    Some(Deployment {
+        release,
+        selector: read_selector(value.get("selector")?).ok()?,
+        units: value.get("units")?.as_u64().and_then(|units| usize::try_from(units).ok()),
+        by: text("by")?,
+        at: text("at")?.parse().ok()?,
+        doing: text("doing")?,
+        back,
+        gives_up: value.get("gives_up")?.as_bool()?,
+    })
+}
+
+fn read_return(value: &Value) -> Option<Return> {
+    let services = value.get("services")?.as_object()?.iter().map(|(number, services)| {
+        let services = services.as_array()?.iter().map(|name| name.as_str().map(ServiceName::from));
+        Some((number.parse().ok()?, services.collect::<Option<_>>()?))
+    });
+    Some(Return {
+        services: services.collect::<Option<BTreeMap<_, _>>>()?,
+        whole: value.get("whole")?.as_u64(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deployment() -> Deployment {
+        let release =
+            br#"{"format":2,"environment":"shop","file":"{}","env_files":{},"variables":{},"images":{}}"#;
+        Deployment {
+            release: Release::from_bytes(release).unwrap(),
+            selector: Selector {
+                things: vec!["web".into()],
+                with_dependencies: true,
+                ignore_dependencies: false,
+                instance_filter: Some("web-*".into()),
+                ship_filter: None,
+            },
+            units: Some(3),
+            by: "ada@laptop".into(),
+            at: "2026-11-21T12:00:00Z".parse().unwrap(),
+            doing: "rollback web".into(),
+            back: Some(Return { services: [(3, [ServiceName::from("web")].into())].into(), whole: None }),
+            gives_up: false,
+        }
+    }
+
+    #[test]
+    fn the_last_record_is_what_is_to_be_done() {
+        let (first, last) =
+            (deployment(), Deployment { back: None, gives_up: true, units: None, ..deployment() });
+        let mut journal = Journal { run: 1, records: vec![first.document()] };
+        assert_eq!(Deployment::last(&journal).unwrap(), first);
+        journal.records.push(last.document());
+        assert_eq!(Deployment::last(&journal).unwrap(), last);
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why() {
+        let of =
+            |records: Vec<Document>| Deployment::last(&Journal { run: 1, records }).unwrap_err().to_string();
+        assert_eq!(of(vec![]), "it cannot be read: it is empty");
+        assert_eq!(of(vec![Document::new(9, "{}")]), "it has the form 9, and this Maestro reads up to 1");
+        assert_eq!(of(vec![Document::new(1, "{}")]), "it cannot be read: something is missing");
+        let bad = Document::new(1, r#"{"release":"{}"}"#);
+        assert!(of(vec![bad]).starts_with("it cannot be read: its release: "));
+    }
+
+    /// What version 1 of the form has written.
+    #[test]
+    fn the_first_form_is_read() {
+        let kept = r#"{"at":"2026-11-21T12:00:00Z","back":{"services":{"3":["web"]},"whole":null},"by":"ada@laptop",
+            "doing":"rollback web","gives_up":false,"units":3,
+            "release":"{\"format\":2,\"environment\":\"shop\",\"file\":\"{}\",\"env_files\":{},\"variables\":{},\"images\":{}}",
+            "selector":{"things":["web"],"with_dependencies":true,"ignore_dependencies":false,
+            "instance_filter":"web-*","ship_filter":null}}"#;
+        let journal = Journal { run: 1, records: vec![Document::new(1, kept)] };
+        assert_eq!(Deployment::last(&journal).unwrap(), deployment());
+    }
+}

@@ -1,0 +1,419 @@
+//! A change from one release to another: under the lease, written into the journal before it begins, recorded when it is
+//! done, and taken back when it fails and its services say so.
+
+use super::act::{Carried, Line, carry_out, untouched};
+use super::arguments::{Selecting, Showing};
+use super::confirm::Confirming;
+use super::kept::{self, Kept, Past, Patience};
+use super::session::Session;
+use super::{Fault, Outcome};
+use crate::ledger::{HeldLease, OwnedLedger};
+use crate::report::{ErrorReport, list};
+use futures_util::future::LocalBoxFuture;
+use jiff::Timestamp;
+use maestro_core::boundary::{Document, LedgerWriter};
+use maestro_core::deployment::Deployment;
+use maestro_core::history::{History, Outline, Record};
+use maestro_core::model::{Environment, Remedy};
+use maestro_core::names::{InstanceName, ServiceName};
+use maestro_core::plan::{Fate, Intent, Plan};
+use maestro_core::release::{FORMAT, Release};
+use maestro_core::saved::SavedPlan;
+use maestro_core::select::{Selector, select};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Something was changed, and not all is done.
+const PARTLY: u8 = 3;
+/// It failed, and everything is as it was.
+const TAKEN_BACK: u8 = 4;
+/// So many releases are kept.
+const KEPT_RELEASES: u64 = 20;
+
+/// A change of a fleet that has been prepared.
+pub(super) struct Change<'a> {
+    pub(super) session: &'a Session,
+    /// Of the environment that the fleet shall be like.
+    pub(super) line: Line<'a>,
+    pub(super) kept: Kept,
+    pub(super) past: Past,
+    /// What goes into the journal.
+    pub(super) target: Deployment,
+    /// The file as it is today: where ships are, and who may pull.
+    pub(super) today: (Environment, Release),
+    pub(super) intent: Intent,
+    pub(super) options: Options,
+    /// Whether it is about the deployment that is not finished.
+    pub(super) settles: bool,
+}
+
+/// How a change is asked for, waited for and shown.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    pub(super) confirming: Confirming,
+    #[command(flatten)]
+    pub(super) patience: Patience,
+    #[command(flatten)]
+    pub(super) showing: Showing,
+}
+
+/// What somebody has seen and agreed to.
+pub(super) enum Agreed {
+    /// This plan, or what comes after another question.
+    Shown,
+    /// Exactly the plan that was saved.
+    Saved(Box<SavedPlan>),
+}
+
+/// How far a change came.
+struct Ended {
+    code: ExitCode,
+    /// Calls that were given up may still happen, so nobody else may begin before they cannot.
+    abandoned: bool,
+}
+
+impl<'a> Change<'a> {
+    /// Carries it through.
+    pub(super) fn run(self, plan: Plan, agreed: Agreed) -> LocalBoxFuture<'a, Outcome> {
+        Box::pin(self.through(plan, agreed))
+    }
+
+    async fn through(self, plan: Plan, agreed: Agreed) -> Outcome {
+        let is_blocked = plan.items.iter().any(|item| matches!(item.fate, Fate::Blocked(_)));
+        let is_news = self.news(&self.past.history).is_some() || self.past.unfinished.is_some();
+        // Who changes nothing needs no lease, and writes nothing.
+        if plan.steps.is_empty() && (is_blocked || !is_news) {
+            return carry_out(self.line, &self.intent, plan, self.options.showing).await;
+        }
+        self.confirm(&plan).await?;
+        let lease = self.kept.claim(self.session, &self.target.doing, self.options.patience).await?;
+        let outcome = self.under(&lease, &plan.to_string(), agreed).await;
+        if !outcome.as_ref().is_ok_and(|ended| ended.abandoned) {
+            // Where it cannot be given back, it is dead soon.
+            lease.release().await.ok();
+        }
+        Ok(outcome?.code)
+    }
+
+    async fn confirm(&self, plan: &Plan) -> Result<(), Fault> {
+        let verb = self.target.doing.split(' ').next().unwrap_or_default();
+        self.options.confirming.confirm(&self.session.printer, plan, verb).await
+    }
+
+    /// What would be recorded.
+    fn news(&self, history: &History) -> Option<Outline> {
+        if self.target.gives_up {
+            return None;
+        }
+        match &self.target.back {
+            Some(back) => history.returned(back),
+            None => history.deployed(&self.target.release, &self.whole_services()),
+        }
+    }
+
+    /// Services all of whose instances are meant.
+    fn whole_services(&self) -> BTreeSet<ServiceName> {
+        let environment = self.line.environment();
+        let selected: BTreeSet<InstanceName> =
+            instances(environment, &self.target.selector).unwrap_or_default();
+        let services = environment.services.iter();
+        let whole = services.filter(|(_, service)| {
+            !service.instances.is_empty() && service.instances.iter().all(|name| selected.contains(name))
+        });
+        whole.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Under the lease, everything is looked at again.
+    async fn under(self, lease: &HeldLease, shown: &str, agreed: Agreed) -> Result<Ended, Fault> {
+        let ledger = lease.ledger();
+        let past = kept::past(&*ledger).await?;
+        self.is_still_so(&past)?;
+        let before = kept::current(&*ledger, &past).await?;
+        let (plan, fleet) =
+            self.line.plan_seen(&self.intent, self.intent.selection_rules()).await.map_err(untouched)?;
+        match agreed {
+            Agreed::Saved(saved) => super::apply::is_still(&saved, &plan, &fleet)?,
+            Agreed::Shown if plan.to_string() != shown => {
+                self.session.printer.talk("the fleet is not as it was any more");
+                self.confirm(&plan).await?;
+            }
+            Agreed::Shown => {}
+        }
+        let line = self.line.behind(lease.fence());
+        let change = Change { line, ..self };
+        ledger.open_journal(&change.target.document()).await?;
+        let carried = change.line.carry(&change.intent, plan, change.options.showing).await;
+        let abandoned = carried.as_ref().is_ok_and(|carried| carried.summary.abandoned > 0);
+        let code = change.after(carried, &ledger, &past, before).await?;
+        Ok(Ended { code, abandoned })
+    }
+
+    /// Whether nothing was done in the meantime that this change does not know of.
+    fn is_still_so(&self, past: &Past) -> Result<(), Fault> {
+        let number = |past: &Past| past.history.current().map(|record| record.number);
+        if let Some(current) = past.history.current()
+            && self.target.back.is_some()
+            && number(past) != number(&self.past)
+        {
+            return Err(Fault::Overtaken { number: current.number, by: current.by.clone() });
+        }
+        let Some(unfinished) = &past.unfinished else { return Ok(()) };
+        if self.settles && self.past.unfinished.as_ref() == Some(unfinished) {
+            return Ok(());
+        }
+        // Whoever deploys all of it again leaves nothing half done.
+        let left = unfinished
+            .release
+            .environment(&self.today.0)
+            .ok()
+            .and_then(|environment| instances(&environment, &unfinished.selector));
+        let mine = instances(self.line.environment(), &self.target.selector).unwrap_or_default();
+        match left {
+            Some(left) if left.is_subset(&mine) => Ok(()),
+            _ => Err(Fault::Unfinished(Box::new(unfinished.clone()))),
+        }
+    }
+
+    /// What follows from how it went.
+    async fn after(
+        self,
+        carried: Result<Carried, Fault>,
+        ledger: &Arc<OwnedLedger>,
+        past: &Past,
+        before: Option<Release>,
+    ) -> Result<ExitCode, Fault> {
+        let carried = match carried {
+            Ok(carried) => carried,
+            // Nothing was begun.
+            Err(fault) => {
+                self.leave_journal(ledger, past).await?;
+                return Err(fault);
+            }
+        };
+        let Carried { summary, touched, failed } = carried;
+        if summary.is_success() {
+            self.record(ledger, past, before.as_ref()).await?;
+            ledger.close_journal().await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if !touched {
+            self.leave_journal(ledger, past).await?;
+            return Ok(ExitCode::FAILURE);
+        }
+        let goes_back = summary.failed > 0
+            && summary.interrupted == 0
+            && !self.target.gives_up
+            && self.remedy(&failed) == Remedy::Rollback;
+        match before {
+            Some(before) if goes_back => self.take_back(ledger, past, before).await,
+            _ => {
+                self.explain(past);
+                Ok(ExitCode::from(PARTLY))
+            }
+        }
+    }
+
+    /// A run that changed nothing leaves what it found.
+    async fn leave_journal(&self, ledger: &OwnedLedger, past: &Past) -> Result<(), Fault> {
+        match &past.unfinished {
+            Some(unfinished) => ledger.open_journal(&unfinished.document()).await?,
+            None => ledger.close_journal().await?,
+        }
+        Ok(())
+    }
+
+    /// What the services want of which something failed: the most careful counts.
+    fn remedy(&self, failed: &BTreeSet<InstanceName>) -> Remedy {
+        let environment = self.line.environment();
+        let instances = failed.iter().filter_map(|name| environment.instances.get(name));
+        let services = instances.filter_map(|instance| environment.services.get(&instance.service));
+        services
+            .map(|service| service.deploy.on_failure)
+            .max_by_key(|remedy| match remedy {
+                Remedy::Continue => 0,
+                Remedy::Rollback => 1,
+                Remedy::Pause => 2,
+            })
+            .unwrap_or_default()
+    }
+
+    /// Writes down what the fleet is now.
+    async fn record(&self, ledger: &OwnedLedger, past: &Past, before: Option<&Release>) -> Result<(), Fault> {
+        let Some(outline) = self.news(&past.history) else {
+            self.note_parts(past);
+            return Ok(());
+        };
+        let number = past.history.next();
+        // The others are as they were deployed last, whatever the file says of them by now.
+        let deployed: BTreeSet<ServiceName> = match &self.target.back {
+            Some(back) => back.services.values().flatten().cloned().collect(),
+            None => self.whole_services(),
+        };
+        let others = outline.services.keys().filter(|name| !deployed.contains(*name)).cloned().collect();
+        let release = match before {
+            Some(before) => self.target.release.with_services_of(before, &others),
+            None => self.target.release.clone(),
+        };
+        let Outline { before, back_to, services } = outline;
+        let Deployment { at, by, doing, .. } = self.target.clone();
+        let record = Record { number, at, by, doing, before, back_to, services };
+        let format = u16::try_from(FORMAT).unwrap_or(u16::MAX);
+        ledger.add(number, &record.document(), &Document::new(format, release.to_bytes())).await?;
+        let first = number.saturating_sub(KEPT_RELEASES - 1);
+        if past.history.records().first().is_some_and(|record| record.number < first) {
+            ledger.forget_below(first).await?;
+        }
+        self.session.printer.talk(&match back_to {
+            Some(back_to) => format!("this is release {number}, as {back_to} was"),
+            None => format!("this is release {number}"),
+        });
+        Ok(())
+    }
+
+    /// A part of a service is no release.
+    fn note_parts(&self, past: &Past) {
+        let environment = self.line.environment();
+        let whole = self.whole_services();
+        let selected = instances(environment, &self.target.selector).unwrap_or_default();
+        let parts: BTreeSet<&str> = selected
+            .iter()
+            .filter_map(|name| environment.instances.get(name))
+            .filter(|instance| !whole.contains(&instance.service))
+            .map(|instance| instance.service.as_str())
+            .collect();
+        let known = past.history.current();
+        let is_news = known.is_none_or(|record| {
+            let now = self.target.release.parts();
+            parts.iter().any(|name| record.services.get(*name).map(|shipped| &shipped.part) != now.get(*name))
+        });
+        if !parts.is_empty() && is_news && !self.target.gives_up {
+            let parts: Vec<&str> = parts.into_iter().collect();
+            self.session.printer.talk(&format!(
+                "not all instances of {} were deployed: no release has been recorded",
+                list(&parts)
+            ));
+        }
+    }
+
+    /// What to do about a deployment that did not come to its end.
+    fn explain(&self, past: &Past) {
+        let mut report = ErrorReport::new("the deployment is not finished").warning();
+        report = report.hint("`maestro resume` goes on with it");
+        let report = match past.history.current() {
+            Some(record) => report.hint(format!("`maestro abort` goes back to release {}", record.number)),
+            None => report.note("there is no release yet that could be gone back to"),
+        };
+        report.print(&self.session.printer);
+    }
+
+    /// Goes back to the release that was there.
+    async fn take_back(
+        self,
+        ledger: &Arc<OwnedLedger>,
+        past: &Past,
+        before: Release,
+    ) -> Result<ExitCode, Fault> {
+        let session = self.session;
+        let back =
+            match going_back(session, &self.today, past, &before, &self.target, self.line.environment()) {
+                Ok(back) => back,
+                Err(fault) => {
+                    fault.print(&session.printer);
+                    self.explain(past);
+                    return Ok(ExitCode::from(PARTLY));
+                }
+            };
+        let number = past.history.current().map_or(0, |record| record.number);
+        session.printer.talk(&format!("it failed: going back to release {number}"));
+        ledger.append(&back.target.document()).await?;
+        let line =
+            Line::of(session, Cow::Owned(back.selecting), back.environment, self.line.engines().clone());
+        let line = match self.line.fence() {
+            Some(fence) => line.behind(fence.clone()),
+            None => line,
+        };
+        let intent = Intent::Deploy { ask_again: false };
+        let plan = line.plan_seen(&intent, intent.selection_rules()).await.map_err(untouched)?.0;
+        let carried = line.carry(&intent, plan, self.options.showing.beside()).await?;
+        if carried.summary.is_success() {
+            ledger.close_journal().await?;
+            session.printer.talk(&format!("everything is as in release {number} again"));
+            return Ok(ExitCode::from(TAKEN_BACK));
+        }
+        ErrorReport::new(format!("not everything is as in release {number} again"))
+            .warning()
+            .hint("`maestro abort` tries again, `maestro resume` too")
+            .print(&session.printer);
+        Ok(ExitCode::from(PARTLY))
+    }
+}
+
+/// The way back from a deployment to the release before it.
+pub(super) struct GoingBack {
+    pub(super) target: Deployment,
+    pub(super) environment: Environment,
+    pub(super) selecting: Selecting,
+}
+
+/// Prepares it. `environment` is that of the deployment.
+pub(super) fn going_back(
+    session: &Session,
+    today: &(Environment, Release),
+    past: &Past,
+    before: &Release,
+    deployment: &Deployment,
+    environment: &Environment,
+) -> Result<GoingBack, Fault> {
+    let known = past.history.current().ok_or(Fault::NothingBefore)?;
+    let release = before.on_ships_of(&today.1);
+    let old = super::deploy::environment(session, &release, &today.0)?;
+    let selected = instances(environment, &deployment.selector).unwrap_or_default();
+    let services: BTreeSet<&ServiceName> =
+        selected.iter().filter_map(|name| environment.instances.get(name)).map(|i| &i.service).collect();
+    let new: Vec<&str> = services
+        .iter()
+        .filter(|name| !known.services.contains_key(**name))
+        .map(|name| name.as_str())
+        .collect();
+    if !new.is_empty() {
+        ErrorReport::new(format!("there is no release of {} to go back to", list(&new)))
+            .warning()
+            .print(&session.printer);
+    }
+    // What belongs to these services now or belonged to them then, but for what was left out on purpose.
+    let things = old.instances.values().filter(|instance| {
+        known.services.contains_key(&instance.service)
+            && services.contains(&instance.service)
+            && (selected.contains(&instance.name) || !environment.instances.contains_key(&instance.name))
+    });
+    let things: Vec<String> = things.map(|instance| instance.name.to_string()).collect();
+    if things.is_empty() {
+        return Err(Fault::NothingBefore);
+    }
+    let selector = Selector {
+        things,
+        ignore_dependencies: deployment.selector.ignore_dependencies,
+        ..Selector::default()
+    };
+    let selecting = Selecting::of(&selector, deployment.units);
+    let target = Deployment {
+        release,
+        selector,
+        units: deployment.units,
+        by: kept::owner(),
+        at: Timestamp::now(),
+        doing: format!("going back from: {}", deployment.doing),
+        back: None,
+        gives_up: true,
+    };
+    Ok(GoingBack { target, environment: old, selecting })
+}
+
+/// The instances that are meant; none if a name means nothing.
+fn instances(environment: &Environment, selector: &Selector) -> Option<BTreeSet<InstanceName>> {
+    let rules = Intent::Deploy { ask_again: false }.selection_rules();
+    Some(select(environment, selector, rules).ok()?.instances.into_iter().collect())
+}

@@ -1,0 +1,178 @@
+//! What the ships keep for everybody who deploys to them: the lease, the releases, and the journal of the last run.
+
+use super::Fault;
+use super::interrupts::unless_interrupted;
+use super::session::Session;
+use crate::audit::who;
+use crate::engine::DockerEngine;
+use crate::ledger::{Anchors, BootClock, Claim, HeldLease, ShelfLedger, Waiting, claim};
+use crate::report::{Printer, list};
+use jiff::{SignedDuration, Timestamp};
+use maestro_core::boundary::{Deadlines, Journal, Ledger, LedgerError, Shelf};
+use maestro_core::deployment::Deployment;
+use maestro_core::history::{History, Record};
+use maestro_core::lease::{Holder, Times};
+use maestro_core::model::Environment;
+use maestro_core::names::ShipName;
+use maestro_core::release::Release;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// So many ships keep it, if there are that many; else one does: of two, both would have to be there.
+const ANCHORS: usize = 3;
+
+/// Where it is kept.
+pub(super) struct Kept {
+    anchors: Anchors,
+    times: Times,
+}
+
+/// What was there before.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Past {
+    pub(super) history: History,
+    /// A deployment that did not come to its end, or is under way.
+    pub(super) unfinished: Option<Deployment>,
+}
+
+/// How long to wait for others.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(super) struct Patience {
+    /// Wait so long for somebody else who is deploying, such as 5m; else exit with 5 at once
+    #[arg(long, value_name = "TIME", default_value = "0", env = "MAESTRO_WAIT_LEASE", value_parser = duration)]
+    wait_lease: Duration,
+}
+
+impl Kept {
+    pub(super) fn new(environment: &Environment, engines: &BTreeMap<ShipName, Arc<DockerEngine>>) -> Self {
+        let many = if engines.len() < ANCHORS { 1 } else { ANCHORS };
+        let places = engines.iter().take(many).map(|(name, engine)| {
+            let shelf: Arc<dyn Shelf> = engine.clone();
+            (name.clone(), shelf)
+        });
+        let grace = environment.instances.values().map(|instance| instance.stop_timeout).max();
+        let write = environment.ships.values().filter_map(|ship| ship.timeout).max();
+        let longest = grace.unwrap_or_default() + write.unwrap_or_default().max(Deadlines::DEFAULT_WRITE);
+        Self {
+            anchors: Anchors::new(environment.display_name(), places),
+            times: Times::new(Times::TTL, longest),
+        }
+    }
+
+    pub(super) fn anchors(&self) -> &Anchors {
+        &self.anchors
+    }
+
+    /// Reads it, without the releases themselves.
+    pub(super) async fn past(&self) -> Result<Past, Fault> {
+        unless_interrupted(async { past(&self.reader()).await }).await
+    }
+
+    pub(super) fn reader(&self) -> ShelfLedger {
+        ShelfLedger::new(&self.anchors, Deadlines::DEFAULT_WRITE)
+    }
+
+    /// Gets the lease, and says on the way what is waited for.
+    pub(super) async fn claim(
+        &self,
+        session: &Session,
+        doing: &str,
+        patience: Patience,
+    ) -> Result<HeldLease, Fault> {
+        let wanted = Claim {
+            owner: owner(),
+            since: Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+            doing: doing.to_owned(),
+            times: self.times,
+            wait: patience.wait_lease,
+        };
+        let printer = session.printer.clone();
+        let ttl = self.times.ttl;
+        let mut tell = |waiting: &Waiting| tell(&printer, waiting, ttl);
+        unless_interrupted(async { Ok(claim(&self.anchors, wanted, Arc::new(BootClock), &mut tell).await?) })
+            .await
+    }
+}
+
+/// Reads what a ledger lists.
+pub(super) async fn past(ledger: &dyn Ledger) -> Result<Past, Fault> {
+    let history = History::read(&ledger.releases().await?)?;
+    let journal: Option<Journal> = ledger.journal().await?;
+    let unfinished = journal.as_ref().map(Deployment::last).transpose()?;
+    Ok(Past { history, unfinished })
+}
+
+/// Reads a release that is listed.
+pub(super) async fn release(ledger: &dyn Ledger, number: u64) -> Result<Release, Fault> {
+    let document = ledger.release(number).await?;
+    let document = document.ok_or_else(|| LedgerError::Damaged(format!("release {number}")))?;
+    Release::from_bytes(&document.bytes).map_err(|error| Fault::Release { number, error })
+}
+
+/// The current release, if there is one.
+pub(super) async fn current(ledger: &dyn Ledger, past: &Past) -> Result<Option<Release>, Fault> {
+    match past.history.current().map(|record: &Record| record.number) {
+        Some(number) => Ok(Some(release(ledger, number).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Who deploys, and from where.
+pub(super) fn owner() -> String {
+    let system = rustix::system::uname();
+    format!("{}@{}", who(), system.nodename().to_string_lossy())
+}
+
+fn tell(printer: &Printer, waiting: &Waiting, ttl: Duration) {
+    printer.talk(&match waiting {
+        Waiting::Held { holder, lives: true } => format!("waiting for {}", described(holder)),
+        Waiting::Held { holder, lives: false } => {
+            format!("{}; waiting {} s for a sign of life", described(holder), ttl.as_secs())
+        }
+        Waiting::Settling { left } => format!(
+            "whoever was at work here is gone; waiting {} s until nothing that was asked for can happen any more",
+            left.as_secs().max(1)
+        ),
+        Waiting::Silent(ships) => {
+            let names: Vec<&str> = ships.iter().map(ShipName::as_str).collect();
+            format!("waiting for {}, where the lease is kept", list(&names))
+        }
+    });
+}
+
+/// Who has a lease, since when, and what for.
+pub(super) fn described(holder: &Holder) -> String {
+    let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
+    format!(
+        "{}, at work here since {}: {}",
+        or(&holder.owner, "somebody"),
+        or(&holder.since, "some time"),
+        or(&holder.doing, "nobody knows what")
+    )
+}
+
+/// `5m`, `1h 30m`, or seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Ok(Duration::from_secs(seconds.into()));
+    }
+    let parsed: SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    Duration::try_from(parsed).map_err(|_| "it is negative".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, seconds) in [("0", 0), ("90", 90), ("5m", 300), ("1h 30m", 5400), (" 10s ", 10)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "soon", "-5m", "5 parsecs"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! `maestro rollback`.
+
+use super::act::{Line, untouched};
+use super::arguments::Selecting;
+use super::change::{Agreed, Change, Options};
+use super::interrupts::unless_interrupted;
+use super::kept::{self, Kept, Past, owner};
+use super::session::Session;
+use super::{Fault, Outcome, deploy};
+use crate::report::list;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use maestro_core::boundary::Ledger;
+use maestro_core::deployment::Deployment;
+use maestro_core::fleet::FleetSnapshot;
+use maestro_core::history::{NoReturn, Return};
+use maestro_core::model::Environment;
+use maestro_core::names::ServiceName;
+use maestro_core::plan::Plan;
+use maestro_core::release::Release;
+use maestro_core::select::{Selector, select};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+/// Go back to an earlier release
+///
+/// To the one before, or the one that is named; of everything, or of some services. What was replaced since is still on
+/// the ships, stopped, and is started again; no registry is asked. What was given up by that is not gone back to: another
+/// `rollback` goes one further.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Args {
+    /// Services; everything that was deployed if none is named
+    #[arg(value_name = "service")]
+    services: Vec<String>,
+    /// The number of the release; `maestro releases` lists them
+    #[arg(long, value_name = "RELEASE")]
+    to: Option<u64>,
+    /// At most this many instances at a time; 0 for no limit
+    #[arg(short, long, value_name = "LIMIT", default_value_t = 0)]
+    concurrency: usize,
+    #[command(flatten)]
+    pub(super) options: Options,
+}
+
+impl Args {
+    /// As one would type it.
+    fn doing(&self) -> String {
+        let words = ["rollback"].into_iter().chain(self.services.iter().map(String::as_str));
+        let words = words.collect::<Vec<_>>().join(" ");
+        self.to.map_or_else(|| words.clone(), |to| format!("{words} --to {to}"))
+    }
+}
+
+pub(super) async fn run(session: &Session, args: Args) -> Outcome {
+    let draft = Draft::new(session, &args).await?;
+    let (plan, _) = draft.plan().await.map_err(untouched)?;
+    let Draft { line, kept, past, target, today } = draft;
+    let (intent, options) = (deploy::INTENT, args.options);
+    let change = Change { session, line, kept, past, target, today, intent, options, settles: false };
+    change.run(plan, Agreed::Shown).await
+}
+
+/// A way back that is being prepared.
+pub(super) struct Draft<'a> {
+    line: Line<'a>,
+    kept: Kept,
+    past: Past,
+    pub(super) target: Deployment,
+    today: (Environment, Release),
+}
+
+impl<'a> Draft<'a> {
+    /// Finds the release, and says which it is.
+    pub(super) async fn new(session: &'a Session, args: &Args) -> Result<Self, Fault> {
+        let (today, of_today) = session.release(|_, tree| Ok(tree))?;
+        let (engines, kept) = session.fleet(&today);
+        let past = kept.past().await?;
+        let services: BTreeSet<_> =
+            args.services.iter().map(|name| ServiceName::from(name.as_str())).collect();
+        if let Some(current) = past.history.current()
+            && let Some(unknown) = services.iter().find(|name| !current.services.contains_key(*name))
+        {
+            // Known to the file, it was never deployed; else it is a slip of the pen.
+            select(&today, &things([unknown]), deploy::INTENT.selection_rules())?;
+            return Err(NoReturn::FirstOf(unknown.clone()).into());
+        }
+        let back = past.history.back(&services, args.to)?;
+        let composing = async { composed(&kept.reader(), &past, &back, &of_today).await };
+        let release = unless_interrupted(composing).await?;
+        let environment = deploy::environment(session, &release, &today)?;
+        let selector = things(back.services.values().flatten());
+        let units = (args.concurrency > 0).then_some(args.concurrency);
+        let selecting = Selecting::of(&selector, units);
+        tell(session, &past, &back);
+        let target = Deployment {
+            release,
+            selector,
+            units,
+            by: owner(),
+            at: Timestamp::now(),
+            doing: args.doing(),
+            back: Some(back),
+            gives_up: false,
+        };
+        let line = Line::of(session, Cow::Owned(selecting), environment, engines);
+        Ok(Self { line, kept, past, target, today: (today, of_today) })
+    }
+
+    /// Looks at the fleet and decides what to do.
+    pub(super) async fn plan(&self) -> Result<(Plan, FleetSnapshot), Fault> {
+        self.line.plan_seen(&deploy::INTENT, deploy::INTENT.selection_rules()).await
+    }
+}
+
+/// Which release it is.
+fn tell(session: &Session, past: &Past, back: &Return) {
+    for (number, services) in &back.services {
+        let Some(record) = past.history.record(*number) else { continue };
+        let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
+        let of = if back.whole.is_some() { String::new() } else { format!(" of {}", list(&names)) };
+        session.printer.talk(&format!(
+            "back to release {number}{of}: {}, {}: {}",
+            record.at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M"),
+            record.by,
+            record.doing
+        ));
+    }
+}
+
+/// A selection of these services.
+fn things<'a>(services: impl IntoIterator<Item = &'a ServiceName>) -> Selector {
+    let things = services.into_iter().map(ToString::to_string).collect();
+    Selector { things, ..Selector::default() }
+}
+
+/// What the fleet shall be then: of the release that is gone back to what it says, and for all else what is now.
+async fn composed(
+    ledger: &dyn Ledger,
+    past: &Past,
+    back: &Return,
+    today: &Release,
+) -> Result<Release, Fault> {
+    let current = kept::current(ledger, past).await?.ok_or(NoReturn::NoRelease)?;
+    let mut composed = current.on_ships_of(today);
+    for (number, services) in &back.services {
+        let release = kept::release(ledger, *number).await?;
+        composed = if back.whole.is_some() {
+            let known = past.history.current().map(|record| record.services.keys().cloned());
+            let others: BTreeSet<ServiceName> =
+                known.into_iter().flatten().filter(|name| !services.contains(name)).collect();
+            release.on_ships_of(today).with_services_of(&composed, &others)
+        } else {
+            composed.with_services_of(&release, services)
+        };
+    }
+    Ok(composed)
+}
