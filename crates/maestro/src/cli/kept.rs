@@ -52,8 +52,9 @@ impl Kept {
             (name.clone(), shelf)
         });
         let grace = environment.instances.values().map(|instance| instance.stop_timeout).max();
-        let write = environment.ships.values().filter_map(|ship| ship.timeout).max();
-        let longest = grace.unwrap_or_default() + write.unwrap_or_default().max(Deadlines::DEFAULT_WRITE);
+        let write =
+            environment.ships.values().map(|ship| ship.timeout.unwrap_or(Deadlines::DEFAULT_WRITE)).max();
+        let longest = grace.unwrap_or_default() + write.unwrap_or(Deadlines::DEFAULT_WRITE);
         Self {
             anchors: Anchors::new(environment.display_name(), places),
             times: Times::new(Times::TTL, longest),

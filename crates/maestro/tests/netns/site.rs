@@ -135,15 +135,11 @@ impl Site {
         self.fleet.api(ship).unwrap().get(&format!("/containers/{container}/json")).await.ok()
     }
 
-    /// The ids, as far as they are in the names, of containers that deployments have kept of an instance.
-    pub(crate) async fn kept(&self, ship: &str, instance: &str) -> Vec<String> {
-        let names = self.fleet.api(ship).unwrap().containers().await.unwrap();
-        let prefix = format!("{instance}.kept-");
-        let id = |name: &String| {
-            let rest = name.trim_start_matches('/').strip_prefix(&prefix)?;
-            rest.rsplit('-').next().map(str::to_owned)
-        };
-        names.iter().filter_map(id).collect()
+    /// A container's id.
+    pub(crate) async fn id(&self, ship: &str, container: &str) -> String {
+        let found =
+            self.inspect(ship, container).await.unwrap_or_else(|| panic!("{ship} has no {container}"));
+        found["Id"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Tag of the image that a container was made from, also where a digest stands behind it.
@@ -159,7 +155,9 @@ impl Site {
         for ship in self.fleet.ships() {
             let mut names = self.fleet.api(&ship.name).unwrap().containers().await.unwrap();
             names.sort();
-            for name in names {
+            // Where releases are kept is no container of the file.
+            for name in names.into_iter().filter(|name| !name.trim_start_matches('/').starts_with("maestro."))
+            {
                 let found = self.inspect(&ship.name, &name).await.unwrap();
                 writeln!(text, "{name} {} {}", found["Id"], found["State"]["StartedAt"]).unwrap();
             }

@@ -5,6 +5,8 @@ mod auditors;
 mod bad;
 mod compat;
 mod deploying;
+mod killed;
+mod leasing;
 mod many;
 mod output;
 mod shell;

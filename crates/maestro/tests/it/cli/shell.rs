@@ -157,6 +157,11 @@ impl Running {
         Self { line: line.to_owned(), child, began, out: Said::by(out), err: Said::by(err) }
     }
 
+    /// Whether it is over.
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Presses Ctrl-C.
     pub(super) fn interrupt(&self) {
         self.send(Signal::INT);

@@ -7,6 +7,7 @@ use maestro_core::source::MapSources;
 use maestro_testkit::clock::Clock;
 use maestro_testkit::daemon::{Latency, Setup, Write};
 use maestro_testkit::fake_dockerd::{At, FakeDockerd};
+use maestro_testkit::faults::Operation;
 use maestro_testkit::fleet::usual_behaviour;
 use maestro_testkit::state::{Content, Edition, Registries};
 use std::fmt::Write as _;
@@ -34,6 +35,8 @@ pub(super) struct Site {
     pub(super) atlantic: FakeDockerd,
     pub(super) pacific: FakeDockerd,
     pub(super) registries: Registries,
+    /// What is said of each ship besides where it is.
+    ships: &'static str,
 }
 
 impl Site {
@@ -47,6 +50,14 @@ impl Site {
         Self::with(services, |setup| setup.latency(latency.clone()))
     }
 
+    /// The same, and more is said of each ship.
+    pub(super) fn slow_with(services: &str, latency: &Latency, ships: &'static str) -> Self {
+        let mut site = Self::slow(services, latency);
+        site.ships = ships;
+        site.write(services);
+        site
+    }
+
     /// The same with engines that are made to order.
     pub(super) fn with(services: &str, make: impl Fn(Setup) -> Setup) -> Self {
         let shell = Shell::empty();
@@ -57,7 +68,7 @@ impl Site {
         };
         let atlantic = serve("atlantic", Edition::V20, At::Unix(shell.file("atlantic.sock")));
         let pacific = serve("pacific", Edition::V28, At::loopback());
-        let site = Self { shell, atlantic, pacific, registries };
+        let site = Self { shell, atlantic, pacific, registries, ships: "" };
         site.write(services);
         site
     }
@@ -65,10 +76,11 @@ impl Site {
     /// Writes the environment file anew. Its images are in their registries then.
     pub(super) fn write(&self, services: &str) {
         let text = format!(
-            "__maestro: {{schema: 2}}\nname: shop\nships:\n  atlantic: {{ip: 127.0.0.1, socket_path: {}}}\n  \
-             pacific: {{ip: 127.0.0.1, docker_port: {}}}\nservices:{services}",
+            "__maestro: {{schema: 2}}\nname: shop\nships:\n  atlantic: {{ip: 127.0.0.1, socket_path: {}{ships}}}\n  \
+             pacific: {{ip: 127.0.0.1, docker_port: {}{ships}}}\nservices:{services}",
             self.shell.file("atlantic.sock").display(),
             self.pacific.tcp_address().unwrap().port(),
+            ships = self.ships,
         );
         let loaded = load(&MapSources::of(&*text), &Limits::default());
         let environment = loaded.environment.unwrap_or_else(|| panic!("{:?}\n{text}", loaded.diagnostics));
@@ -114,7 +126,8 @@ impl Site {
 
     /// Those that are about containers of the file, as text.
     pub(super) fn changes(&self) -> Vec<String> {
-        let is_kept = |write: &Write| write.subject.starts_with("maestro.");
+        let is_kept =
+            |write: &Write| write.subject.starts_with("maestro.") || write.operation == Operation::Put;
         self.writes().iter().filter(|write| !is_kept(write)).map(ToString::to_string).collect()
     }
 

@@ -1,0 +1,100 @@
+//! One deployer at a time.
+
+use super::site::{SHOP, Site, until};
+use maestro_testkit::daemon::Latency;
+use maestro_testkit::faults::Operation;
+use rustix::process::Signal;
+use std::time::Duration;
+
+/// Long enough to see each change of a container before the next one.
+const A_MOMENT: Duration = Duration::from_millis(300);
+/// Long enough to see that somebody lives before he is done.
+const A_WHILE: Duration = Duration::from_millis(1500);
+
+fn shop(tag: &str) -> String {
+    SHOP.replace("shop/web:2.0", &format!("shop/web:{tag}"))
+        .replace("ports: {http", "stop_timeout: 1, ports: {http")
+        .replace(
+            "    requires: [db]\n",
+            "    requires: [db]\n    deploy: {strategy: rolling, max_unavailable: 1}\n",
+        )
+}
+
+/// A shop of which version 2.0 is deployed; its file says 3.0.
+async fn released(each: Duration) -> Site {
+    let slow = [Operation::Create, Operation::Start, Operation::Stop, Operation::Rename];
+    let latency =
+        slow.into_iter().fold(Latency::default(), |latency, operation| latency.but(operation, each));
+    let site = Site::slow_with(&shop("2.0"), &latency, ", timeout: 3");
+    site.run("deploy").await.ok();
+    site.write(&shop("3.0"));
+    site.clear_writes();
+    site
+}
+
+/// Whether a container has been changed.
+fn has_begun(site: &Site) -> bool {
+    site.changes().iter().any(|change| change.contains("web-"))
+}
+
+#[tokio::test]
+async fn the_second_one_is_told_who_is_at_work_or_waits() {
+    let site = released(A_WHILE).await;
+    let first = site.shell.spawn("LOGNAME=ada deploy --yes -c 1 web");
+    until("the first one has begun", || has_begun(&site)).await;
+    site.run("deploy --yes web").await.exits(5).says("ada@").says("deploy web").says("--wait-lease");
+    site.run("rollback --yes web").await.exits(2).says("there is no earlier release of `web`");
+    let waiting = site.run("deploy --yes --wait-lease 1m --tag 2.0 web").await.ok().says("waiting for ada@");
+    first.end().await.ok().says("this is release 2");
+    assert!(
+        site.image("web-1").contains("web:2.0") && site.image("web-2").contains("web:2.0"),
+        "{}",
+        waiting.all()
+    );
+    waiting.says("this is release 3");
+}
+
+/// Who sleeps while somebody else takes over is refused when he wakes.
+#[tokio::test]
+async fn a_sleeper_is_too_late() {
+    let site = released(A_MOMENT).await;
+    let sleeper = site.shell.spawn("deploy --yes -c 1 web");
+    until("the sleeper has begun", || has_begun(&site)).await;
+    sleeper.send(Signal::STOP);
+    let next = site.run("deploy --yes --wait-lease 1m --tag 4.0 web").await;
+    // Its tag is in no registry yet: nothing was begun.
+    next.exits(1).says("shop/web:4.0");
+    site.write(&shop("4.0"));
+    let next = site.run("deploy --yes --wait-lease 1m web").await.ok().says("this is release 2");
+    site.clear_writes();
+    sleeper.send(Signal::CONT);
+    let late = sleeper.end().await.says("the lease is lost").says("somebody else may be at work");
+    assert_ne!(late.code, 0, "{}", late.all());
+    assert!(!has_begun(&site), "{:?}\n{}", site.changes(), late.all());
+    for name in ["web-1", "web-2"] {
+        assert!(site.image(name).contains("web:4.0"), "{}\n{}", next.all(), late.all());
+        assert_eq!(site.state(name), "running");
+    }
+    site.run("releases --output name").await.ok().says("2\n1\n");
+}
+
+#[tokio::test]
+async fn a_lease_can_be_taken_away() {
+    let site = released(A_MOMENT).await;
+    site.run("unlock --yes").await.ok().says("nobody has the lease");
+    let hung = site.shell.spawn("LOGNAME=ada deploy --yes -c 1 web");
+    until("it has begun", || has_begun(&site)).await;
+    hung.send(Signal::STOP);
+    site.run("unlock").await.exits(2).says("ada@").says("nobody can be asked");
+    site.run("unlock --yes").await.ok().says("it has been taken away");
+    site.run("unlock --yes").await.ok().says("nobody has the lease");
+    site.run("abort --yes").await.ok();
+    hung.send(Signal::CONT);
+    let late = hung.end().await;
+    assert_ne!(late.code, 0, "{}", late.all());
+    assert!(
+        site.image("web-1").contains("web:2.0") && site.image("web-2").contains("web:2.0"),
+        "{}",
+        late.all()
+    );
+}
