@@ -1,12 +1,13 @@
 //! The straight line of every command that acts: select, observe, plan, execute, report.
 
 use super::arguments::{Selecting, Showing};
+use super::kept::Kept;
 use super::look::look;
 use super::session::Session;
 use super::telling::Telling;
 use super::{Fault, Outcome, interrupts};
 use crate::execute::{Means, execute};
-use crate::ledger::Fence;
+use crate::ledger::{Fence, LeaseError};
 use crate::observe::Engines;
 use crate::probe::SystemProbe;
 use crate::report::{ErrorReport, reporter};
@@ -15,6 +16,7 @@ use maestro_core::boundary::LogOptions;
 use maestro_core::check::lint;
 use maestro_core::event::{Event, Failure, Reporter, RunSummary, StepOutcome};
 use maestro_core::fleet::FleetSnapshot;
+use maestro_core::lease::Holder;
 use maestro_core::model::{Environment, Phase};
 use maestro_core::names::InstanceName;
 use maestro_core::plan::{Action, Condition, Intent, Plan, Restart, StepId, Target, Unit};
@@ -38,10 +40,22 @@ pub(super) async fn act(
     selecting: &Selecting,
     showing: Showing,
 ) -> Outcome {
-    let line = Line::new(session, selecting)?;
+    if selecting.limits().is_none() {
+        return Err(Fault::Usage("the limit of -c must not be negative".to_owned()));
+    }
+    let environment = session.environment()?;
+    let (engines, kept) = session.fleet(&environment);
+    let line = Line::of(session, Cow::Borrowed(selecting), environment, engines);
     let first = if pulls_first(intent) { Intent::Pull } else { intent.clone() };
-    let plan = line.plan_for(&first, Some(intent)).await.map_err(untouched)?;
-    carry_out(line, intent, plan, showing).await
+    let at_work = async {
+        if matches!(intent, Intent::Pull) { Ok(None) } else { line.in_the_way_of(&kept, intent).await }
+    };
+    let (plan, at_work) = tokio::join!(line.plan_for(&first, Some(intent)), at_work);
+    let plan = plan.map_err(untouched)?;
+    match at_work.map_err(untouched)? {
+        Some(holder) if !plan.steps.is_empty() => Err(Fault::Lease(LeaseError::Held(holder))),
+        _ => carry_out(line, intent, plan, showing).await,
+    }
 }
 
 /// Carries out the first plan of a command, and what follows from it.
@@ -122,16 +136,7 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn new(session: &'a Session, selecting: &'a Selecting) -> Result<Self, Fault> {
-        if selecting.limits().is_none() {
-            return Err(Fault::Usage("the limit of -c must not be negative".to_owned()));
-        }
-        let environment = session.environment()?;
-        let engines = Arc::new(session.engines(&environment));
-        Ok(Self::of(session, Cow::Borrowed(selecting), environment, engines))
-    }
-
-    /// Of an environment that does not come straight from the file.
+    /// Of an environment, its engines, and what is said about its instances.
     pub(super) fn of(
         session: &'a Session,
         selecting: Cow<'a, Selecting>,
@@ -156,6 +161,14 @@ impl<'a> Line<'a> {
 
     pub(super) fn environment(&self) -> &Environment {
         &self.environment
+    }
+
+    /// Somebody who deploys to the same ships at this moment.
+    async fn in_the_way_of(&self, kept: &Kept, intent: &Intent) -> Result<Option<Holder>, Fault> {
+        let selection = select(&self.environment, &self.selecting.selector(), intent.selection_rules())?;
+        let instances = selection.instances.iter().filter_map(|name| self.environment.instances.get(name));
+        let ships = instances.map(|instance| &instance.ship).collect();
+        interrupts::unless_interrupted(async { Ok(kept.at_work(self.session, &ships).await) }).await
     }
 
     /// Looks at the fleet and decides what to do.

@@ -5,17 +5,17 @@ use super::interrupts::unless_interrupted;
 use super::session::Session;
 use crate::audit::who;
 use crate::engine::DockerEngine;
-use crate::ledger::{Anchors, BootClock, Claim, HeldLease, ShelfLedger, Waiting, claim};
+use crate::ledger::{Anchors, BootClock, Claim, HeldLease, ShelfLedger, Waiting, at_work, claim};
 use crate::report::{Printer, list};
 use jiff::{SignedDuration, Timestamp};
-use maestro_core::boundary::{Deadlines, Journal, Ledger, LedgerError, Shelf};
+use maestro_core::boundary::{Deadlines, Ledger, LedgerError, Shelf};
 use maestro_core::deployment::Deployment;
 use maestro_core::history::{History, Record};
 use maestro_core::lease::{Holder, Times};
 use maestro_core::model::Environment;
 use maestro_core::names::ShipName;
 use maestro_core::release::Release;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +74,22 @@ impl Kept {
         ShelfLedger::new(&self.anchors, Deadlines::DEFAULT_WRITE)
     }
 
+    /// Who is deploying at this moment, as far as these ships tell.
+    pub(super) async fn at_work(&self, session: &Session, ships: &BTreeSet<&ShipName>) -> Option<Holder> {
+        let ttl = self.times.ttl.as_secs();
+        let mut told = false;
+        let mut tell = |holder: &Holder| {
+            told = true;
+            let waiting = format!("{}; waiting {ttl} s for a sign of life", described(holder));
+            session.printer.talk(&waiting);
+        };
+        let found = at_work(&self.anchors, &|ship| ships.contains(ship), self.times, &mut tell).await;
+        if told && found.is_none() {
+            session.printer.talk("nobody is at work here any more");
+        }
+        found
+    }
+
     /// Gets the lease, and says on the way what is waited for.
     pub(super) async fn claim(
         &self,
@@ -98,8 +114,8 @@ impl Kept {
 
 /// Reads what a ledger lists.
 pub(super) async fn past(ledger: &dyn Ledger) -> Result<Past, Fault> {
-    let history = History::read(&ledger.releases().await?)?;
-    let journal: Option<Journal> = ledger.journal().await?;
+    let (entries, journal) = tokio::try_join!(ledger.releases(), ledger.journal())?;
+    let history = History::read(&entries)?;
     let unfinished = journal.as_ref().map(Deployment::last).transpose()?;
     Ok(Past { history, unfinished })
 }

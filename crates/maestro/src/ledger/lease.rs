@@ -472,6 +472,42 @@ pub async fn holders(
     join_all(looks).await
 }
 
+/// Who has the lease on any of these anchors and lives, which takes as long to know as a heartbeat takes to move, or a
+/// dead owner to be known as one; none if nobody does. `tell` hears of who is looked at. Anchors that do not answer are
+/// left out: this is for who does not need the lease, and only wants to be in nobody's way.
+pub async fn at_work(
+    anchors: &Anchors,
+    among: &dyn Fn(&ShipName) -> bool,
+    times: Times,
+    tell: &mut (dyn FnMut(&Holder) + Send),
+) -> Option<Holder> {
+    let numbers: Vec<usize> = (0..anchors.count())
+        .filter(|number| anchors.place(*number).is_some_and(|(ship, _)| among(ship)))
+        .collect();
+    let look_at_all = async || -> Vec<Seen> {
+        let looks = numbers.iter().filter_map(|number| {
+            let (_, shelf) = anchors.place(*number)?;
+            Some(at_most(anchors, *number, times.deadline(), look_at(anchors, &**shelf)))
+        });
+        join_all(looks).await.into_iter().filter_map(|found| found.ok().flatten()).collect()
+    };
+    let first = look_at_all().await;
+    let holder = first.first()?.holder.clone();
+    tell(&holder);
+    let began = Instant::now();
+    while began.elapsed() < times.ttl {
+        sleep(times.pace).await;
+        let now = look_at_all().await;
+        if now.is_empty() {
+            return None;
+        }
+        if let Some(lives) = now.iter().find(|seen| !first.contains(seen)) {
+            return Some(lives.holder.clone());
+        }
+    }
+    None
+}
+
 /// Takes a run's lease away, wherever it is; returns on how many anchors it was. Its owner stops at its next write, and
 /// who claims next waits until nothing of it can be under way.
 pub async fn unlock(anchors: &Anchors, run: &str, deadline: Duration) -> Result<usize, Vec<EngineError>> {

@@ -14,5 +14,5 @@ mod quorum;
 
 pub use clock::{BootClock, Clock};
 pub use documents::{OwnedLedger, ShelfLedger};
-pub use lease::{Claim, Fence, HeldLease, LeaseError, Waiting, claim, holders, unlock};
+pub use lease::{Claim, Fence, HeldLease, LeaseError, Waiting, at_work, claim, holders, unlock};
 pub use quorum::Anchors;

@@ -7,6 +7,7 @@ mod conformance;
 mod deploying;
 mod drift;
 mod faults;
+mod killed;
 mod kinds;
 mod ledger;
 mod orphans;

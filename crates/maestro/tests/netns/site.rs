@@ -98,7 +98,13 @@ impl Site {
 
     /// Starts the program; the caller ends it.
     pub(crate) fn spawn(&self, arguments: &str) -> std::process::Child {
+        self.spawn_with(arguments, &[])
+    }
+
+    /// The same with more environment variables.
+    pub(crate) fn spawn_with(&self, arguments: &str, variables: &[(&str, &str)]) -> std::process::Child {
         self.command(arguments)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

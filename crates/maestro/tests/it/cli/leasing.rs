@@ -44,6 +44,8 @@ async fn the_second_one_is_told_who_is_at_work_or_waits() {
     until("the first one has begun", || has_begun(&site)).await;
     site.run("deploy --yes web").await.exits(5).says("ada@").says("deploy web").says("--wait-lease");
     site.run("rollback --yes web").await.exits(2).says("there is no earlier release of `web`");
+    site.run("stop web").await.exits(1).says("ada@").says("maestro unlock");
+    site.run("status web").await.ok();
     let waiting = site.run("deploy --yes --wait-lease 1m --tag 2.0 web").await.ok().says("waiting for ada@");
     first.end().await.ok().says("this is release 2");
     assert!(
@@ -88,6 +90,8 @@ async fn a_lease_can_be_taken_away() {
     site.run("unlock").await.exits(2).says("ada@").says("nobody can be asked");
     site.run("unlock --yes").await.ok().says("it has been taken away");
     site.run("unlock --yes").await.ok().says("nobody has the lease");
+    // Nobody is in the way of maestro-ng's commands any more.
+    site.run("start db").await.ok();
     site.run("abort --yes").await.ok();
     hung.send(Signal::CONT);
     let late = hung.end().await;
