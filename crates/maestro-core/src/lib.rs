@@ -15,6 +15,7 @@ pub mod engine_error;
 pub mod fleet;
 pub mod status;
 pub mod config;
+pub mod balance;
 pub mod compare;
 pub mod drift;
 pub mod plan;

@@ -65,6 +65,10 @@ name! {
     RegistryName
 }
 name! {
+    /// The key of an entry below `balancers:`.
+    BalancerName
+}
+name! {
     /// What the engine calls a container: 64 hexadecimal digits.
     ContainerId
 }

@@ -101,7 +101,7 @@ fn share(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Share> {
 }
 
 /// `90`, `90s`, `5m`, `1h`.
-fn time(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Duration> {
+pub(super) fn time(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Duration> {
     if node.is_null() {
         return None;
     }

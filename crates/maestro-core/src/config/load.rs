@@ -4,14 +4,25 @@ use super::fields::{Reader, truthy};
 use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
-use super::{Schema, auditors, compat, host_ports, python, registries, secrets, services, ships, variables};
+use super::{
+    Schema, auditors, balancers, compat, host_ports, python, registries, secrets, services, ships, variables,
+};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
 use crate::source::{SourceMap, Sources};
 use std::sync::Arc;
 
-const KEYS: [&str; 8] =
-    ["__maestro", "name", "registries", "ship_defaults", "ship_provider", "ships", "services", "audit"];
+const KEYS: [&str; 9] = [
+    "__maestro",
+    "name",
+    "registries",
+    "ship_defaults",
+    "ship_provider",
+    "ships",
+    "services",
+    "balancers",
+    "audit",
+];
 
 /// What loading produced.
 #[derive(Debug)]
@@ -39,7 +50,7 @@ pub fn load_compared(sources: &dyn Sources, limits: &Limits) -> Loaded {
 fn read(sources: &dyn Sources, limits: &Limits, compared: bool) -> Loaded {
     let tree = tree(sources, limits);
     let mut reader = Reader::new(sources, tree.diagnostics, tree.map, limits);
-    let environment = tree.root.as_deref().and_then(|root| resolve(&mut reader, root));
+    let environment = tree.root.as_deref().and_then(|root| resolve(&mut reader, root, limits));
     let mut diagnostics = reader.diagnostics;
     if compared {
         let root = tree.root.as_ref().and_then(|root| root.as_map());
@@ -65,7 +76,7 @@ fn read(sources: &dyn Sources, limits: &Limits, compared: bool) -> Loaded {
     }
 }
 
-fn resolve(reader: &mut Reader<'_>, node: &Node) -> Option<Environment> {
+fn resolve(reader: &mut Reader<'_>, node: &Node, limits: &Limits) -> Option<Environment> {
     let Value::Map(root) = &node.value else {
         let message = format!("an environment must be a mapping, not {}", node.kind());
         reader.report(
@@ -99,6 +110,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node) -> Option<Environment> {
     let services = services::read(reader, root, schema, name.as_ref(), &ships);
     host_ports::check(reader, &services);
     let auditors = auditors::read(reader, root);
+    let balancers = balancers::read(reader, root, &services, limits);
     let environment = Environment {
         name,
         ships: ships.by_name,
@@ -106,6 +118,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node) -> Option<Environment> {
         instances: services.instances,
         registries,
         auditors,
+        balancers,
     };
     variables::check(reader, &environment, &services.service_places);
     Some(environment)

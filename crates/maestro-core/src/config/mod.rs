@@ -27,6 +27,7 @@ mod registries;
 mod auditors;
 mod instances;
 mod services;
+mod balancers;
 mod host_ports;
 mod compat;
 mod load;
@@ -44,7 +45,8 @@ pub use limits::Limits;
 pub use load::{Loaded, load, load_compared};
 pub use resolved::resolved;
 pub(crate) use secrets::is_secret;
-pub(crate) use template::format_texts;
+pub use template::Unrenderable;
+pub(crate) use template::{format_texts, render_values};
 
 /// Which order `volumes:` has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

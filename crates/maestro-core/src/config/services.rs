@@ -130,6 +130,11 @@ pub(super) fn read(
 }
 
 impl Services {
+    /// Whether a service is there that could not be read, so that its name is no further mistake.
+    pub(super) fn is_faulty(&self, name: &str) -> bool {
+        self.faulty.contains(name)
+    }
+
     fn instance(
         &mut self,
         reader: &mut Reader<'_>,

@@ -22,6 +22,7 @@ mod parse;
 mod percent;
 mod predicates;
 mod scope;
+mod standalone;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,9 @@ use text::{Meter, Output};
 use value::{Heap, Object, Value};
 
 pub(crate) use format::format_texts;
+pub use standalone::Unrenderable;
+pub(in crate::config) use standalone::check_syntax;
+pub(crate) use standalone::render_values;
 pub(crate) use text::Segment;
 
 /// What rendering produced.

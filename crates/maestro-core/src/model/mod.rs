@@ -1,6 +1,7 @@
 //! The described world: an [`Environment`] is valid by construction; who made one has reported all its errors.
 
 mod auditor;
+mod balancer;
 mod check;
 mod container;
 mod deploy;
@@ -12,6 +13,7 @@ mod variables;
 
 pub(crate) use auditor::authority;
 pub use auditor::{Auditor, Channel, Format, Level, Payload, Script, Slack, Webhook, WebhookMethod};
+pub use balancer::{Balancer, BalancerKind, BalancerMode, BalancerPlace, Listen, Reload, RemoteHost, Route};
 pub use check::{Check, ClientCert, EnvFrom, Fields, HttpCheck, Phase, RequestOptions};
 pub use container::{
     ContainerEnv, ContainerSpec, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE,
@@ -23,7 +25,7 @@ pub use ship::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};
 pub use variables::{Excess, Weights};
 
 use crate::image::ImageRef;
-use crate::names::{InstanceName, RegistryName, Secret, ServiceName, ShipName};
+use crate::names::{BalancerName, InstanceName, RegistryName, Secret, ServiceName, ShipName};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -44,6 +46,8 @@ pub struct Environment {
     pub registries: IndexMap<RegistryName, Registry>,
     /// Who is told what is done, in the order of the file.
     pub auditors: Vec<Auditor>,
+    /// Load balancers.
+    pub balancers: BTreeMap<BalancerName, Balancer>,
 }
 
 /// A logical service: what its instances share, and what it needs.
@@ -134,6 +138,27 @@ pub struct Settings {
     pub labels: BTreeMap<String, String>,
     /// Working directory.
     pub workdir: Option<String>,
+}
+
+impl Instance {
+    /// Where on its ship a TCP port of the container can be reached: the address that it is bound to, and the port. None
+    /// if it is not published, or nobody knows beforehand where.
+    pub fn published(&self, port: u16) -> Option<(&str, u16)> {
+        if self.settings.network_mode.as_deref() == Some("host") {
+            return Some(("0.0.0.0", port));
+        }
+        let ports = self.ports.values().filter(|published| published.protocol == Protocol::Tcp);
+        ports.into_iter().find_map(|published| {
+            let (first, last) = container::range(&published.exposed);
+            let place =
+                u32::from(port).checked_sub(first).filter(|place| *place <= last.saturating_sub(first))?;
+            let (external, end) = container::range(&published.external);
+            // A range for a single port is one that the engine chooses from.
+            let is_known = end.checked_sub(external)? == last.checked_sub(first)?;
+            let number = u16::try_from(external.checked_add(place)?).ok().filter(|number| *number > 0)?;
+            is_known.then_some((&*published.address, number))
+        })
+    }
 }
 
 /// One published port. Texts may be ranges such as `8000-8010`.
