@@ -12,6 +12,9 @@ pub mod fake_engine;
 pub mod fake_dockerd;
 
 pub mod conformance;
+pub mod backend;
+pub mod front_end;
+pub mod load;
 pub mod shelf;
 pub mod fleet;
 pub mod worlds;

@@ -6,6 +6,7 @@ pub mod trust;
 pub mod engine;
 pub mod probe;
 pub mod audit;
+pub mod balance;
 pub mod ledger;
 pub mod observe;
 pub mod resolve;

@@ -2,6 +2,7 @@
 
 mod auditor;
 mod engine;
+mod front_end;
 mod ledger;
 mod probe;
 mod shelf;
@@ -11,6 +12,7 @@ pub use engine::{
     AttachOptions, CallOutcome, Deadlines, Engine, EngineEvent, EngineEvents, ExecInput, ExecOutput,
     ExecSession, LogLine, LogOptions, LogStream, Needs, Progress, Scope,
 };
+pub use front_end::{FrontEnd, FrontEndError};
 pub use ledger::{Document, Entry, Journal, Ledger, LedgerError, LedgerWriter};
 pub use probe::{CheckFailure, Probe};
 pub use shelf::{Claimed, File, Folder, FolderId, FolderName, Keep, Labels, Shelf};

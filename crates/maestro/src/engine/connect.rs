@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+use tokio_util::either::Either;
 use tower_service::Service;
 
 /// After this much silence the system asks whether the other side is still there, every [`KEEPALIVE_INTERVAL`]. Quiet
@@ -69,6 +70,21 @@ impl Dialer {
         match &self.route {
             Route::Tcp { host, port, .. } | Route::Tls { host, port, .. } => authority(host, *port),
             Route::Unix { .. } | Route::Ssh(_) => "docker".to_owned(),
+        }
+    }
+
+    /// A connection to a port of the ship: through SSH if that is how the ship is reached, else to its address.
+    pub(super) async fn dial_port(
+        &self,
+        outside: &str,
+        inside: &str,
+        port: u16,
+    ) -> Result<super::Connection, EngineErrorKind> {
+        match &self.route {
+            Route::Ssh(ssh) => Ok(Either::Right(ssh.open_to(inside, port).await?)),
+            Route::Tcp { .. } | Route::Tls { .. } | Route::Unix { .. } => {
+                Ok(Either::Left(super::forward::direct(outside, port, self.connect).await?))
+            }
         }
     }
 

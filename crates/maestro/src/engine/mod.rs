@@ -4,6 +4,7 @@
 //! connections that `connect` opens (`tls`, `ssh`). `observe`, `perform`, `pull`, `logs`, `events` and `exec` are what
 //! can be asked (`configuration` is a part of the first), while `liveness` sees whether who is silent is still there;
 //! `convert` writes the body of a creation, `credentials` finds logins, `shelf` is what leases and ledgers are kept in,
+//! `front_end` what load balancers in containers need, `host` and `forward` reach what is no engine,
 //! `classify` turns every kind of failure into an `EngineErrorKind`. Types of bollard-stubs, hyper, rustls and openssh stop here.
 
 mod classify;
@@ -14,7 +15,10 @@ mod credentials;
 mod docker;
 mod events;
 mod exec;
+mod forward;
 mod frames;
+mod front_end;
+mod host;
 mod lazily;
 mod liveness;
 mod logs;
@@ -31,6 +35,8 @@ mod wire;
 mod tests;
 
 pub use docker::DockerEngine;
+pub use forward::Connection;
+pub use host::{Host, HostError};
 
 use credentials::Credentials;
 use maestro_core::boundary::Engine;

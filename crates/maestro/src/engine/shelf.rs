@@ -53,12 +53,12 @@ struct Config {
 }
 
 impl DockerEngine {
-    fn writing(&self) -> Duration {
+    pub(super) fn writing(&self) -> Duration {
         self.ship.timeout.unwrap_or(Deadlines::DEFAULT_WRITE)
     }
 
     /// One use of the shelf: the version is asked first, and errors bear the operation's name.
-    async fn on_shelf<T>(
+    pub(super) async fn on_shelf<T>(
         &self,
         operation: impl FnOnce() -> String,
         total: Duration,
@@ -186,7 +186,7 @@ impl DockerEngine {
     }
 }
 
-fn tar_request(method: Method) -> http::request::Builder {
+pub(super) fn tar_request(method: Method) -> http::request::Builder {
     Request::builder().method(method).header(CONTENT_TYPE, HeaderValue::from_static("application/x-tar"))
 }
 

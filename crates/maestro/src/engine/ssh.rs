@@ -16,14 +16,16 @@ use super::lazily::Lazily;
 use maestro_core::engine_error::EngineErrorKind;
 use maestro_core::model::SshRemote;
 use openssh::{ForwardType, Session, Socket};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::process::Command;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
 
 /// A login may take this long in all, or the ship's `timeout:` if that is longer: jump hosts and slow name servers take
@@ -58,11 +60,45 @@ pub(super) struct Ssh {
 
 /// An `ssh` that is logged in and forwards. Dropping it ends it and removes its directory.
 struct Master {
-    _session: Session,
+    session: Session,
     socket: PathBuf,
+    /// Other ports of the host that are forwarded, and the sockets that lead there.
+    ports: Mutex<BTreeMap<(String, u16), PathBuf>>,
     log: PathBuf,
     /// How much of the log has been read.
     read: AtomicUsize,
+}
+
+impl Master {
+    async fn connect_to(&self, host: &str, port: u16) -> Result<UnixStream, String> {
+        let mut ports = self.ports.lock().await;
+        let number = ports.len();
+        let socket = match ports.get(&(host.to_owned(), port)) {
+            Some(socket) => socket.clone(),
+            None => {
+                let socket = self.socket.with_file_name(format!("port-{number}"));
+                let remote = Socket::new(host, port);
+                let forward = self.session.request_port_forward(
+                    ForwardType::Local,
+                    Socket::from(socket.as_path()),
+                    remote,
+                );
+                match timeout(CONTROL, forward).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => return Err(classify::chain(&error)),
+                    Err(_) => return Err("the ssh that was started does not answer".to_owned()),
+                }
+                ports.insert((host.to_owned(), port), socket.clone());
+                socket
+            }
+        };
+        drop(ports);
+        match timeout(CONTROL, UnixStream::connect(&socket)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(format!("the forwarded socket is gone: {error}")),
+            Err(_) => Err("the forwarded socket does not answer".to_owned()),
+        }
+    }
 }
 
 impl Ssh {
@@ -101,6 +137,56 @@ impl Ssh {
         }
     }
 
+    /// A connection to a port of an address that the other side can reach, after a login if there is none.
+    pub(super) async fn open_to(&self, host: &str, port: u16) -> Result<UnixStream, EngineErrorKind> {
+        let master = self.master.get(|| self.log_in()).await?;
+        match master.connect_to(host, port).await {
+            Ok(stream) => Ok(stream),
+            Err(_) => {
+                self.master.forget(|stale| Arc::ptr_eq(stale, &master)).await;
+                drop(master);
+                let master = self.master.get(|| self.log_in()).await?;
+                master.connect_to(host, port).await.map_err(|because| self.failed(because))
+            }
+        }
+    }
+
+    /// Runs a program on the other side, with this on its standard input: its exit code, none if a signal ended it, and
+    /// the end of what it wrote.
+    pub(super) async fn run(
+        &self,
+        command: &[String],
+        input: &[u8],
+    ) -> Result<(Option<i32>, String), EngineErrorKind> {
+        let Some((program, arguments)) = command.split_first() else { return Ok((None, String::new())) };
+        let master = self.master.get(|| self.log_in()).await?;
+        let ran = async {
+            let mut child = master
+                .session
+                .command(program.as_str())
+                .args(arguments)
+                .stdin(openssh::Stdio::piped())
+                .stdout(openssh::Stdio::piped())
+                .stderr(openssh::Stdio::piped())
+                .spawn()
+                .await?;
+            if let Some(mut stdin) = child.stdin().take() {
+                // A program need not read it.
+                stdin.write_all(input).await.ok();
+                stdin.shutdown().await.ok();
+            }
+            child.wait_with_output().await
+        };
+        match ran.await {
+            Ok(output) => Ok((output.status.code(), super::host::tail(&output.stdout, &output.stderr))),
+            Err(error) => {
+                // Whoever tries again logs in again.
+                self.master.forget(|stale| Arc::ptr_eq(stale, &master)).await;
+                Err(self.failed(classify::chain(&error)))
+            }
+        }
+    }
+
     async fn log_in(&self) -> Result<Arc<Master>, EngineErrorKind> {
         // Waiting for a turn is bounded by the deadlines of those whose turn it is.
         let _turn =
@@ -127,7 +213,7 @@ impl Ssh {
             Ok(Err(error)) => return Err(self.failed(classify::chain(&error))),
             Err(_) => return Err(self.failed("the ssh that was started does not answer".to_owned())),
         }
-        Ok(Arc::new(Master { _session: session, socket, log, read: AtomicUsize::new(0) }))
+        Ok(Arc::new(Master { session, socket, ports: Mutex::default(), log, read: AtomicUsize::new(0) }))
     }
 
     /// Starts `ssh` and waits until it is logged in, when it goes to the background.

@@ -234,6 +234,11 @@ impl Wire {
         })
     }
 
+    /// What opens the connections.
+    pub(super) fn dialer(&self) -> &Dialer {
+        &self.line.dialer
+    }
+
     /// Nothing was heard for too long.
     pub(super) fn unresponsive(&self, after: Duration) -> EngineErrorKind {
         self.line.dialer.unresponsive(after)
