@@ -2,8 +2,9 @@
 //!
 //! Some clients keep their connections, others open one per request. Of a connection that was kept, the server may close
 //! its end at any time, also while a request is on its way; a client may then send a request that changes nothing once
-//! more, over a new connection (RFC 9112, section 9.3.1). That is done once, and counted apart. Everything else that is
-//! not a good answer is a failure.
+//! more, over a new connection (RFC 9112, section 9.3.1). That is done once, and counted apart. So is what a front end
+//! does not answer while the test has killed it: clients then go to another one. Everything else that is not a good
+//! answer is a failure.
 
 use http::header::{CONNECTION, HOST};
 use http::{Request, StatusCode};
@@ -11,7 +12,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,6 +48,8 @@ pub struct Tally {
     pub good: u64,
     /// Of these, so many over a second connection: the first was kept, and closed by the other side meanwhile.
     pub again: u64,
+    /// Of these, so many by another front end: the client's own was killed at the time.
+    pub moved: u64,
     /// So many connections were opened.
     pub connections: u64,
     /// What went wrong, and how often.
@@ -68,6 +71,7 @@ pub struct Running {
     clients: JoinSet<()>,
     stop: Arc<AtomicBool>,
     tally: Arc<Mutex<Tally>>,
+    down: Arc<Mutex<BTreeSet<SocketAddr>>>,
     began: Instant,
 }
 
@@ -78,24 +82,27 @@ impl Load {
         let pause = Duration::from_secs(1) * clients / self.rate.max(1);
         let stop = Arc::new(AtomicBool::new(false));
         let tally: Arc<Mutex<Tally>> = Arc::default();
+        let down: Arc<Mutex<BTreeSet<SocketAddr>>> = Arc::default();
         let mut set = JoinSet::new();
         for number in 0..clients {
             let at = usize::try_from(number).unwrap_or_default() % self.front_ends.len().max(1);
-            let Some(front_end) = self.front_ends.get(at).copied() else { continue };
+            let mut front_ends = self.front_ends.clone();
+            front_ends.rotate_left(at);
             let client = Client {
-                front_end,
+                front_ends,
                 host: self.host.clone(),
                 path: self.path.clone(),
                 keeps: number < self.keeping,
                 kept: None,
                 tally: Arc::clone(&tally),
+                down: Arc::clone(&down),
             };
             let stop = Arc::clone(&stop);
             // Not all at the same moment.
             let first = pause * number / clients.max(1);
             set.spawn(client.run(first, pause, stop));
         }
-        Running { clients: set, stop, tally, began: Instant::now() }
+        Running { clients: set, stop, tally, down, began: Instant::now() }
     }
 }
 
@@ -103,6 +110,16 @@ impl Running {
     /// What has become of the requests so far.
     pub fn so_far(&self) -> Tally {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on a front end is down because it is killed: what it breaks off is no failure of its own.
+    pub fn goes_down(&self, front_end: SocketAddr) {
+        self.down.lock().unwrap_or_else(PoisonError::into_inner).insert(front_end);
+    }
+
+    /// It is up again.
+    pub fn is_back(&self, front_end: SocketAddr) {
+        self.down.lock().unwrap_or_else(PoisonError::into_inner).remove(&front_end);
     }
 
     /// Ends it when every request has its answer. Returns what became of all, and how many a second there were.
@@ -118,16 +135,19 @@ impl Running {
 }
 
 struct Client {
-    front_end: SocketAddr,
+    /// Its own first.
+    front_ends: Vec<SocketAddr>,
     host: String,
     path: String,
     keeps: bool,
-    kept: Option<SendRequest<Empty<Bytes>>>,
+    kept: Option<(SocketAddr, SendRequest<Empty<Bytes>>)>,
     tally: Arc<Mutex<Tally>>,
+    down: Arc<Mutex<BTreeSet<SocketAddr>>>,
 }
 
 /// How a request went wrong.
 struct Failure {
+    front_end: SocketAddr,
     kind: String,
     /// Whether the connection ended before any of the answer came.
     unanswered: bool,
@@ -147,41 +167,63 @@ impl Client {
 
     async fn once(&mut self) {
         let was_kept = self.kept.is_some();
+        let before = self.down_now();
         let mut result = self.attempt().await;
-        let mut again = false;
-        if let Err(failure) = &result
-            && was_kept
-            && failure.unanswered
-        {
-            again = true;
-            result = self.attempt().await;
+        let (mut again, mut moved) = (false, false);
+        if let Err(failure) = &result {
+            let own = failure.front_end;
+            moved = before.contains(&own) || self.down_now().contains(&own);
+            again = !moved && was_kept && failure.unanswered;
+            if again || moved {
+                result = self.attempt().await;
+            }
         }
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
             Ok(answer) => {
                 tally.good += 1;
                 tally.again += u64::from(again);
+                tally.moved += u64::from(moved);
                 *tally.answers.entry(answer).or_default() += 1;
             }
             Err(failure) => *tally.failures.entry(failure.kind).or_default() += 1,
         }
     }
 
+    fn down_now(&self) -> BTreeSet<SocketAddr> {
+        self.down.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The first of its front ends that is not down.
+    fn front_end(&self) -> Option<SocketAddr> {
+        let down = self.down_now();
+        let up = self.front_ends.iter().find(|front_end| !down.contains(front_end));
+        up.or(self.front_ends.first()).copied()
+    }
+
     /// One request over the connection that was kept, or a new one.
     async fn attempt(&mut self) -> Result<String, Failure> {
-        match timeout(PATIENCE, self.exchange()).await {
-            Ok(result) => result,
-            Err(_) => {
-                self.kept = None;
-                Err(Failure { kind: "no answer in time".to_owned(), unanswered: false })
-            }
+        let kept = self.kept.take();
+        let Some(front_end) = kept.as_ref().map(|(front_end, _)| *front_end).or_else(|| self.front_end())
+        else {
+            return Ok("nobody was asked".to_owned());
+        };
+        let exchange = self.exchange(front_end, kept.map(|(_, sender)| sender));
+        let failure = |(kind, unanswered)| Failure { front_end, kind, unanswered };
+        match timeout(PATIENCE, exchange).await {
+            Ok(result) => result.map_err(failure),
+            Err(_) => Err(failure(("no answer in time".to_owned(), false))),
         }
     }
 
-    async fn exchange(&mut self) -> Result<String, Failure> {
-        let mut sender = match self.kept.take() {
+    async fn exchange(
+        &mut self,
+        front_end: SocketAddr,
+        kept: Option<SendRequest<Empty<Bytes>>>,
+    ) -> Result<String, (String, bool)> {
+        let mut sender = match kept {
             Some(sender) => sender,
-            None => self.connect().await?,
+            None => self.connect(front_end).await?,
         };
         let request = Request::get(&self.path).header(HOST, &self.host);
         let request = if self.keeps { request } else { request.header(CONNECTION, "close") };
@@ -198,22 +240,21 @@ impl Client {
         let (status, ends) = (answer.status(), says_close(&answer));
         let body = answer.into_body().collect().await.map_err(|error| broken(&error, false))?.to_bytes();
         if self.keeps && !ends {
-            self.kept = Some(sender);
+            self.kept = Some((front_end, sender));
         }
         if status == StatusCode::OK {
             Ok(String::from_utf8_lossy(&body).trim().to_owned())
         } else {
-            Err(Failure { kind: format!("status {}", status.as_u16()), unanswered: false })
+            Err((format!("status {}", status.as_u16()), false))
         }
     }
 
-    async fn connect(&self) -> Result<SendRequest<Empty<Bytes>>, Failure> {
-        let stream = TcpStream::connect(self.front_end).await;
-        let stream =
-            stream.map_err(|error| Failure { kind: format!("connecting: {error}"), unanswered: false })?;
+    async fn connect(&self, front_end: SocketAddr) -> Result<SendRequest<Empty<Bytes>>, (String, bool)> {
+        let stream = TcpStream::connect(front_end).await;
+        let stream = stream.map_err(|error| (format!("connecting: {error}"), false))?;
         stream.set_nodelay(true).ok();
-        let (sender, driver) =
-            handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error, false))?;
+        let made = handshake(TokioIo::new(stream)).await;
+        let (sender, driver) = made.map_err(|error| broken(&error, false))?;
         // Ends with the connection, which ends when nobody sends over it any more.
         tokio::spawn(driver);
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).connections += 1;
@@ -229,10 +270,10 @@ fn is_io(error: &hyper::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
 }
 
-fn broken(error: &dyn std::error::Error, unanswered: bool) -> Failure {
+fn broken(error: &dyn std::error::Error, unanswered: bool) -> (String, bool) {
     let mut kind = error.to_string();
     if let Some(source) = error.source() {
         kind = format!("{kind}: {source}");
     }
-    Failure { kind, unanswered }
+    (kind, unanswered)
 }

@@ -58,6 +58,8 @@ impl Installation {
             ("the registry", installation.registry()),
             ("the SSH server", installation.sshd()),
             ("busybox", installation.busybox()),
+            ("HAProxy", installation.balancer("haproxy")),
+            ("nginx", installation.balancer("nginx")),
         ];
         match unpacked.into_iter().find(|(_, path)| !path.is_file()) {
             Some((what, path)) => Err(FleetError::NotInstalled { what, path }),
@@ -95,6 +97,17 @@ impl Installation {
 
     pub(crate) fn sshd(&self) -> PathBuf {
         self.folder.join("old/usr/sbin/sshd")
+    }
+
+    /// A load balancer: `haproxy` or `nginx`.
+    pub(crate) fn balancer(&self, program: &str) -> PathBuf {
+        self.folder.join("balancers/usr/sbin").join(program)
+    }
+
+    /// Where the libraries are that a load balancer needs and the system may lack.
+    pub(crate) fn balancer_libraries(&self) -> PathBuf {
+        let library = format!("balancers/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+        self.folder.join(library)
     }
 
     pub(crate) fn busybox(&self) -> PathBuf {

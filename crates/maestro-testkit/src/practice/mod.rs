@@ -22,6 +22,7 @@
 //! ```
 
 mod api;
+mod balancer;
 mod builder;
 mod command;
 mod description;
@@ -43,6 +44,7 @@ mod teardown;
 mod tunnel;
 
 pub use api::{EngineApi, EngineVersionInfo};
+pub use balancer::LoadBalancer;
 pub use builder::{FleetBuilder, ShipPlan};
 pub use description::{FleetDescription, RegistryDescription, ShipDescription, TransportDescription};
 pub use error::FleetError;

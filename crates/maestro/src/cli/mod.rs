@@ -5,6 +5,7 @@
 mod act;
 mod apply;
 mod arguments;
+mod balancers;
 mod change;
 mod clean;
 mod complete;
@@ -99,6 +100,7 @@ enum Command {
     Exec(exec::Args),
     Events(events::Args),
     Plan(plan::Args),
+    Balancers(balancers::Args),
     Validate(validate::Args),
     Deptree(deptree::Args),
     Dump(dump::Args),
@@ -144,6 +146,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Exec(args) => exec::run(&session, args).await,
         Command::Events(args) => events::run(&session, args).await,
         Command::Plan(args) => plan::run(&session, args).await,
+        Command::Balancers(args) => balancers::run(&session, args).await,
         Command::Validate(args) => Ok(validate::run(&session, &args)),
         Command::Deptree(args) => deptree::run(&session, &args),
         Command::Dump(args) => dump::run(&session, &args),

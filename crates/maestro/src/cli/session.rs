@@ -2,6 +2,7 @@
 
 use super::kept::Kept;
 use super::{Cli, Fault};
+use crate::balance::Balancing;
 use crate::engine::{self, EngineOptions};
 use crate::observe::Engines;
 use crate::report::{Capabilities, Printer, diagnostics};
@@ -105,6 +106,15 @@ impl Session {
         let kept = Kept::new(environment, &engines);
         let engines = engines.into_iter().map(|(name, engine)| (name, engine as Arc<dyn Engine>));
         (Arc::new(engines.collect()), kept)
+    }
+
+    /// The front ends of an environment's balancers, and the engines of its ships, which share their connections. Opens no
+    /// connection either.
+    pub(super) fn balancing(&self, environment: &Environment) -> (Engines, Balancing) {
+        let options = EngineOptions { ssh_config: self.ssh_config.clone(), ..EngineOptions::default() };
+        let engines = engine::docker_engines(environment.ships.values(), options.clone());
+        let balancing = Balancing::new(environment, &engines, &options);
+        (engines.into_iter().map(|(name, engine)| (name, engine as Arc<dyn Engine>)).collect(), balancing)
     }
 
     /// The exit code of a command that came to its end.

@@ -4,6 +4,7 @@
 //! What a run looks like is folded from its events by [`Rows`], which is pure; each reporter shows those rows in its
 //! own way. Nothing here knows an engine, and nothing here decides.
 
+pub mod balancers;
 mod capabilities;
 pub mod deptree;
 pub mod diagnostics;

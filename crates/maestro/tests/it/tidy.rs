@@ -9,13 +9,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `maestro` may use of its own crate. A new module gets a line here, and with it a layer.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("sources", &[]),
     ("terminal", &[]),
     ("trust", &[]),
     ("engine", &["trust"]),
     ("probe", &["trust"]),
     ("audit", &["probe"]),
+    ("balance", &["engine"]),
     ("ledger", &[]),
     ("observe", &[]),
     ("resolve", &["observe"]),
@@ -24,8 +25,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
     (
         "cli",
         &[
-            "sources", "terminal", "engine", "probe", "audit", "ledger", "observe", "resolve", "execute",
-            "report",
+            "sources", "terminal", "engine", "probe", "audit", "balance", "ledger", "observe", "resolve",
+            "execute", "report",
         ],
     ),
 ];

@@ -4,6 +4,7 @@
 //! or given another meaning, only added. Times of the day are RFC 3339 in UTC, durations are whole milliseconds in fields
 //! whose names end in `_ms`, ids of containers and images are complete. What is unknown is `null`.
 
+mod balancers;
 mod deptree;
 mod diagnostic;
 mod drift;
@@ -15,6 +16,7 @@ mod releases;
 mod run;
 mod status;
 
+pub use balancers::{BalancerEntry, EndpointEntry, FrontEndEntry};
 pub use deptree::ServiceNeeds;
 pub use diagnostic::{Diagnostic, Diagnostics, Label};
 pub use drift::{Change, DriftEntry};

@@ -1,0 +1,357 @@
+//! Real load balancers on loopback: requests keep coming while what is behind them changes, and none is lost.
+
+use super::site::until;
+use maestro::balance::Balancing;
+use maestro::engine::EngineOptions;
+use maestro_core::balance::{Endpoint, Rotation, Standing, configuration};
+use maestro_core::boundary::FrontEndError;
+use maestro_core::config::{Limits, load};
+use maestro_core::model::{Balancer, Environment};
+use maestro_core::names::InstanceName;
+use maestro_core::source::MapSources;
+use maestro_testkit::backend::Backend;
+use maestro_testkit::load::{Load, Running};
+use maestro_testkit::practice::LoadBalancer;
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const RATE: u32 = 250;
+
+/// Two front ends of one kind on this machine.
+struct Edge {
+    kind: LoadBalancer,
+    dir: TempDir,
+    environment: Environment,
+    balancing: Balancing,
+    programs: BTreeMap<&'static str, Child>,
+    rotation: Rotation,
+}
+
+const NAMES: [&str; 2] = ["left", "right"];
+
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+impl Edge {
+    /// Both run, and have no one behind them. `reload` is a shell's words for what makes one reload; `$1` is its process.
+    async fn up(kind: LoadBalancer, reload: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (program, libraries) = kind.program().unwrap_or_else(|error| panic!("{error}"));
+        let mut text =
+            "name: t\nships: {a: {ip: 127.0.0.1}}\nservices:\n  web: {image: w, ports: {http: 80}, \
+                        instances: {web-0: {ship: a}}}\nbalancers:\n"
+                .to_owned();
+        for name in NAMES {
+            let at = |file: &str| dir.path().join(format!("{name}.{file}")).display().to_string();
+            std::fs::create_dir(at("files")).unwrap();
+            let (check, global, defaults) = match kind {
+                LoadBalancer::Haproxy => ("-c -f", String::new(), String::new()),
+                LoadBalancer::Nginx => {
+                    let directories = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+                        .map(|of| format!("{of}_temp_path {}/{of};", at("files")));
+                    let global = format!("pid {}; user root;", at("nginx-pid"));
+                    (r"-t -q -c", global, format!("access_log off; {}", directories.join(" ")))
+                }
+            };
+            text += &format!(
+                "  {name}:\n    kind: {}\n    local: true\n    config: {}\n    listen: '127.0.0.1:{}'\n    status: {}\n    \
+                 drain: 1s\n    timeout: 20s\n    check: [env, 'LD_LIBRARY_PATH={}', '{}', {}, '{{file}}']\n    \
+                 reload: [sh, -c, '{reload}', sh, '{}']\n    global: '{global}'\n    defaults: '{defaults}'\n    \
+                 routes: [{{host: shop.example.com, service: web, port: http}}]\n",
+                kind.name(),
+                at("cfg"),
+                free_port(),
+                free_port(),
+                libraries.display(),
+                program.display(),
+                check.replace(' ', ", "),
+                at("pid"),
+            );
+        }
+        let loaded = load(&MapSources::of(text.clone()), &Limits::default());
+        let environment = loaded.environment.unwrap_or_else(|| panic!("{text}\n{:?}", loaded.diagnostics));
+        let balancing = Balancing::new(&environment, &BTreeMap::new(), &EngineOptions::default());
+        let mut rotation = Rotation::all(&environment);
+        rotation.withdraw(&"web-0".into());
+        let mut edge = Self { kind, dir, environment, balancing, programs: BTreeMap::new(), rotation };
+        for name in NAMES {
+            let balancer = &edge.environment.balancers[name];
+            let empty = configuration(balancer, &edge.rotation.endpoints()).unwrap();
+            std::fs::write(&*balancer.config, &*empty.text).unwrap();
+            edge.start(name);
+        }
+        for name in NAMES {
+            edge.answers(name).await;
+        }
+        edge
+    }
+
+    fn path(&self, name: &str, file: &str) -> PathBuf {
+        self.dir.path().join(format!("{name}.{file}"))
+    }
+
+    /// Starts a front end with the configuration that is there.
+    fn start(&mut self, name: &'static str) {
+        use std::os::unix::process::CommandExt as _;
+        let (program, libraries) = self.kind.program().unwrap();
+        let balancer = &self.environment.balancers[name];
+        let log = std::fs::File::options().create(true).append(true).open(self.path(name, "log")).unwrap();
+        let mut command = Command::new(program);
+        match self.kind {
+            LoadBalancer::Haproxy => command.args(["-W", "-db", "-f", &balancer.config]),
+            LoadBalancer::Nginx => command.args(["-g", "daemon off;", "-c", &balancer.config]),
+        };
+        command.env("LD_LIBRARY_PATH", libraries).stdin(Stdio::null());
+        command.stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
+        let child = command.spawn().unwrap();
+        std::fs::write(self.path(name, "pid"), child.id().to_string()).unwrap();
+        self.programs.insert(name, child);
+    }
+
+    async fn answers(&self, name: &str) {
+        until(&format!("{name} answers"), async || TcpStream::connect(self.address(name)).is_ok()).await;
+    }
+
+    /// Kills a front end, all processes of it.
+    fn kill(&mut self, name: &str) {
+        let mut child = self.programs.remove(name).unwrap();
+        kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
+        child.wait().unwrap();
+    }
+
+    fn address(&self, name: &str) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.environment.balancers[name].listen[0].port))
+    }
+
+    fn balancers(&self) -> impl Iterator<Item = &Balancer> {
+        self.environment.balancers.values()
+    }
+
+    fn load(&self) -> Running {
+        let front_ends = NAMES.map(|name| self.address(name)).into();
+        let (host, path) = ("shop.example.com".to_owned(), "/".to_owned());
+        Load { front_ends, host, path, rate: RATE, keeping: 12, fresh: 12 }.start()
+    }
+
+    fn admit(&mut self, name: &str, backend: &Backend) {
+        self.rotation.put(Endpoint {
+            service: "web".into(),
+            instance: name.into(),
+            port: "http".into(),
+            address: "127.0.0.1".into(),
+            number: backend.address().port(),
+            standing: Standing::In,
+            weight: Endpoint::WEIGHT,
+        });
+    }
+
+    async fn publish(&self) {
+        let published = self.balancing.publish(self.balancers(), &self.rotation).await;
+        published.unwrap_or_else(|error| panic!("{error}\n{}", self.logs()));
+    }
+
+    fn logs(&self) -> String {
+        let read = |name: &&str| std::fs::read_to_string(self.path(name, "log")).unwrap_or_default();
+        NAMES.iter().map(read).collect()
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        for child in self.programs.values_mut() {
+            kill_process_group(Pid::from_child(child), Signal::KILL).ok();
+            child.wait().ok();
+        }
+    }
+}
+
+/// Two new backends for the next round.
+async fn backends(round: u32) -> Vec<(InstanceName, Backend)> {
+    let mut made = Vec::new();
+    for number in 1..=2 {
+        let name = format!("web-{round}-{number}");
+        let backend = Backend::start(&name, Duration::from_millis(20)).await.unwrap();
+        made.push((name.as_str().into(), backend));
+    }
+    made
+}
+
+/// What a deployment does: the new ones in, the old ones drained, each acknowledged, and then the old ones stopped. At
+/// one of twenty times a front end is killed while it is told.
+async fn no_request_is_lost(kind: LoadBalancer, reload: &str, rounds: u32, kill_at: Option<u32>) {
+    let mut edge = Edge::up(kind, reload).await;
+    let mut serving = backends(0).await;
+    for (name, backend) in &serving {
+        edge.admit(name.as_str(), backend);
+    }
+    edge.publish().await;
+    let load = edge.load();
+    for round in 1..=rounds {
+        let next = backends(round).await;
+        for (name, backend) in &next {
+            edge.admit(name.as_str(), backend);
+        }
+        if kill_at == Some(round) {
+            let (right, file) = (edge.address("right"), edge.environment.balancers["right"].config.clone());
+            let balancing = edge.balancing.clone();
+            let (balancers, rotation): (Vec<_>, _) =
+                (edge.balancers().cloned().collect(), edge.rotation.clone());
+            let telling = tokio::spawn(async move { balancing.publish(&balancers, &rotation).await });
+            // It has been given the file: whether it has been told to read it, nobody knows.
+            until("the file is there", async || holds(&file, &format!("web-{round}-2"))).await;
+            load.goes_down(right);
+            edge.kill("right");
+            edge.start("right");
+            edge.answers("right").await;
+            load.is_back(right);
+            telling.await.unwrap().unwrap_or_else(|error| panic!("{error}\n{}", edge.logs()));
+        } else {
+            edge.publish().await;
+        }
+        for (name, _) in &serving {
+            assert!(edge.rotation.drain(name));
+        }
+        edge.publish().await;
+        edge.balancing.drained(edge.balancers()).await;
+        for (name, _) in &serving {
+            assert!(edge.rotation.withdraw(name));
+        }
+        serving = next;
+    }
+    let (tally, rate) = load.stop().await;
+    println!("{}: {rate:.0} requests/s, {tally:?}", kind.name());
+    assert_eq!(tally.failed(), 0, "{:?}\n{}", tally.failures, edge.logs());
+    assert!(rate >= 200.0, "only {rate} requests a second");
+    assert!(tally.good > u64::from(rounds) * 200, "{tally:?}");
+    let answered = tally.answers.keys().filter(|name| name.starts_with("web-")).count();
+    assert_eq!(answered, 2 * (rounds as usize + 1), "{:?}", tally.answers);
+}
+
+fn holds(file: &str, text: &str) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|found| found.contains(text))
+}
+
+const USR2: &str = "kill -USR2 $(cat $1)";
+const HUP: &str = "kill -HUP $(cat $1)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn haproxy_loses_no_request() {
+    no_request_is_lost(LoadBalancer::Haproxy, USR2, 20, Some(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nginx_loses_no_request() {
+    no_request_is_lost(LoadBalancer::Nginx, HUP, 20, Some(10)).await;
+}
+
+/// A reload that takes its time: whoever waits for the acknowledgement loses nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reload_is_waited_for() {
+    for (kind, signal) in [(LoadBalancer::Haproxy, "USR2"), (LoadBalancer::Nginx, "HUP")] {
+        let reload = format!("(sleep 2; kill -{signal} $(cat $1)) >/dev/null 2>&1 &");
+        no_request_is_lost(kind, &reload, 1, None).await;
+    }
+}
+
+/// And whoever does not wait for it loses some: without the acknowledgement this is what would happen.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_acknowledgement_requests_are_lost() {
+    for (kind, signal) in [(LoadBalancer::Haproxy, "USR2"), (LoadBalancer::Nginx, "HUP")] {
+        let reload = format!("(sleep 2; kill -{signal} $(cat $1)) >/dev/null 2>&1 &");
+        let mut edge = Edge::up(kind, &reload).await;
+        let old = backends(0).await;
+        for (name, backend) in &old {
+            edge.admit(name.as_str(), backend);
+        }
+        edge.publish().await;
+        let load = edge.load();
+        until("requests are answered", async || load.so_far().good > 50).await;
+        let new = backends(1).await;
+        for (name, backend) in &new {
+            edge.admit(name.as_str(), backend);
+        }
+        for (name, _) in &old {
+            edge.rotation.withdraw(name);
+        }
+        for balancer in edge.balancers() {
+            let configuration = configuration(balancer, &edge.rotation.endpoints()).unwrap();
+            for front_end in edge.balancing.front_ends(&balancer.name) {
+                front_end.publish(&configuration).await.unwrap();
+            }
+        }
+        drop(old);
+        until("the new ones are asked", async || new.iter().all(|(_, backend)| backend.served() > 0)).await;
+        let (tally, _) = load.stop().await;
+        assert!(tally.failed() > 50, "{}: {tally:?}", kind.name());
+    }
+}
+
+/// What is wrong with a configuration is said in the program's own words, and nothing has changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_is_wrong_changes_nothing() {
+    for (kind, reload) in [(LoadBalancer::Haproxy, USR2), (LoadBalancer::Nginx, HUP)] {
+        let mut edge = Edge::up(kind, reload).await;
+        let behind = backends(0).await;
+        for (name, backend) in &behind {
+            edge.admit(name.as_str(), backend);
+        }
+        edge.publish().await;
+        let balancer = edge.environment.balancers["left"].clone();
+        let front_end = edge.balancing.front_ends(&balancer.name)[0].clone();
+        let before = std::fs::read_to_string(&*balancer.config).unwrap();
+        let serving = front_end.serving().await.unwrap();
+
+        let wrong = Balancer { global: "nonsense here;".into(), ..balancer.clone() };
+        let wrong = configuration(&wrong, &edge.rotation.endpoints()).unwrap();
+        let error = front_end.publish(&wrong).await.unwrap_err();
+        let FrontEndError::Refused { output, .. } = &error else { panic!("{error}") };
+        assert!(output.contains("nonsense"), "{error}");
+        assert_eq!(std::fs::read_to_string(&*balancer.config).unwrap(), before);
+        assert_eq!(front_end.serving().await.unwrap(), serving);
+
+        // A reload that fails is told, and the file is the old one again.
+        let broken = Balancer {
+            reload: maestro_core::model::Reload::Command(
+                ["sh", "-c", "echo no way; exit 3"].map(str::to_owned).into(),
+            ),
+            ..balancer.clone()
+        };
+        let front_end = maestro::balance::HostFrontEnd::local(&broken);
+        let other = configuration(&balancer, &[]).unwrap();
+        let error = maestro_core::boundary::FrontEnd::publish(&front_end, &other).await.unwrap_err();
+        let FrontEndError::Unloaded { output, restored: true, .. } = &error else { panic!("{error}") };
+        assert_eq!(output, "no way");
+        assert_eq!(std::fs::read_to_string(&*balancer.config).unwrap(), before);
+        let answer = ask(edge.address("left"), "shop.example.com");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+
+        // Nobody behind it is no fault, and nobody's request.
+        edge.rotation = Rotation::default();
+        edge.publish().await;
+        assert!(ask(edge.address("left"), "shop.example.com").starts_with("HTTP/1.1 503"), "{}", kind.name());
+        assert!(
+            ask(edge.address("left"), "other.example.com").starts_with("HTTP/1.1 404"),
+            "{}",
+            kind.name()
+        );
+        assert!(Path::new(&format!("{}.previous", balancer.config)).exists());
+    }
+}
+
+/// The answer to one request, whatever it is.
+fn ask(address: SocketAddr, host: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    write!(stream, "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
