@@ -267,7 +267,7 @@ fn says_close(answer: &http::Response<Incoming>) -> bool {
 }
 
 fn is_io(error: &hyper::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
 
 fn broken(error: &dyn std::error::Error, unanswered: bool) -> (String, bool) {

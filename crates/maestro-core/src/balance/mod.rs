@@ -143,7 +143,7 @@ struct Server<'a> {
 impl Backend<'_> {
     /// Whether anybody takes new requests.
     fn is_open(&self) -> bool {
-        self.servers.iter().any(|server| server.takes_requests())
+        self.servers.iter().any(Server::takes_requests)
     }
 }
 

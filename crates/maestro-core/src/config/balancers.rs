@@ -69,7 +69,7 @@ pub(super) fn read(
         reader.report(Diagnostic::error(Code::TooLarge, message).at(node.span));
         return all;
     }
-    let mut room = MOST_ROUTES;
+    let mut routes_left = MOST_ROUTES;
     let mut files = BTreeMap::new();
     for (key, node) in &map.entries {
         let name = python::text(key);
@@ -91,7 +91,9 @@ pub(super) fn read(
         };
         reader.check_keys(map, &KEYS, &what, &[]);
         let entry = Entry { key, node, map, what: &what };
-        let Some(balancer) = entry.balancer(reader, services, limits, &mut room, &name) else { continue };
+        let Some(balancer) = entry.balancer(reader, services, limits, &mut routes_left, &name) else {
+            continue;
+        };
         entry.shares_file(reader, &balancer, &mut files);
         all.insert(balancer.name.clone(), balancer);
     }
@@ -113,6 +115,11 @@ struct Entry<'a> {
     what: &'a str,
 }
 
+/// An error at a place.
+fn fault(reader: &mut Reader<'_>, code: Code, at: Span, message: String) {
+    reader.report(Diagnostic::error(code, message).at(at));
+}
+
 impl Entry<'_> {
     /// What a message calls a value of it.
     fn of(&self, key: &str) -> String {
@@ -122,10 +129,6 @@ impl Entry<'_> {
     /// A value that is there and not null.
     fn get(&self, key: &str) -> Option<&Arc<Node>> {
         self.map.get(key).filter(|node| !node.is_null())
-    }
-
-    fn fault(&self, reader: &mut Reader<'_>, code: Code, at: Span, message: String) {
-        reader.report(Diagnostic::error(code, message).at(at));
     }
 
     fn missing(&self, reader: &mut Reader<'_>, key: &str) {
@@ -268,12 +271,7 @@ impl Entry<'_> {
                     && is_six(other) == is_six(&listen)
                     && (other.address == listen.address || is_all(other) || is_all(&listen))
             }) {
-                self.fault(
-                    reader,
-                    Code::Conflict,
-                    place.span,
-                    format!("{what} has port {} twice", listen.port),
-                );
+                fault(reader, Code::Conflict, place.span, format!("{what} has port {} twice", listen.port));
                 continue;
             }
             all.push(listen);
@@ -287,7 +285,7 @@ impl Entry<'_> {
         let time = deploy::time(reader, node, &self.of(key))?;
         if time < Duration::from_secs(1) || time > LONGEST {
             let message = format!("{} must be from one second to a day", self.of(key));
-            self.fault(reader, Code::BadValue, node.span, message);
+            fault(reader, Code::BadValue, node.span, message);
             return None;
         }
         Some(time)

@@ -43,7 +43,7 @@ impl ContainerFrontEnd {
         let asking = match &balancer.acknowledge {
             Some(command) => Asking::Command(command.clone()),
             None => match balancer.status.and_then(|port| instance.published(port)) {
-                Some((address, port)) if matches!(address, "" | "0.0.0.0" | "::") => {
+                Some(("" | "0.0.0.0" | "::", port)) => {
                     Asking::Port { outside: ship.ip.to_string(), inside: "127.0.0.1".to_owned(), port }
                 }
                 Some((address, port)) => {

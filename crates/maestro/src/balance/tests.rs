@@ -1,1 +1,109 @@
+use super::*;
+use maestro_core::config::{Limits, load};
+use maestro_core::source::MapSources;
+use maestro_testkit::front_end::MemoryFrontEnd;
 
+fn environment() -> Environment {
+    let text = "name: t\nships: {a: {ip: 192.0.2.1}}\nservices:\n  web: {image: w, ports: {http: 80}, instances: \
+                {web-1: {ship: a}, web-2: {ship: a, ports: {http: '80:81'}}}}\nbalancers:\n  front: {kind: haproxy, hosts: \
+                [x, y], routes: [{service: web, port: http}]}\n";
+    let loaded = load(&MapSources::of(text), &Limits::default());
+    loaded.environment.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
+}
+
+/// Two front ends of the one balancer.
+fn world() -> (Environment, Vec<Arc<MemoryFrontEnd>>, Balancing) {
+    let memory = vec![Arc::new(MemoryFrontEnd::new("left")), Arc::new(MemoryFrontEnd::new("right"))];
+    let front_ends = memory.iter().map(|front_end| front_end.clone() as Arc<dyn FrontEnd>).collect();
+    (environment(), memory, Balancing::of(BTreeMap::from([("front".into(), front_ends)])))
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_have_to_acknowledge() {
+    let (environment, memory, balancing) = world();
+    let balancers = || environment.balancers.values();
+    let mut rotation = Rotation::all(&environment);
+    memory[1].delay(Duration::from_secs(3));
+    let began = Instant::now();
+    balancing.publish(balancers(), &rotation).await.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(3));
+    let loaded = memory[0].loaded().unwrap();
+    assert_eq!(memory[1].loaded(), Some(loaded.clone()));
+    assert_eq!((memory[0].published().len(), memory[1].published().len()), (1, 1));
+
+    // Whoever serves it already is left alone.
+    balancing.publish(balancers(), &rotation).await.unwrap();
+    assert_eq!(memory[1].published().len(), 1);
+
+    // One that never comes to it is named, with what it serves instead.
+    rotation.drain(&"web-1".into());
+    memory[1].delay(Duration::from_hours(1));
+    let error = balancing.publish(balancers(), &rotation).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("front end right of balancer front: it does not serve generation"), "{text}");
+    assert!(text.ends_with(&format!("within 30 s, but {}", loaded.generation)), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_killed_is_asked_again() {
+    let (environment, memory, balancing) = world();
+    let rotation = Rotation::all(&environment);
+    memory[0].kill();
+    let back = async {
+        sleep(Duration::from_secs(2)).await;
+        memory[0].start();
+        // It has the file, and is killed before it has loaded that.
+        memory[0].delay(Duration::from_secs(1));
+        sleep(Duration::from_millis(500)).await;
+        memory[0].kill();
+        sleep(Duration::from_secs(2)).await;
+        memory[0].start();
+    };
+    let (published, ()) = tokio::join!(balancing.publish(environment.balancers.values(), &rotation), back);
+    published.unwrap();
+    assert_eq!(memory[0].loaded(), memory[1].loaded());
+
+    memory[1].kill();
+    let rotation = Rotation::default();
+    let text = balancing.publish(environment.balancers.values(), &rotation).await.unwrap_err().to_string();
+    assert_eq!(text, "front end right of balancer front: it cannot be reached: right does not run");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_is_not_tried_again() {
+    let (environment, memory, balancing) = world();
+    let refused = FrontEndError::Refused { command: "haproxy -c".to_owned(), output: "line 3".to_owned() };
+    memory[1].fail(refused);
+    let began = Instant::now();
+    let text = balancing
+        .publish(environment.balancers.values(), &Rotation::default())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        text,
+        "front end right of balancer front: the configuration does not pass `haproxy -c`: line 3"
+    );
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(memory[1].published().is_empty() && memory[1].loaded().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_begun_is_waited_for() {
+    let (environment, memory, balancing) = world();
+    let balancers = || environment.balancers.values();
+    balancing.publish(balancers(), &Rotation::all(&environment)).await.unwrap();
+    memory[0].linger(Duration::from_secs(7));
+    balancing.publish(balancers(), &Rotation::default()).await.unwrap();
+    let began = Instant::now();
+    assert!(balancing.drained(balancers()).await);
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(5) && took < Duration::from_secs(9), "{took:?}");
+
+    // But no longer than was allowed.
+    memory[1].linger(Duration::from_mins(5));
+    balancing.publish(balancers(), &Rotation::all(&environment)).await.unwrap();
+    let began = Instant::now();
+    assert!(!balancing.drained(balancers()).await);
+    assert_eq!(began.elapsed().as_secs(), 30);
+}

@@ -7,6 +7,7 @@ mod balancing;
 mod conformance;
 mod deploying;
 mod drift;
+mod edges;
 mod faults;
 mod killed;
 mod kinds;

@@ -3,7 +3,7 @@
 use super::super::fields::Reader;
 use super::super::node::{Node, Value};
 use super::super::words;
-use super::Entry;
+use super::{Entry, fault};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Balancer, BalancerKind, BalancerPlace, Reload};
 use std::sync::Arc;
@@ -20,13 +20,13 @@ impl Entry<'_> {
                 Ok(words) => words,
                 Err(error) => {
                     let message = format!("{what} cannot be split into words: {error}");
-                    self.fault(reader, Code::BadValue, node.span, message);
+                    fault(reader, Code::BadValue, node.span, message);
                     return None;
                 }
             }
         };
         if words.is_empty() {
-            self.fault(reader, Code::BadValue, node.span, format!("{what} is empty"));
+            fault(reader, Code::BadValue, node.span, format!("{what} is empty"));
             return None;
         }
         Some(words.into())

@@ -4,7 +4,7 @@ use super::super::endpoints::{is_ssh_host, is_ssh_user};
 use super::super::fields::Reader;
 use super::super::node::Value;
 use super::super::services::Services;
-use super::{DEFAULT_STATUS, Entry};
+use super::{DEFAULT_STATUS, Entry, fault};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{BalancerKind, BalancerPlace, Listen, RemoteHost};
 use crate::names::ServiceName;
@@ -48,7 +48,7 @@ impl Entry<'_> {
                     })
                     .collect();
                 if hosts.is_empty() {
-                    self.fault(reader, Code::BadValue, node.span, format!("{} names none", self.of("hosts")));
+                    fault(reader, Code::BadValue, node.span, format!("{} names none", self.of("hosts")));
                     return None;
                 }
                 Some(BalancerPlace::Hosts(hosts.into_iter().collect::<Option<_>>()?))
@@ -56,7 +56,7 @@ impl Entry<'_> {
             [("local", node)] => {
                 if !matches!(node.value, Value::Bool(true)) {
                     let message = format!("{} can only be `true`", self.of("local"));
-                    self.fault(reader, Code::BadValue, node.span, message);
+                    fault(reader, Code::BadValue, node.span, message);
                     return None;
                 }
                 Some(BalancerPlace::Local)
@@ -71,7 +71,7 @@ impl Entry<'_> {
             }
             [(first, _), .., (second, node)] => {
                 let message = format!("{} has both `{first}` and `{second}`; it is in one place", self.what);
-                self.fault(reader, Code::Conflict, node.span, message);
+                fault(reader, Code::Conflict, node.span, message);
                 None
             }
             [_] => None,
@@ -123,7 +123,7 @@ impl Entry<'_> {
         let is_fine = parts.is_some_and(|parts| !parts.iter().any(|part| matches!(*part, "" | "." | "..")));
         if !is_fine || path.contains(char::is_control) {
             let message = format!("{} must be the absolute path of a file, not `{path}`", self.of("config"));
-            self.fault(reader, Code::BadValue, node.span, message);
+            fault(reader, Code::BadValue, node.span, message);
             return None;
         }
         Some(path.into())
@@ -156,7 +156,7 @@ impl Entry<'_> {
         let at = self.get("status").map_or(self.key.span, |node| node.span);
         if let Some(port) = status.filter(|port| listen.iter().any(|listen| listen.port == *port)) {
             let message = format!("{} is {port}, which it listens on already", self.of("status"));
-            self.fault(reader, Code::Conflict, at, message);
+            fault(reader, Code::Conflict, at, message);
         }
         let Some(port) = status else {
             if command.is_none() {

@@ -4,7 +4,7 @@ use super::super::endpoints::host;
 use super::super::fields::Reader;
 use super::super::node::{Mapping, Node};
 use super::super::services::Services;
-use super::Entry;
+use super::{Entry, fault};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::model::{BalancerMode, BalancerPlace, Protocol, Route};
 use crate::names::ServiceName;
@@ -31,16 +31,16 @@ impl Entry<'_> {
         };
         let Some(items) = node.as_seq() else {
             let message = format!("{what} must be a list, not {}", node.kind());
-            self.fault(reader, Code::WrongType, node.span, message);
+            fault(reader, Code::WrongType, node.span, message);
             return None;
         };
         if items.is_empty() {
-            self.fault(reader, Code::BadValue, node.span, format!("{what} has none"));
+            fault(reader, Code::BadValue, node.span, format!("{what} has none"));
             return None;
         }
         let Some(left) = room.checked_sub(items.len()) else {
             let message = format!("there are more than {} routes", super::MOST_ROUTES);
-            self.fault(reader, Code::TooLarge, node.span, message);
+            fault(reader, Code::TooLarge, node.span, message);
             return None;
         };
         *room = left;
@@ -77,7 +77,7 @@ impl Entry<'_> {
         let what = format!("a route of {}", self.what);
         let Some(map) = node.as_map() else {
             let message = format!("{what} must be a mapping, not {}", node.kind());
-            self.fault(reader, Code::WrongType, node.span, message);
+            fault(reader, Code::WrongType, node.span, message);
             return None;
         };
         reader.check_keys(map, &KEYS, &what, &[]);
@@ -93,7 +93,8 @@ impl Entry<'_> {
         for (slot, key) in named.iter_mut().zip(["service", "port"]) {
             match value(map, key) {
                 Some(node) => {
-                    *slot = reader.required_text(node, &format!("`{key}` of {what}")).map(|text| (text, node))
+                    *slot =
+                        reader.required_text(node, &format!("`{key}` of {what}")).map(|text| (text, node));
                 }
                 None => reader.missing(node, node, &what, key),
             }
@@ -103,7 +104,7 @@ impl Entry<'_> {
         let service = self.service(reader, services, &name, name_node.span)?;
         if place.is_some_and(|place| *place == BalancerPlace::Service(service.clone())) {
             let message = format!("{what} leads to service `{service}`, which the balancer itself runs in");
-            self.fault(reader, Code::Conflict, name_node.span, message);
+            fault(reader, Code::Conflict, name_node.span, message);
             return None;
         }
         let (port, port_node) = port?;
@@ -127,7 +128,7 @@ impl Entry<'_> {
                 Some(_) => {
                     let message =
                         format!("port `{port}` of `{}`, in {}, is not TCP", instance.name, self.what);
-                    self.fault(reader, Code::BadValue, node.span, message);
+                    fault(reader, Code::BadValue, node.span, message);
                     return None;
                 }
                 None => {
@@ -164,7 +165,7 @@ impl Entry<'_> {
             Ok(_) | Err(_) => {
                 let message =
                     format!("`host` of {what} cannot be `{text}`: it is a host name or an IPv4 address");
-                self.fault(reader, Code::BadValue, node.span, message);
+                fault(reader, Code::BadValue, node.span, message);
                 None
             }
         }
