@@ -130,6 +130,13 @@ impl FrontEnd for MemoryFrontEnd {
         })
     }
 
+    fn prepare<'a>(&'a self, configuration: &'a Configuration) -> BoxFuture<'a, Result<(), FrontEndError>> {
+        Box::pin(async move {
+            self.state().file = Some(configuration.clone());
+            Ok(())
+        })
+    }
+
     fn serving(&self) -> BoxFuture<'_, Result<Option<Generation>, FrontEndError>> {
         Box::pin(async move {
             match &self.state().process {

@@ -135,7 +135,7 @@ fn nginx_is_told_all() {
     insta::assert_snapshot!(
         text("kind: nginx, local: true, listen: ['127.0.0.1:80', '[::1]:80'], defaults: 'access_log off;'"),
         @r#"
-    # Written by Maestro for the balancer front, generation e3805e6a1ccb9fb6: what is changed here is lost.
+    # Written by Maestro for the balancer front, generation 4e001e7a4a6dddea: what is changed here is lost.
     worker_processes auto;
     worker_shutdown_timeout 30s;
 
@@ -200,7 +200,7 @@ fn nginx_is_told_all() {
             listen 127.0.0.1:8404;
             access_log off;
             keepalive_timeout 0;
-            location = /maestro/generation { default_type text/plain; return 200 "e3805e6a1ccb9fb6\n"; }
+            location = /maestro/generation { default_type text/plain; return 200 "4e001e7a4a6dddea\n"; }
             location / { return 404; }
         }
     }

@@ -13,6 +13,9 @@ pub trait FrontEnd: Send + Sync {
     /// is put back.
     fn publish<'a>(&'a self, configuration: &'a Configuration) -> BoxFuture<'a, Result<(), FrontEndError>>;
 
+    /// Gives a configuration to a front end that does not run yet, so that it starts with it: nothing can try it there.
+    fn prepare<'a>(&'a self, configuration: &'a Configuration) -> BoxFuture<'a, Result<(), FrontEndError>>;
+
     /// The generation by which new connections are served now, as the front end itself says; none if it says something
     /// else.
     fn serving(&self) -> BoxFuture<'_, Result<Option<Generation>, FrontEndError>>;

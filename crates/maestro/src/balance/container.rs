@@ -66,7 +66,11 @@ impl ContainerFrontEnd {
     }
 
     async fn run(&self, command: &[String]) -> Result<(i64, String), FrontEndError> {
-        self.engine.run_with_output(&self.target, command, COMMAND).await.map_err(|error| unreachable(&error))
+        match self.engine.run_with_output(&self.target, command, COMMAND).await {
+            // Not otherwise in a moment; as a shell has it.
+            Err(error) if lacks_program(&error) => Ok((127, error.kind.to_string())),
+            ran => ran.map_err(|error| unreachable(&error)),
+        }
     }
 
     /// Tries a file that is there under this name.
@@ -84,49 +88,57 @@ impl ContainerFrontEnd {
     async fn switch(&self, from: &str, content: &[u8]) -> Result<(), FrontEndError> {
         let unwritable = |because: String| FrontEndError::Unwritable { file: self.file.clone(), because };
         let command = ["mv", "-f", from, &self.file].map(str::to_owned);
-        match self.engine.run_with_output(&self.target, &command, COMMAND).await {
-            Ok((0, _)) => return Ok(()),
-            Ok((126 | 127, _)) => {}
-            Ok((code, output)) => return Err(unwritable(said(code, &output))),
-            Err(error) if lacks_program(&error) => {}
-            Err(error) => return Err(unreachable(&error)),
+        match self.run(&command).await? {
+            (0, _) => return Ok(()),
+            (126 | 127, _) => {}
+            (code, output) => return Err(unwritable(said(code, &output))),
         }
         let put = self.engine.put_file(&self.target, &self.file, content).await;
         put.map_err(|error| unwritable(error.kind.to_string()))
     }
 
-    async fn load(&self) -> Result<(), (String, String)> {
+    /// Has the process read its file again.
+    async fn load(&self) -> Result<(), FrontEndError> {
+        let unloaded = |command: String, output: String| {
+            Err(FrontEndError::Unloaded { command, output, restored: false })
+        };
         match &self.reload {
-            Reload::Signal(signal) => {
-                let sent = self.engine.signal(&self.target, signal).await;
-                sent.map_err(|error| (format!("SIG{signal}"), error.kind.to_string()))
-            }
+            Reload::Signal(signal) => match self.engine.signal(&self.target, signal).await {
+                Ok(()) => Ok(()),
+                // Whoever has just been killed reads the file when he starts.
+                Err(error) if does_not_run(&error) => Ok(()),
+                Err(error) if error.kind.is_about_ship() => Err(unreachable(&error)),
+                Err(error) => unloaded(format!("SIG{signal}"), error.kind.to_string()),
+            },
             Reload::Command(command) => {
                 let command = with_file(command, &self.file);
-                match self.run(&command).await {
-                    Ok((0, _)) => Ok(()),
-                    Ok((code, output)) => Err((command.join(" "), said(code, &output))),
-                    Err(error) => Err((command.join(" "), error.to_string())),
+                match self.run(&command).await? {
+                    (0, _) => Ok(()),
+                    (code, output) => unloaded(command.join(" "), said(code, &output)),
                 }
             }
         }
     }
 
+    fn unwritable(&self, error: &EngineError) -> FrontEndError {
+        if error.kind.is_about_ship() {
+            return unreachable(error);
+        }
+        FrontEndError::Unwritable { file: self.file.clone(), because: error.kind.to_string() }
+    }
+
     async fn deliver(&self, configuration: &Configuration) -> Result<(), FrontEndError> {
-        let unwritable = |error: &EngineError| {
-            if error.kind.is_about_ship() {
-                return unreachable(error);
-            }
-            FrontEndError::Unwritable { file: self.file.clone(), because: error.kind.to_string() }
-        };
-        let before =
-            self.engine.get_file(&self.target, &self.file).await.map_err(|error| unwritable(&error))?;
+        let unwritable = |error: EngineError| self.unwritable(&error);
+        let before = self.engine.get_file(&self.target, &self.file).await.map_err(unwritable)?;
         let next = format!("{}.next", self.file);
         let text = configuration.text.as_bytes();
-        self.engine.put_file(&self.target, &next, text).await.map_err(|error| unwritable(&error))?;
+        self.engine.put_file(&self.target, &next, text).await.map_err(unwritable)?;
         self.try_out(&next).await?;
         self.switch(&next, text).await?;
-        let Err((command, output)) = self.load().await else { return Ok(()) };
+        let (command, output) = match self.load().await {
+            Err(FrontEndError::Unloaded { command, output, .. }) => (command, output),
+            done => return done,
+        };
         let restored = match &before {
             None => false,
             Some(before) => {
@@ -199,6 +211,16 @@ fn unreachable(error: &EngineError) -> FrontEndError {
     FrontEndError::Unreachable(error.to_string())
 }
 
+/// Whether a container does not run at the moment.
+fn does_not_run(error: &EngineError) -> bool {
+    match &error.kind {
+        EngineErrorKind::Conflict(message) | EngineErrorKind::Api { message, .. } => {
+            message.contains("is not running")
+        }
+        _ => false,
+    }
+}
+
 /// Whether a container lacks the program that it was to run.
 fn lacks_program(error: &EngineError) -> bool {
     match &error.kind {
@@ -216,6 +238,13 @@ impl FrontEnd for ContainerFrontEnd {
 
     fn publish<'a>(&'a self, configuration: &'a Configuration) -> BoxFuture<'a, Result<(), FrontEndError>> {
         Box::pin(self.deliver(configuration))
+    }
+
+    fn prepare<'a>(&'a self, configuration: &'a Configuration) -> BoxFuture<'a, Result<(), FrontEndError>> {
+        Box::pin(async move {
+            let put = self.engine.put_file(&self.target, &self.file, configuration.text.as_bytes());
+            put.await.map_err(|error| self.unwritable(&error))
+        })
     }
 
     fn serving(&self) -> BoxFuture<'_, Result<Option<Generation>, FrontEndError>> {

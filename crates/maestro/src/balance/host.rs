@@ -36,8 +36,8 @@ const WRITE: &str = "umask 022 && cat >\"$1\"";
 /// Puts the new one into place, and keeps the one before.
 const SWITCH: &str =
     "if [ -e \"$2\" ]; then cp -p \"$2\" \"$3\" || exit; else rm -f \"$3\"; fi; mv -f \"$1\" \"$2\"";
-/// Puts the one before into place again.
-const RESTORE: &str = "mv -f \"$1\" \"$2\"";
+/// Puts a file into place, such as the one before.
+const RENAME: &str = "mv -f \"$1\" \"$2\"";
 
 impl HostFrontEnd {
     /// On this machine.
@@ -91,12 +91,16 @@ impl HostFrontEnd {
         }
     }
 
-    async fn load(&self) -> Result<(), (String, String)> {
+    /// Has the process read its file again.
+    async fn load(&self) -> Result<(), FrontEndError> {
         let command = with_file(&self.reload, &self.file);
-        match self.run(&command, &[]).await {
-            Ok((Some(0), _)) => Ok(()),
-            Ok((code, output)) => Err((command.join(" "), ended(code, &output))),
-            Err(error) => Err((command.join(" "), error.to_string())),
+        match self.run(&command, &[]).await? {
+            (Some(0), _) => Ok(()),
+            (code, output) => Err(FrontEndError::Unloaded {
+                command: command.join(" "),
+                output: ended(code, &output),
+                restored: false,
+            }),
         }
     }
 
@@ -114,8 +118,11 @@ impl HostFrontEnd {
             }
         }
         self.script(SWITCH, &[&next, &self.file, &previous], &[]).await?;
-        let Err((command, output)) = self.load().await else { return Ok(()) };
-        let restored = self.script(RESTORE, &[&previous, &self.file], &[]).await.is_ok();
+        let (command, output) = match self.load().await {
+            Err(FrontEndError::Unloaded { command, output, .. }) => (command, output),
+            done => return done,
+        };
+        let restored = self.script(RENAME, &[&previous, &self.file], &[]).await.is_ok();
         // It may be half-way; what it had before it can have again.
         self.load().await.ok();
         Err(FrontEndError::Unloaded { command, output, restored })
@@ -187,6 +194,14 @@ impl FrontEnd for HostFrontEnd {
 
     fn publish<'a>(&'a self, configuration: &'a Configuration) -> BoxFuture<'a, Result<(), FrontEndError>> {
         Box::pin(self.deliver(configuration))
+    }
+
+    fn prepare<'a>(&'a self, configuration: &'a Configuration) -> BoxFuture<'a, Result<(), FrontEndError>> {
+        Box::pin(async move {
+            let next = format!("{}.next", self.file);
+            self.script(WRITE, &[&next], configuration.text.as_bytes()).await?;
+            self.script(RENAME, &[&next, &self.file], &[]).await
+        })
     }
 
     fn serving(&self) -> BoxFuture<'_, Result<Option<Generation>, FrontEndError>> {

@@ -18,7 +18,7 @@ use maestro_core::balance::{Configuration, Generation, Rotation, configuration};
 use maestro_core::boundary::{FrontEnd, FrontEndError};
 use maestro_core::config::Unrenderable;
 use maestro_core::model::{Balancer, BalancerPlace, Environment};
-use maestro_core::names::{BalancerName, ShipName};
+use maestro_core::names::{BalancerName, InstanceName, ShipName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -245,6 +245,35 @@ impl Balancing {
         });
         let failed: Vec<_> = join_all(all).await.into_iter().filter_map(Result::err).flatten().collect();
         if failed.is_empty() { Ok(()) } else { Err(BalanceError::Unacknowledged(failed)) }
+    }
+
+    /// Gives the front end in the container of an instance what it should start with, once the container is made and before
+    /// it runs: what its image brings along is not meant for anybody. Nothing where the instance is no front end.
+    ///
+    /// # Errors
+    /// What keeps it from that.
+    pub async fn prepare(
+        &self,
+        environment: &Environment,
+        instance: &InstanceName,
+        rotation: &Rotation,
+    ) -> Result<(), BalanceError> {
+        for balancer in environment.balancers.values() {
+            let place = environment.front_ends_of(balancer).iter().position(|name| name == instance);
+            let Some(front_end) = place.and_then(|place| self.front_ends(&balancer.name).get(place)) else {
+                continue;
+            };
+            let configuration = configuration(balancer, &rotation.endpoints_of(balancer))
+                .map_err(|fault| BalanceError::Template { balancer: balancer.name.clone(), fault })?;
+            front_end.prepare(&configuration).await.map_err(|error| {
+                BalanceError::Unacknowledged(vec![Unacknowledged {
+                    balancer: balancer.name.clone(),
+                    front_end: front_end.name().to_owned(),
+                    kind: Silence::Failed(error),
+                }])
+            })?;
+        }
+        Ok(())
     }
 
     /// Waits until no front end of these balancers serves anybody by what was published before, or until the time that a

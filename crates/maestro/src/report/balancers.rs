@@ -172,13 +172,23 @@ mod tests {
 
     #[test]
     fn a_table_says_who_serves_what() {
-        insta::assert_snapshot!(tables(&shown(), Paint::new(false)), @"");
+        insta::assert_snapshot!(tables(&shown(), Paint::new(false)), @"
+        BALANCER  FRONT END  SERVES            SHOULD SERVE
+        front     edge-1     aaaaaaaaaaaaaaaa  aaaaaaaaaaaaaaaa
+        front     edge-2     bbbbbbbbbbbbbbbb  aaaaaaaaaaaaaaaa
+        front     edge-3     something else    aaaaaaaaaaaaaaaa
+        front     edge-4     unknown           aaaaaaaaaaaaaaaa
+
+        BALANCER  SERVICE  PORT  INSTANCE  ADDRESS             STATE     WEIGHT
+        front     web      http  web-1     192.0.2.1:8080      in        100
+        front     web      http  web-2     [2001:db8::2]:8080  draining  100
+        ");
         assert_eq!(tables(&[], Paint::new(false)), "no balancers\n");
     }
 
     #[test]
     fn machines_are_told_the_same() {
         let entries: Vec<_> = shown().iter().map(wire::BalancerEntry::from).collect();
-        insta::assert_snapshot!(wire::list(Output::Jsonl, &entries), @"");
+        insta::assert_snapshot!(wire::list(Output::Jsonl, &entries), @r#"{"balancer":"front","kind":"haproxy","generation":"aaaaaaaaaaaaaaaa","current":false,"front_ends":[{"front_end":"edge-1","generation":"aaaaaaaaaaaaaaaa","current":true,"error":null},{"front_end":"edge-2","generation":"bbbbbbbbbbbbbbbb","current":false,"error":null},{"front_end":"edge-3","generation":null,"current":false,"error":null},{"front_end":"edge-4","generation":null,"current":null,"error":"it cannot be reached: connection refused"}],"endpoints":[{"service":"web","port":"http","instance":"web-1","address":"192.0.2.1:8080","state":"in","weight":100},{"service":"web","port":"http","instance":"web-2","address":"[2001:db8::2]:8080","state":"draining","weight":100}]}"#);
     }
 }

@@ -148,6 +148,17 @@ async fn front_ends_in_containers_are_told_through_their_engines() {
         assert_eq!(front_end.serving().await.unwrap(), serving);
     }
     site.maestro("balancers").await.ok().never_says("something else");
+
+    // One that starts has from the beginning what it was given before.
+    let api = site.fleet.api("ship-2").unwrap();
+    for name in ["proxy-2", "gate-2"] {
+        api.post(&format!("/containers/{name}/stop?t=1"), &Value::Null).await.unwrap();
+        balancing.prepare(&environment, &name.into(), &Rotation::default()).await.unwrap();
+        api.post(&format!("/containers/{name}/start"), &Value::Null).await.unwrap();
+    }
+    answers(address(&site, "ship-2", 10080), "503").await;
+    answers(address(&site, "ship-2", 10081), "503").await;
+    assert_eq!(balancing.prepare(&environment, &"web-1".into(), &rotation).await, Ok(()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
