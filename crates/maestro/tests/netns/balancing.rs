@@ -14,6 +14,7 @@ use maestro_testkit::load::{Load, Running};
 use maestro_testkit::practice::LoadBalancer;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -60,7 +61,8 @@ impl Edge {
                     (r"-t -q -c", global, format!("access_log off; {}", directories.join(" ")))
                 }
             };
-            text += &format!(
+            write!(
+                text,
                 "  {name}:\n    kind: {}\n    local: true\n    config: {}\n    listen: '127.0.0.1:{}'\n    status: {}\n    \
                  drain: 1s\n    timeout: 20s\n    check: [env, 'LD_LIBRARY_PATH={}', '{}', {}, '{{file}}']\n    \
                  reload: [sh, -c, '{reload}', sh, '{}']\n    global: '{global}'\n    defaults: '{defaults}'\n    \
@@ -73,7 +75,8 @@ impl Edge {
                 program.display(),
                 check.replace(' ', ", "),
                 at("pid"),
-            );
+            )
+            .unwrap();
         }
         let loaded = load(&MapSources::of(text.clone()), &Limits::default());
         let environment = loaded.environment.unwrap_or_else(|| panic!("{text}\n{:?}", loaded.diagnostics));
@@ -185,6 +188,7 @@ async fn backends(round: u32) -> Vec<(InstanceName, Backend)> {
 
 /// What a deployment does: the new ones in, the old ones drained, each acknowledged, and then the old ones stopped. At
 /// one of twenty times a front end is killed while it is told.
+#[expect(clippy::print_stdout, reason = "figures, for people")]
 async fn no_request_is_lost(kind: LoadBalancer, reload: &str, rounds: u32, kill_at: Option<u32>) {
     let mut edge = Edge::up(kind, reload).await;
     let mut serving = backends(0).await;

@@ -109,16 +109,20 @@ async fn front_ends_in_containers_are_told_through_their_engines() {
         if round == 1 {
             // A front end of each kind is killed while it is told, and comes back with the file that it has.
             let killed = [("proxy-2", 10080), ("gate-2", 10081)];
-            killed.iter().for_each(|(_, port)| load.goes_down(address(&site, ship, *port)));
+            for (_, port) in killed {
+                load.goes_down(address(&site, ship, port));
+            }
             for (container, _) in killed {
                 api.post(&format!("/containers/{container}/kill"), &Value::Null).await.unwrap();
             }
-            let (_, ()) = tokio::join!(publish(&rotation), async {
+            let ((), ()) = tokio::join!(publish(&rotation), async {
                 for (container, _) in killed {
                     api.post(&format!("/containers/{container}/start"), &Value::Null).await.unwrap();
                 }
             });
-            killed.iter().for_each(|(_, port)| load.is_back(address(&site, ship, *port)));
+            for (_, port) in killed {
+                load.is_back(address(&site, ship, port));
+            }
         } else {
             publish(&rotation).await;
         }
