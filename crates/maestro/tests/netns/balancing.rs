@@ -359,3 +359,70 @@ fn ask(address: SocketAddr, host: &str) -> String {
     stream.read_to_string(&mut text).unwrap();
     text
 }
+
+/// Whatever the file may say comes to a configuration that the program takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_form_is_taken() {
+    let services = "name: t\nships: {a: {ip: 127.0.0.1}, b: {ip: '::1'}, c: {ip: nowhere.invalid}}\nservices:\n  \
+                    'web \"1\"': {image: w, ports: {'p #1': 8080}, instances: {web-1: {ship: a}, web-2: {ship: b}}}\n  \
+                    far: {image: w, ports: {http: 8081}, instances: {far-1: {ship: c}}}\n";
+    let http = "routes: [{host: a.example.com, service: 'web \"1\"', port: 'p #1'}, {path: /x, service: 'web \"1\"', \
+                port: 'p #1'}, {host: a.example.com, path: /x/y, service: 'web \"1\"', port: 'p #1'}]";
+    let tcp = "mode: tcp, routes: [{service: 'web \"1\"', port: 'p #1'}]";
+    let far = "routes: [{service: far, port: http}]";
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("cfg");
+    let template = "global\ndefaults\n  timeout client 1s\n  timeout server 1s\n  timeout connect 1s\n  mode http\n\
+                    {% for b in backends %}backend {{ b.name }}\n{% for s in b.servers %}  server {{ s.name }} \
+                    {{ s.authority }} weight {{ s.weight }}\n{% endfor %}{% endfor %}frontend {{ balancer }}\n  \
+                    bind 127.0.0.1:{{ 10000 + 80 }}\n{% for r in routes %}  use_backend {{ r.backend }} if { path_beg \
+                    {{ r.path }} }\n{% endfor %}  http-request return status 200 content-type text/plain string \
+                    {{ generation }}\n";
+    let own = "template: front.j2, config: /x, check: 'x {file}', reload: x, status: 81";
+    let forms = [
+        (LoadBalancer::Haproxy, format!("kind: haproxy, listen: ['127.0.0.1:80', '[::1]:80', 81], {http}")),
+        (LoadBalancer::Haproxy, format!("kind: haproxy, {tcp}")),
+        (LoadBalancer::Haproxy, format!("kind: haproxy, {far}")),
+        (LoadBalancer::Haproxy, format!("kind: template, {own}, {http}")),
+        (LoadBalancer::Nginx, format!("kind: nginx, listen: ['127.0.0.1:80', '[::1]:80', 81], {http}")),
+    ];
+    for (kind, form) in forms {
+        let text = format!("{services}balancers: {{front: {{local: true, {form}}}}}\n");
+        let loaded = load(&MapSources::of(text).with_file("front.j2", template), &Limits::default());
+        let environment = loaded.environment.unwrap_or_else(|| panic!("{form}\n{:?}", loaded.diagnostics));
+        let mut balancer = environment.balancers["front"].clone();
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|of| format!("{of}_temp_path {}/{of};\n", dir.path().display()));
+        if kind == LoadBalancer::Nginx {
+            balancer.global = format!("pid {}/pid;", dir.path().display()).into();
+            balancer.defaults = temporary.concat().into();
+        }
+        let mut rotation = Rotation::all(&environment);
+        // All there, one of them draining, and nobody at all.
+        for change in 0..3 {
+            match change {
+                0 => {}
+                1 => assert!(rotation.drain(&"web-1".into())),
+                _ => rotation = Rotation::default(),
+            }
+            let configuration = configuration(&balancer, &rotation.endpoints()).unwrap();
+            std::fs::write(&file, &*configuration.text).unwrap();
+            let (program, libraries) = kind.program().unwrap();
+            let arguments: &[&str] =
+                if kind == LoadBalancer::Haproxy { &["-c", "-f"] } else { &["-t", "-q", "-c"] };
+            let tried = Command::new(program)
+                .args(arguments)
+                .arg(&file)
+                .env("LD_LIBRARY_PATH", libraries)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&tried.stderr);
+            assert!(tried.status.success(), "{form}\n{}\n{said}", configuration.text);
+            assert!(
+                !said.contains("[WARNING]") && !said.contains("[warn]"),
+                "{form}\n{}\n{said}",
+                configuration.text
+            );
+        }
+    }
+}
