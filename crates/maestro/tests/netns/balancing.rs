@@ -375,9 +375,9 @@ async fn every_form_is_taken() {
     let template = "global\ndefaults\n  timeout client 1s\n  timeout server 1s\n  timeout connect 1s\n  mode http\n\
                     {% for b in backends %}backend {{ b.name }}\n{% for s in b.servers %}  server {{ s.name }} \
                     {{ s.authority }} weight {{ s.weight }}\n{% endfor %}{% endfor %}frontend {{ balancer }}\n  \
-                    bind 127.0.0.1:{{ 10000 + 80 }}\n{% for r in routes %}  use_backend {{ r.backend }} if { path_beg \
-                    {{ r.path }} }\n{% endfor %}  http-request return status 200 content-type text/plain string \
-                    {{ generation }}\n";
+                    bind 127.0.0.1:{{ 10000 + 80 }}\n  http-request return status 200 content-type text/plain string \
+                    {{ generation }}\n{% for r in routes %}  use_backend {{ r.backend }} if { path_beg {{ r.path }} }\n\
+                    {% endfor %}";
     let own = "template: front.j2, config: /x, check: 'x {file}', reload: x, status: 81";
     let forms = [
         (LoadBalancer::Haproxy, format!("kind: haproxy, listen: ['127.0.0.1:80', '[::1]:80', 81], {http}")),
@@ -395,7 +395,7 @@ async fn every_form_is_taken() {
             .map(|of| format!("{of}_temp_path {}/{of};\n", dir.path().display()));
         if kind == LoadBalancer::Nginx {
             balancer.global = format!("pid {}/pid;", dir.path().display()).into();
-            balancer.defaults = temporary.concat().into();
+            balancer.defaults = format!("access_log off;\n{}", temporary.concat()).into();
         }
         let mut rotation = Rotation::all(&environment);
         // All there, one of them draining, and nobody at all.
@@ -418,11 +418,10 @@ async fn every_form_is_taken() {
                 .unwrap();
             let said = String::from_utf8_lossy(&tried.stderr);
             assert!(tried.status.success(), "{form}\n{}\n{said}", configuration.text);
-            assert!(
-                !said.contains("[WARNING]") && !said.contains("[warn]"),
-                "{form}\n{}\n{said}",
-                configuration.text
-            );
+            // It says that a name has no address, and goes on without it.
+            let warned =
+                |line: &str| line.to_lowercase().contains("[warn") && !line.contains("could not resolve");
+            assert!(!said.lines().any(warned), "{form}\n{}\n{said}", configuration.text);
         }
     }
 }
