@@ -257,6 +257,7 @@ mod tests {
                 .collect(),
             registries: indexmap::IndexMap::default(),
             auditors: Vec::new(),
+            safeguards: crate::model::Safeguards::default(),
         }
     }
 

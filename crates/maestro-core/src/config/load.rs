@@ -4,14 +4,26 @@ use super::fields::{Reader, truthy};
 use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
-use super::{Schema, auditors, compat, host_ports, python, registries, secrets, services, ships, variables};
+use super::{
+    Schema, auditors, compat, host_ports, python, registries, safeguards, secrets, services, ships, variables,
+};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
 use crate::source::{SourceMap, Sources};
 use std::sync::Arc;
 
-const KEYS: [&str; 8] =
-    ["__maestro", "name", "registries", "ship_defaults", "ship_provider", "ships", "services", "audit"];
+const KEYS: [&str; 10] = [
+    "__maestro",
+    "name",
+    "registries",
+    "ship_defaults",
+    "ship_provider",
+    "ships",
+    "services",
+    "audit",
+    "budget",
+    "freeze",
+];
 
 /// What loading produced.
 #[derive(Debug)]
@@ -99,6 +111,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node) -> Option<Environment> {
     let services = services::read(reader, root, schema, name.as_ref(), &ships);
     host_ports::check(reader, &services);
     let auditors = auditors::read(reader, root);
+    let safeguards = safeguards::read(reader, root);
     let environment = Environment {
         name,
         ships: ships.by_name,
@@ -106,6 +119,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node) -> Option<Environment> {
         instances: services.instances,
         registries,
         auditors,
+        safeguards,
     };
     variables::check(reader, &environment, &services.service_places);
     Some(environment)

@@ -7,18 +7,21 @@ mod deploy;
 mod fingerprint;
 pub mod graph;
 mod links;
+mod safeguards;
 mod ship;
 mod variables;
 
 pub(crate) use auditor::authority;
 pub use auditor::{Auditor, Channel, Format, Level, Payload, Script, Slack, Webhook, WebhookMethod};
 pub use check::{Check, ClientCert, EnvFrom, Fields, HttpCheck, Phase, RequestOptions};
+pub(crate) use container::bindings;
 pub use container::{
     ContainerEnv, ContainerSpec, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE,
     LABEL_ROLE, LABEL_SERVICE, LogConfig, PortBinding, Protocol, RestartPolicy, SpecWriter, Ulimit,
 };
 pub use deploy::{Deploy, Remedy, Share, Strategy};
 pub use links::{LinkBlock, Links};
+pub use safeguards::{Freeze, Frozen, Safeguards, Window};
 pub use ship::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};
 pub use variables::{Excess, Weights};
 
@@ -44,6 +47,8 @@ pub struct Environment {
     pub registries: IndexMap<RegistryName, Registry>,
     /// Who is told what is done, in the order of the file.
     pub auditors: Vec<Auditor>,
+    /// What binds every command that acts.
+    pub safeguards: Safeguards,
 }
 
 /// A logical service: what its instances share, and what it needs.
