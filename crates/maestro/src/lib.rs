@@ -8,6 +8,7 @@ pub mod probe;
 pub mod audit;
 pub mod ledger;
 pub mod observe;
+pub mod preflight;
 pub mod resolve;
 pub mod execute;
 pub mod report;

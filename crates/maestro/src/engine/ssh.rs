@@ -58,7 +58,7 @@ pub(super) struct Ssh {
 
 /// An `ssh` that is logged in and forwards. Dropping it ends it and removes its directory.
 struct Master {
-    _session: Session,
+    session: Session,
     socket: PathBuf,
     log: PathBuf,
     /// How much of the log has been read.
@@ -101,6 +101,21 @@ impl Ssh {
         }
     }
 
+    /// What a program writes that is run where `ssh` logs in. The connection is the same, so nobody logs in again.
+    pub(super) async fn run(&self, program: &str, arguments: &[&str]) -> Result<String, String> {
+        let master = self.master.get(|| self.log_in()).await.map_err(|error| error.to_string())?;
+        let mut command = master.session.command(program);
+        command.args(arguments).stdin(openssh::Stdio::null());
+        match timeout(CONTROL.max(self.connect), command.output()).await {
+            Ok(Ok(output)) if output.stdout.is_empty() => {
+                Err(format!("`{program}` cannot be run over SSH there"))
+            }
+            Ok(Ok(output)) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            Ok(Err(error)) => Err(format!("`{program}` cannot be run over SSH: {}", classify::chain(&error))),
+            Err(_) => Err(format!("`{program}` over SSH does not end")),
+        }
+    }
+
     async fn log_in(&self) -> Result<Arc<Master>, EngineErrorKind> {
         // Waiting for a turn is bounded by the deadlines of those whose turn it is.
         let _turn =
@@ -127,7 +142,7 @@ impl Ssh {
             Ok(Err(error)) => return Err(self.failed(classify::chain(&error))),
             Err(_) => return Err(self.failed("the ssh that was started does not answer".to_owned())),
         }
-        Ok(Arc::new(Master { _session: session, socket, log, read: AtomicUsize::new(0) }))
+        Ok(Arc::new(Master { session, socket, log, read: AtomicUsize::new(0) }))
     }
 
     /// Starts `ssh` and waits until it is logged in, when it goes to the background.

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `maestro` may use of its own crate. A new module gets a line here, and with it a layer.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("sources", &[]),
     ("terminal", &[]),
     ("trust", &[]),
@@ -19,12 +19,22 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("ledger", &[]),
     ("observe", &[]),
     ("resolve", &["observe"]),
+    ("preflight", &["observe"]),
     ("execute", &["ledger", "observe"]),
     ("report", &["terminal"]),
     (
         "cli",
         &[
-            "sources", "terminal", "engine", "probe", "audit", "ledger", "observe", "resolve", "execute",
+            "sources",
+            "terminal",
+            "engine",
+            "probe",
+            "audit",
+            "ledger",
+            "observe",
+            "resolve",
+            "preflight",
+            "execute",
             "report",
         ],
     ),

@@ -5,6 +5,7 @@
 
 mod conformance;
 mod deploying;
+mod doctor;
 mod drift;
 mod faults;
 mod kinds;
