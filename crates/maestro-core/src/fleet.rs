@@ -4,8 +4,10 @@
 //! are in it too.
 
 mod configuration;
+mod host;
 
 pub use configuration::{Configuration, Connection, EngineDefaults, ImageConfig, Mount, Published};
+pub use host::{ClockReading, DiskSpace, HostFacts, HostPort, Occupant, Platform, Untold};
 
 use crate::engine_error::EngineError;
 use crate::image::ImageRef;

@@ -130,6 +130,11 @@ impl ImageRef {
         }
     }
 
+    /// The repository as engines list it: Docker Hub's without host and without `library/`.
+    pub fn listed_repository(&self) -> &str {
+        familiar(self.repository())
+    }
+
     /// Whether both name the same: `bb` and `docker.io/library/bb:latest` do. Of pinned references the tag does not count.
     pub fn names_same(&self, other: &Self) -> bool {
         familiar(self.repository()) == familiar(other.repository())

@@ -26,6 +26,7 @@ pub mod select;
 pub mod planner;
 pub mod check;
 pub mod release;
+pub mod preflight;
 pub mod history;
 pub mod saved;
 pub mod deployment;

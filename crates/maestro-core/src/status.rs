@@ -258,6 +258,7 @@ mod tests {
             registries: indexmap::IndexMap::default(),
             auditors: Vec::new(),
             balancers: BTreeMap::new(),
+            safeguards: crate::model::Safeguards::default(),
         }
     }
 

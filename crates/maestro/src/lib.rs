@@ -9,6 +9,7 @@ pub mod audit;
 pub mod balance;
 pub mod ledger;
 pub mod observe;
+pub mod preflight;
 pub mod resolve;
 pub mod execute;
 pub mod report;

@@ -1,7 +1,7 @@
 //! One Docker Engine, as the rest of Maestro sees it.
 
 use crate::engine_error::EngineError;
-use crate::fleet::EngineState;
+use crate::fleet::{EngineState, HostFacts, HostPort, Platform};
 use crate::image::ImageRef;
 use crate::names::{ContainerId, InstanceName};
 use crate::plan::{EngineCall, RegistryAuth, Target};
@@ -25,12 +25,25 @@ pub trait Engine: Send + Sync {
         progress: &'a (dyn Fn(Progress) + Send + Sync),
     ) -> BoxFuture<'a, Result<CallOutcome, EngineError>>;
 
+    /// What its host is like, as far as it can be learnt without touching anything.
+    fn examine<'a>(&'a self, examination: &'a Examination) -> BoxFuture<'a, Result<HostFacts, EngineError>>;
+
+    /// What an image is in its registry now, as the engine reaches it.
+    fn look_up<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        auth: Option<&'a RegistryAuth>,
+    ) -> BoxFuture<'a, Result<RegistryImage, EngineError>>;
+
     /// What an image reference stands for in its registry now, as the engine reaches it: a digest, `sha256:…`.
     fn resolve<'a>(
         &'a self,
         image: &'a ImageRef,
         auth: Option<&'a RegistryAuth>,
-    ) -> BoxFuture<'a, Result<String, EngineError>>;
+    ) -> BoxFuture<'a, Result<String, EngineError>> {
+        let looking = self.look_up(image, auth);
+        Box::pin(async move { Ok(looking.await?.digest) })
+    }
 
     /// Runs a program in a container to its end and returns its exit code; output is thrown away.
     fn run_in<'a>(
@@ -91,6 +104,24 @@ pub struct Scope {
     pub configurations: bool,
     /// Whether the images are wanted.
     pub images: bool,
+}
+
+/// What is to be learnt of a ship besides what every ship is asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Examination {
+    /// Images that it may have.
+    pub images: BTreeSet<ImageRef>,
+    /// Ports on which somebody may listen.
+    pub ports: BTreeSet<HostPort>,
+}
+
+/// What a registry says of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryImage {
+    /// Its digest, `sha256:…`.
+    pub digest: String,
+    /// What it was built for; empty if the registry does not tell.
+    pub platforms: Vec<Platform>,
 }
 
 /// What a successful call returned.

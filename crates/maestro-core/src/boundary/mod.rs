@@ -9,8 +9,8 @@ mod shelf;
 
 pub use auditor::{Auditor, Undelivered};
 pub use engine::{
-    AttachOptions, CallOutcome, Deadlines, Engine, EngineEvent, EngineEvents, ExecInput, ExecOutput,
-    ExecSession, LogLine, LogOptions, LogStream, Needs, Progress, Scope,
+    AttachOptions, CallOutcome, Deadlines, Engine, EngineEvent, EngineEvents, Examination, ExecInput,
+    ExecOutput, ExecSession, LogLine, LogOptions, LogStream, Needs, Progress, RegistryImage, Scope,
 };
 pub use front_end::{FrontEnd, FrontEndError};
 pub use ledger::{Document, Entry, Journal, Ledger, LedgerError, LedgerWriter};

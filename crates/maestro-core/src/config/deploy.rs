@@ -76,7 +76,7 @@ fn word<T: Copy>(
 }
 
 /// `2` or `25%`; of nothing, nothing could ever be done.
-fn share(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Share> {
+pub(super) fn share(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Share> {
     let text = python::text(node);
     let share = match (&node.value, text.trim().strip_suffix('%')) {
         (Value::Str(_), Some(percent)) => {

@@ -5,14 +5,15 @@ use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
 use super::{
-    Schema, auditors, balancers, compat, host_ports, python, registries, secrets, services, ships, variables,
+    Schema, auditors, balancers, compat, host_ports, python, registries, safeguards, secrets, services,
+    ships, variables,
 };
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
 use crate::source::{SourceMap, Sources};
 use std::sync::Arc;
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 11] = [
     "__maestro",
     "name",
     "registries",
@@ -22,6 +23,8 @@ const KEYS: [&str; 9] = [
     "services",
     "balancers",
     "audit",
+    "budget",
+    "freeze",
 ];
 
 /// What loading produced.
@@ -111,6 +114,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node, limits: &Limits) -> Option<Envi
     host_ports::check(reader, &services);
     let auditors = auditors::read(reader, root);
     let balancers = balancers::read(reader, root, &services, limits);
+    let safeguards = safeguards::read(reader, root);
     let environment = Environment {
         name,
         ships: ships.by_name,
@@ -119,6 +123,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node, limits: &Limits) -> Option<Envi
         registries,
         auditors,
         balancers,
+        safeguards,
     };
     variables::check(reader, &environment, &services.service_places);
     Some(environment)

@@ -21,6 +21,7 @@ mod checks;
 mod patterns;
 mod endpoints;
 mod deploy;
+mod safeguards;
 mod docker_host;
 mod ships;
 mod registries;

@@ -230,7 +230,7 @@ impl<'a> SpecWriter<'a> {
 
 /// One binding per exposed port; a range of exposed ports is expanded, pairwise with a range of host ports of the
 /// same length. Loading has checked that lengths agree.
-fn bindings(instance: &Instance) -> Vec<PortBinding> {
+pub(crate) fn bindings(instance: &Instance) -> Vec<PortBinding> {
     let mut bindings = Vec::new();
     for port in instance.ports.values() {
         let (first, last) = range(&port.exposed);

@@ -8,6 +8,7 @@ mod deploy;
 mod fingerprint;
 pub mod graph;
 mod links;
+mod safeguards;
 mod ship;
 mod variables;
 
@@ -15,12 +16,14 @@ pub(crate) use auditor::authority;
 pub use auditor::{Auditor, Channel, Format, Level, Payload, Script, Slack, Webhook, WebhookMethod};
 pub use balancer::{Balancer, BalancerKind, BalancerMode, BalancerPlace, Listen, Reload, RemoteHost, Route};
 pub use check::{Check, ClientCert, EnvFrom, Fields, HttpCheck, Phase, RequestOptions};
+pub(crate) use container::bindings;
 pub use container::{
     ContainerEnv, ContainerSpec, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE,
     LABEL_ROLE, LABEL_SERVICE, LogConfig, PortBinding, Protocol, RestartPolicy, SpecWriter, Ulimit,
 };
 pub use deploy::{Deploy, Remedy, Share, Strategy};
 pub use links::{LinkBlock, Links};
+pub use safeguards::{Freeze, Frozen, Safeguards, Window};
 pub use ship::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};
 pub use variables::{Excess, Weights};
 
@@ -48,6 +51,8 @@ pub struct Environment {
     pub auditors: Vec<Auditor>,
     /// Load balancers.
     pub balancers: BTreeMap<BalancerName, Balancer>,
+    /// What binds every command that acts.
+    pub safeguards: Safeguards,
 }
 
 /// A logical service: what its instances share, and what it needs.

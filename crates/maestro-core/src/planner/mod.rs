@@ -1,5 +1,6 @@
 //! From desired and observed to a plan. Synchronous, total, deterministic: no clock, no randomness, no Docker.
 
+pub mod budget;
 mod builder;
 mod deploy;
 mod start;

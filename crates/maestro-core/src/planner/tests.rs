@@ -1,5 +1,6 @@
 //! Plans in their text form, for small worlds.
 
+mod budget;
 mod deploy;
 mod lint;
 

@@ -4,6 +4,7 @@
 //! A case makes containers of its own with names of its own, and whatever it leaves behind is removed after it.
 
 mod configurations;
+mod hosts;
 mod images;
 mod lifecycle;
 mod observe;
@@ -108,6 +109,10 @@ pub const CASES: &[Case] = cases![
     configurations::tells_what_containers_were_made_of,
     configurations::tells_what_is_otherwise,
     configurations::tells_configurations_only_where_they_are_wanted,
+    hosts::tells_what_its_host_is_like,
+    hosts::tells_who_has_which_port,
+    hosts::tells_which_volumes_there_are,
+    hosts::looks_images_up,
     lifecycle::makes_a_name_only_once,
     lifecycle::makes_a_name_only_once_at_the_same_time,
     lifecycle::knows_which_images_it_has,

@@ -300,19 +300,27 @@ impl Daemon {
         image: &ImageRef,
         who: Option<&Credentials>,
     ) -> Result<Arc<Content>, Trouble> {
-        let act = |machine: &mut Machine, _| self.registries.find(image, who, machine.edition());
+        let act = |machine: &mut Machine, _| {
+            let found = self.registries.find(image, who, machine.edition())?;
+            let own = &machine.host().platform;
+            if own.runs(&found.platform) {
+                return Ok(found);
+            }
+            // As of an image that was built for several platforms. Of one that was built for a single other one, an
+            // engine takes what it cannot run.
+            Err(Refusal::missing(format!("no matching manifest for {own} in the manifest list entries")))
+        };
         self.call(Operation::Pull, image.as_str(), act, |_| Effect::Done).await
     }
 
-    /// `GET /distribution/{}/json`: the digest.
-    pub(crate) async fn resolve(
+    /// `GET /distribution/{}/json`.
+    pub(crate) async fn look_up(
         &self,
         image: &ImageRef,
         who: Option<&Credentials>,
-    ) -> Result<String, Trouble> {
+    ) -> Result<Arc<Content>, Trouble> {
         let act = |machine: &mut Machine, _| self.registries.find(image, who, machine.edition());
-        let found = self.call(Operation::Resolve, image.as_str(), act, |_| Effect::Done).await?;
-        Ok(found.digest.clone())
+        self.call(Operation::Resolve, image.as_str(), act, |_| Effect::Done).await
     }
 
     /// `POST /images/create`, second half: layer after layer, then the image is there. Whether anything changed.

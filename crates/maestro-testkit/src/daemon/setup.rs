@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::daemon::Daemon;
 use crate::daemon::journal::Journal;
 use crate::faults::{Faults, Operation};
-use crate::state::{Content, Edition, Machine, Registries};
+use crate::state::{Content, Edition, Host, Machine, Registries};
 use maestro_core::names::ShipName;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -47,6 +47,7 @@ pub struct Setup {
     faults: Faults,
     registries: Registries,
     images: Vec<(String, Arc<Content>)>,
+    host: Host,
 }
 
 impl Setup {
@@ -61,6 +62,7 @@ impl Setup {
             faults: Faults::none(),
             registries: Registries::none(),
             images: Vec::new(),
+            host: Host::default(),
         }
     }
 
@@ -68,6 +70,13 @@ impl Setup {
     #[must_use]
     pub fn address(mut self, address: &str) -> Self {
         self.address = address.into();
+        self
+    }
+
+    /// What its host is like.
+    #[must_use]
+    pub fn host(mut self, host: Host) -> Self {
+        self.host = host;
         self
     }
 
@@ -117,7 +126,7 @@ impl Setup {
     pub fn build(self) -> Arc<Daemon> {
         let clock = self.clock.unwrap_or_else(Clock::fixed);
         let host = self.address.rsplit_once(':').map_or(&*self.address, |(host, _)| host);
-        let mut machine = Machine::new(self.edition, self.ship.as_str(), host);
+        let mut machine = Machine::new(self.edition, self.ship.as_str(), host).on(self.host);
         for (reference, content) in &self.images {
             machine.add_image(reference, content, clock.now());
         }

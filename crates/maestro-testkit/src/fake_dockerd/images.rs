@@ -14,9 +14,13 @@ use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
+/// Where an engine has its data.
+pub(crate) const DATA_ROOT: &str = "/var/lib/docker";
+
 pub(crate) async fn version(call: &Call) -> Answer {
     call.query(&[])?;
-    let edition = call.daemon.read(Operation::Inspect, "", |m| Ok(m.edition())).await?;
+    let asked = |m: &crate::state::Machine| Ok((m.edition(), m.host().platform.clone()));
+    let (edition, platform) = call.daemon.read(Operation::Inspect, "", asked).await?;
     let version = edition.version();
     let (api, min_api) = (version.api.to_string(), edition.oldest_api().to_string());
     ok(&json!({
@@ -24,18 +28,36 @@ pub(crate) async fn version(call: &Call) -> Answer {
         "Components": [{
             "Name": "Engine",
             "Version": version.engine,
-            "Details": {"ApiVersion": api, "MinAPIVersion": min_api, "Arch": "amd64", "Os": "linux"},
+            "Details": {"ApiVersion": api, "MinAPIVersion": min_api, "Arch": platform.architecture, "Os": platform.os},
         }],
         "Version": version.engine,
         "ApiVersion": api,
         "MinAPIVersion": min_api,
         "GitCommit": "fake",
         "GoVersion": "none",
-        "Os": "linux",
-        "Arch": "amd64",
+        "Os": platform.os,
+        "Arch": platform.architecture,
         "KernelVersion": "6.1.0",
         "BuildTime": "2026-01-01T00:00:00.000000000+00:00",
     }))
+}
+
+pub(crate) async fn volumes(call: &Call) -> Answer {
+    call.query(&[])?;
+    let named = |name: &String| json!({"Name": name, "Driver": "local", "Scope": "local"});
+    let look = |m: &crate::state::Machine| Ok(m.volumes().iter().map(named).collect::<Vec<_>>());
+    let volumes = call.daemon.read(Operation::Inspect, "", look).await?;
+    // Without any, the older release has nothing where a list would be.
+    let old = call.daemon.look(crate::state::Machine::edition) == Edition::V20;
+    let volumes = if volumes.is_empty() && old { serde_json::Value::Null } else { volumes.into() };
+    ok(&json!({"Volumes": volumes, "Warnings": null}))
+}
+
+pub(crate) async fn networks(call: &Call) -> Answer {
+    call.query(&[])?;
+    let named = |name: &str| json!({"Name": name, "Id": hex(&["network", name]), "Scope": "local"});
+    let look = |m: &crate::state::Machine| Ok(m.network_names().map(named).to_vec());
+    ok(&call.daemon.read(Operation::Inspect, "", look).await?)
 }
 
 pub(crate) async fn info(call: &Call) -> Answer {
@@ -62,14 +84,15 @@ pub(crate) async fn info(call: &Call) -> Answer {
                 "ContainersStopped": count(|s| !s.is_running()),
                 "Images": machine.images().len(),
                 "Driver": "overlay2",
-                "OSType": "linux",
-                "Architecture": "x86_64",
+                "OSType": machine.host().platform.os,
+                "Architecture": machine.kernel_architecture(),
                 "OperatingSystem": "Fake Linux",
                 "KernelVersion": "6.1.0",
                 "NCPU": 2,
-                "MemTotal": 8_589_934_592_u64,
+                "MemTotal": machine.host().memory,
+                "DockerRootDir": DATA_ROOT,
                 "ServerVersion": machine.edition().version().engine,
-                "SystemTime": rfc3339(Some(now)),
+                "SystemTime": rfc3339(Some(now.saturating_add(machine.host().ahead).unwrap_or(now))),
                 "IndexServerAddress": "https://index.docker.io/v1/",
             }))
         })
@@ -146,14 +169,15 @@ fn who(call: &Call) -> Option<Credentials> {
 /// What an image is in its registry.
 pub(crate) async fn distribution(call: &Call, name: &str) -> Answer {
     call.query(&[])?;
-    let digest = call.daemon.resolve(&ImageRef::parse(name), who(call).as_ref()).await?;
+    let found = call.daemon.look_up(&ImageRef::parse(name), who(call).as_ref()).await?;
+    let platform = &found.platform;
     ok(&json!({
         "Descriptor": {
             "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-            "digest": digest,
+            "digest": found.digest,
             "size": 1_000,
         },
-        "Platforms": [{"architecture": "amd64", "os": "linux"}],
+        "Platforms": [{"architecture": platform.architecture, "os": platform.os, "variant": platform.variant}],
     }))
 }
 

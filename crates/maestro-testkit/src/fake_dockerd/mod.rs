@@ -15,6 +15,7 @@ mod query;
 mod route;
 mod stream;
 
+pub(crate) use images::DATA_ROOT;
 pub use listen::At;
 pub use pki::Pki;
 

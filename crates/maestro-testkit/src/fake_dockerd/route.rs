@@ -128,6 +128,8 @@ async fn route(call: Call, parts: &[&str]) -> Answer {
         ["_ping"] if get || head => ping(&call).await,
         ["version"] if get => images::version(&call).await,
         ["info"] if get => images::info(&call).await,
+        ["volumes"] if get => images::volumes(&call).await,
+        ["networks"] if get => images::networks(&call).await,
         ["auth"] if post => images::auth(call).await,
         ["events"] if get => stream::events(call).await,
         ["containers", "json"] if get => containers::list(&call).await,

@@ -1,22 +1,26 @@
 //! Between the state machine's types and the core's.
 
 use crate::state::{
-    Container, CreateConfig, HostConfig, HostPort, LogConfig, Machine, RestartPolicy, Ulimit,
+    Container, CreateConfig, HostConfig, HostPort as Binding, LogConfig, Machine, Published, RestartPolicy,
+    Ulimit,
 };
-use maestro_core::boundary::Scope;
-use maestro_core::fleet::{EngineState, Health, ObservedContainer, ObservedImage};
+use maestro_core::boundary::{Examination, Scope};
+use maestro_core::fleet::{
+    ClockReading, EngineState, Health, HostFacts, HostPort, ObservedContainer, ObservedImage, Occupant,
+};
 use maestro_core::image::ImageRef;
-use maestro_core::model::ContainerSpec;
+use maestro_core::model::{ContainerSpec, Protocol};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The body of the create request for a specification.
 pub fn create_config(spec: &ContainerSpec) -> CreateConfig {
     let settings = &*spec.settings;
-    let mut bindings: BTreeMap<String, Option<Vec<HostPort>>> = BTreeMap::new();
+    let mut bindings: BTreeMap<String, Option<Vec<Binding>>> = BTreeMap::new();
     for port in &spec.ports {
         let hosts = bindings.entry(format!("{}/{}", port.exposed, port.protocol)).or_default();
-        hosts.get_or_insert_default().push(HostPort {
+        hosts.get_or_insert_default().push(Binding {
             host_ip: Some(port.address.to_string()),
             host_port: Some(port.external.to_string()),
         });
@@ -103,6 +107,61 @@ pub(crate) fn engine_state(machine: &Machine, scope: &Scope) -> EngineState {
             .collect(),
         defaults: (scope.configurations && !scope.details.is_empty()).then(Machine::defaults),
     }
+}
+
+/// What an examination finds out.
+pub(crate) fn host_facts(machine: &Machine, wanted: &Examination) -> HostFacts {
+    let host = machine.host();
+    let occupant = |container: &&Container| Occupant {
+        name: container.name.clone(),
+        ports: container.published.iter().filter_map(published).collect(),
+        in_host_network: container.config.network_mode() == "host",
+    };
+    let containers = machine.containers();
+    let occupants: Vec<Occupant> =
+        containers.iter().filter(|c| machine.shown_state(c).is_running()).map(occupant).collect();
+    let free = |port: &&HostPort| !occupants.iter().flat_map(|o| &o.ports).any(|own| own.clashes(port));
+    let listens = |port: &HostPort| match port.protocol {
+        Protocol::Tcp => Ok(machine.is_occupied(port.port)),
+        Protocol::Udp => Err("nobody who listens for UDP says so".to_owned()),
+    };
+    let platform = |image: &ImageRef| {
+        let found = machine.image(image.as_str())?;
+        Some((image.clone(), found.content.platform.clone()))
+    };
+    let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
+    for image in machine.images() {
+        let size: u64 = image.content.layers.iter().sum();
+        for name in image.tags.iter().chain(&image.digests) {
+            let known =
+                sizes.entry(ImageRef::parse(name.as_str()).listed_repository().to_owned()).or_default();
+            *known = (*known).max(size);
+        }
+    }
+    HostFacts {
+        version: machine.edition().version(),
+        platform: Some(host.platform.clone()),
+        clock: Some(ClockReading { ahead: host.ahead, uncertainty: Duration::ZERO }),
+        memory: Some(host.memory),
+        limits_memory: Machine::defaults().memory,
+        data_root: Some(crate::fake_dockerd::DATA_ROOT.to_owned()),
+        disk: host.disk.clone(),
+        listening: wanted.ports.iter().filter(free).map(|port| (port.clone(), listens(port))).collect(),
+        volumes: Some(machine.volumes().clone()),
+        networks: Some(machine.network_names().map(str::to_owned).into()),
+        platforms: wanted.images.iter().filter_map(platform).collect(),
+        sizes,
+        occupants,
+    }
+}
+
+fn published(port: &Published) -> Option<HostPort> {
+    let protocol = match &*port.protocol {
+        "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        _ => return None,
+    };
+    Some(HostPort::new(protocol, &port.ip, port.host))
 }
 
 fn observed(

@@ -11,17 +11,17 @@ pub use convert::create_config;
 
 use crate::daemon::{Daemon, Layers, Setup, Trouble};
 use crate::faults::{Faults, Operation};
-use crate::state::{Change, Container, Credentials, ExecRequest, Removal};
+use crate::state::{Change, Container, Credentials, ExecRequest, Machine, Removal};
 use error::Question;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use maestro_core::boundary::{
-    AttachOptions, CallOutcome, Deadlines, Engine, EngineEvents, ExecSession, LogLine, LogOptions, Progress,
-    Scope,
+    AttachOptions, CallOutcome, Deadlines, Engine, EngineEvents, Examination, ExecSession, LogLine,
+    LogOptions, Progress, RegistryImage, Scope,
 };
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
-use maestro_core::fleet::EngineState;
+use maestro_core::fleet::{EngineState, HostFacts};
 use maestro_core::image::ImageRef;
 use maestro_core::plan::{EngineCall, RegistryAuth, Target};
 use std::ops::Deref;
@@ -223,15 +223,24 @@ impl Engine for FakeEngine {
         })
     }
 
-    fn resolve<'a>(
+    fn examine<'a>(&'a self, examination: &'a Examination) -> BoxFuture<'a, Result<HostFacts, EngineError>> {
+        Box::pin(async move {
+            let question = self.reading("finding out what its host is like", Operation::Inspect);
+            let look = |machine: &Machine| Ok(convert::host_facts(machine, examination));
+            question.within(self.daemon.read(Operation::Inspect, "", look)).await
+        })
+    }
+
+    fn look_up<'a>(
         &'a self,
         image: &'a ImageRef,
         auth: Option<&'a RegistryAuth>,
-    ) -> BoxFuture<'a, Result<String, EngineError>> {
+    ) -> BoxFuture<'a, Result<RegistryImage, EngineError>> {
         Box::pin(async move {
             let question = self.reading(format!("asking which content {image} is"), Operation::Resolve);
             let who = auth.map(credentials);
-            question.within(self.daemon.resolve(image, who.as_ref())).await
+            let found = question.within(self.daemon.look_up(image, who.as_ref())).await?;
+            Ok(RegistryImage { digest: found.digest.clone(), platforms: vec![found.platform.clone()] })
         })
     }
 

@@ -102,6 +102,16 @@ impl Image {
         }
     }
 
+    /// The same, which says that it was built for another architecture.
+    #[must_use]
+    pub(crate) fn built_for(mut self, architecture: &str) -> Image {
+        if let Ok(Value::Object(mut config)) = serde_json::from_slice(&self.config) {
+            config.insert("architecture".to_owned(), architecture.into());
+            self.config = Bytes::from(Value::Object(config).to_string());
+        }
+        self
+    }
+
     /// The image manifest, schema 2.
     pub(crate) fn manifest(&self) -> Bytes {
         let layers: Vec<Value> = self

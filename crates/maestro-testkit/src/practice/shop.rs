@@ -42,6 +42,7 @@ pub struct Ready {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Base,
+    Foreign,
     Web { healthy: bool },
     Api,
     Store,
@@ -52,9 +53,10 @@ enum Kind {
 /// `shop/web`, `shop/api`: an HTTP server on `PORT` (8080) with the name, release and host name on `/` and
 /// `/healthz`; `shop/web:broken` has no `/healthz`. `shop/db`: accepts connections on 5432, volume `/data`.
 /// `shop/api` and `shop/db` have a HEALTHCHECK. `START_DELAY=N` makes each start N seconds late. All stop at once
-/// on SIGTERM. `bb`: a shell and the usual programs.
-pub const READY: [Ready; 7] = [
+/// on SIGTERM. `bb`: a shell and the usual programs; `bb:s390x` says that it was built for that architecture.
+pub const READY: [Ready; 8] = [
     Ready { repository: "bb", tag: "latest", kind: Kind::Base },
+    Ready { repository: "bb", tag: "s390x", kind: Kind::Foreign },
     Ready { repository: "shop/web", tag: "1.0", kind: Kind::Web { healthy: true } },
     Ready { repository: "shop/web", tag: "2.0", kind: Kind::Web { healthy: true } },
     Ready { repository: "shop/web", tag: "broken", kind: Kind::Web { healthy: false } },
@@ -94,7 +96,7 @@ fn build_one(ready: Ready, base: &Layer) -> Result<Image, FleetError> {
     let healthz = Entry::File { path: "www/healthz", mode: 0o644, content: b"ok\n" };
     let mut layers = vec![base.clone()];
     let config = match ready.kind {
-        Kind::Base => json!({ "Env": [PATH], "Cmd": ["sh"] }),
+        Kind::Base | Kind::Foreign => json!({ "Env": [PATH], "Cmd": ["sh"] }),
         Kind::Web { healthy } => {
             let mut entries = vec![script("usr/bin/serve", SERVE)];
             entries.extend(healthy.then_some(healthz));
@@ -112,7 +114,8 @@ fn build_one(ready: Ready, base: &Layer) -> Result<Image, FleetError> {
             with(config, "Healthcheck", check("nc -w 1 127.0.0.1 $PORT </dev/null"))
         }
     };
-    Ok(Image::new(ready.repository, ready.tag, layers, &config))
+    let image = Image::new(ready.repository, ready.tag, layers, &config);
+    Ok(if ready.kind == Kind::Foreign { image.built_for(ready.tag) } else { image })
 }
 
 const PATH: &str = "PATH=/usr/bin:/bin";

@@ -3,7 +3,7 @@
 use crate::state::behaviour::Behaviour;
 use crate::state::edition::Edition;
 use crate::state::refusal::{Cause, Refusal};
-use maestro_core::fleet::ImageConfig;
+use maestro_core::fleet::{ImageConfig, Platform};
 use maestro_core::image::ImageRef;
 use maestro_core::names::ImageId;
 use sha2::{Digest, Sha256};
@@ -27,6 +27,8 @@ pub struct Content {
     pub behaviour: Behaviour,
     /// What it says of its containers, but for its HEALTHCHECK.
     pub config: ImageConfig,
+    /// What it was built for.
+    pub platform: Platform,
 }
 
 impl Content {
@@ -39,6 +41,7 @@ impl Content {
             layer_time: Duration::ZERO,
             behaviour,
             config: ImageConfig { command: vec!["program".to_owned()], ..ImageConfig::default() },
+            platform: Platform::new("linux", "amd64"),
         })
     }
 
@@ -55,6 +58,12 @@ impl Content {
     #[must_use]
     pub fn with_config(self: Arc<Self>, config: ImageConfig) -> Arc<Self> {
         Arc::new(Self { config, ..Self::clone(&self) })
+    }
+
+    /// The same, built for another platform.
+    #[must_use]
+    pub fn with_platform(self: Arc<Self>, platform: Platform) -> Arc<Self> {
+        Arc::new(Self { platform, ..Self::clone(&self) })
     }
 
     /// All that it says of its containers.

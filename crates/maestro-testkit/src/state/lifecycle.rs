@@ -91,6 +91,7 @@ impl Machine {
             let other = other.split(':').next().unwrap_or(other);
             self.get(other).map_err(|no| Refusal::bad(no.message))?;
         }
+        self.make_volumes(config.host_config.binds.as_deref().unwrap_or_default());
         let id = ContainerId::new(self.next_id("container"));
         let name: Arc<str> = name.into();
         let container = Container {

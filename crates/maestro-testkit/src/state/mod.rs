@@ -12,6 +12,7 @@ mod create;
 mod edition;
 mod event;
 mod exec;
+mod host;
 mod image;
 mod lifecycle;
 mod ports;
@@ -27,6 +28,7 @@ pub use create::{CreateConfig, HostConfig, HostPort, LogConfig, RestartPolicy, U
 pub use edition::Edition;
 pub use event::EventLog;
 pub use exec::{Exec, ExecRequest, Program};
+pub use host::Host;
 pub use image::{Content, Credentials, LocalImage, Registries};
 pub use lifecycle::{Change, Created, Removal, Stopping};
 pub use refusal::{Cause, Refusal};
@@ -55,6 +57,8 @@ pub struct Machine {
     execs: BTreeMap<String, Exec>,
     program_runs: exec::ProgramRuns,
     foreign_ports: BTreeSet<u16>,
+    volumes: BTreeSet<String>,
+    host: Host,
     files: archive::Files,
     events: EventLog,
     wakes: BTreeMap<(Timestamp, u64), process::Wake>,
@@ -77,6 +81,8 @@ impl Machine {
             execs: BTreeMap::new(),
             program_runs: BTreeMap::new(),
             foreign_ports: BTreeSet::new(),
+            volumes: BTreeSet::new(),
+            host: Host::default(),
             files: archive::Files::default(),
             events: EventLog::default(),
             wakes: BTreeMap::new(),

@@ -2,10 +2,10 @@
 
 use super::arguments::{Selecting, Showing};
 use super::kept::Kept;
-use super::look::look;
+use super::safeguards::{see, unless_frozen};
 use super::session::Session;
 use super::telling::Telling;
-use super::{Fault, Outcome, interrupts};
+use super::{Fault, Outcome, doctor, interrupts};
 use crate::execute::{Means, execute};
 use crate::ledger::{Fence, LeaseError};
 use crate::observe::Engines;
@@ -21,6 +21,7 @@ use maestro_core::model::{Environment, Phase};
 use maestro_core::names::InstanceName;
 use maestro_core::plan::{Action, Condition, Intent, Plan, Restart, StepId, Target, Unit};
 use maestro_core::planner::plan;
+use maestro_core::preflight::Finding;
 use maestro_core::select::{SelectionRules, select};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -60,6 +61,7 @@ pub(super) async fn act(
 
 /// Carries out the first plan of a command, and what follows from it.
 pub(super) async fn carry_out(line: Line<'_>, intent: &Intent, plan: Plan, showing: Showing) -> Outcome {
+    unless_frozen(line.session, &line.environment, &plan, pulls_first(intent))?;
     let carried = line.carry(intent, plan, showing).await;
     line.leave();
     Ok(if carried?.summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -190,13 +192,26 @@ impl<'a> Line<'a> {
     ) -> Result<(Plan, FleetSnapshot), Fault> {
         let selection = select(&self.environment, &self.selecting.selector(), rules)?;
         let needs = intent.needs();
-        let fleet = look(self.session, &self.environment, &self.engines, &selection.instances, needs).await?;
+        let seen = see(self.session, &self.environment, &self.engines, &selection.instances, needs).await?;
+        let fleet = &seen.fleet;
         let limits = self.selecting.limits().unwrap_or_default();
-        let plan = plan(&self.environment, &fleet, intent, &selection, limits);
-        match lint(&plan, &fleet).into_iter().next() {
+        let mut plan = plan(&self.environment, fleet, intent, &selection, limits);
+        seen.keep_budget(self.session, &self.environment, &mut plan)?;
+        match lint(&plan, fleet).into_iter().next() {
             Some(finding) => Err(Fault::UnsoundPlan(finding)),
-            None => Ok((plan, fleet)),
+            None => Ok((plan, seen.fleet)),
         }
+    }
+
+    /// What would be in the way of a plan besides containers.
+    pub(super) async fn foreseen(&self, plan: &Plan) -> Result<Vec<Finding>, Fault> {
+        doctor::foreseen(self.session, &self.environment, &self.engines, plan).await
+    }
+
+    /// Refuses a plan that would fail, and one for which this is not the time.
+    pub(super) async fn preflight(&self, plan: &Plan) -> Result<(), Fault> {
+        unless_frozen(self.session, &self.environment, plan, false)?;
+        doctor::judge(self.session, self.foreseen(plan).await?)
     }
 
     /// The process ends with the command: its memory goes back as a whole. To free a large environment piece by piece

@@ -88,6 +88,7 @@ impl<'a> Change<'a> {
         if plan.steps.is_empty() && (is_blocked || !is_news) {
             return carry_out(self.line, &self.intent, plan, self.options.showing).await;
         }
+        self.line.preflight(&plan).await.map_err(untouched)?;
         self.confirm(&plan).await?;
         let lease = self.kept.claim(self.session, &self.target.doing, self.options.patience).await?;
         let outcome = self.under(&lease, &plan.to_string(), agreed).await;

@@ -17,6 +17,7 @@ use maestro_core::image::ImageRef;
 use maestro_core::model::Environment;
 use maestro_core::names::{InstanceName, ServiceName};
 use maestro_core::plan::{Intent, Plan};
+use maestro_core::preflight::Finding;
 use maestro_core::release::{Release, disagreement, retagged};
 use maestro_core::select::select;
 use std::borrow::Cow;
@@ -115,6 +116,11 @@ impl<'a> Draft<'a> {
         let environment = environment(session, &release, &today)?;
         let line = Line::of(session, Cow::Borrowed(selecting), environment, engines);
         Ok(Self { line, release, kept, today, unresolved, instances })
+    }
+
+    /// What would be in the way of a plan.
+    pub(super) async fn foreseen(&self, plan: &Plan) -> Result<Vec<Finding>, Fault> {
+        self.line.foreseen(plan).await
     }
 
     /// Looks at the fleet and decides what to do, if all ships would run the same.

@@ -3,14 +3,18 @@
 use super::{apply, telling};
 use crate::audit::Missed;
 use crate::ledger::LeaseError;
+use crate::report::findings::warn;
 use crate::report::{ErrorReport, Printer, list};
 use maestro_core::boundary::{CheckFailure, LedgerError};
-use maestro_core::check::Finding;
+use maestro_core::check;
 use maestro_core::deployment::{Deployment, JournalError};
 use maestro_core::engine_error::EngineError;
 use maestro_core::history::{HistoryError, NoReturn};
 use maestro_core::image::ImageRef;
+use maestro_core::model::Frozen;
 use maestro_core::names::InstanceName;
+use maestro_core::planner::budget::OverBudget;
+use maestro_core::preflight::Finding;
 use maestro_core::release::DocumentError;
 use maestro_core::saved::Moved;
 use maestro_core::select::UnknownThing;
@@ -62,6 +66,15 @@ pub enum Fault {
         /// What the registry, or an engine on its behalf, said.
         error: Box<EngineError>,
     },
+    /// Nothing may be changed now.
+    #[error("nothing has been done: {0}")]
+    Frozen(Frozen),
+    /// Too much would be down at once.
+    #[error("nothing has been done: {0}")]
+    OverBudget(OverBudget),
+    /// A deployment would fail, or do harm.
+    #[error("nothing has been done: this would not come to a good end")]
+    Preflight(Vec<Finding>),
     /// Something that runs would be stopped, and nobody can be asked. The text says what.
     #[error("nobody can be asked, and nothing has been done: {0}")]
     Unconfirmed(String),
@@ -143,7 +156,7 @@ pub enum Fault {
     Engine(#[from] EngineError),
     /// The planner made a plan that must not be carried out.
     #[error("this is a bug in Maestro, please report it; nothing has been done: {0}")]
-    UnsoundPlan(Finding),
+    UnsoundPlan(check::Finding),
     /// The terminal could not be used.
     #[error("the terminal cannot be used: {0}")]
     Terminal(#[from] std::io::Error),
@@ -163,6 +176,8 @@ impl Fault {
                 | Fault::Service { .. }
                 | Fault::NothingNamed(_)
                 | Fault::Unconfirmed(_)
+                | Fault::Frozen(_)
+                | Fault::OverBudget(_)
                 | Fault::NoReturn(_)
                 | Fault::Usage(_)
         )
@@ -199,6 +214,16 @@ impl Fault {
             Fault::Unresolved { error, .. } => ErrorReport::of(self)
                 .note(error.to_string())
                 .hint("try again when the registry answers, or have the image on every ship first"),
+            Fault::Frozen(_) => ErrorReport::of(self)
+                .hint("what cannot wait: `maestro --despite-freeze REASON …`; or change `freeze:` of the file"),
+            Fault::OverBudget(_) => ErrorReport::of(self).hint(
+                "take fewer at a time, or bring up what is down first; `maestro --despite-budget REASON …` does it all \
+                 the same",
+            ),
+            Fault::Preflight(findings) => {
+                warn(printer, findings);
+                ErrorReport::of(self).hint("`maestro doctor` looks again, and `maestro plan deploy` shows what would be done")
+            }
             Fault::Stale(moved) => apply::stale(moved),
             Fault::Lease(LeaseError::Held(_)) => ErrorReport::of(self)
                 .hint("`--wait-lease 5m` waits")

@@ -8,7 +8,7 @@ use crate::report::Looking;
 use maestro_core::boundary::Needs;
 use maestro_core::fleet::FleetSnapshot;
 use maestro_core::model::Environment;
-use maestro_core::names::InstanceName;
+use maestro_core::names::{InstanceName, ShipName};
 use std::pin::pin;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -27,17 +27,29 @@ pub(super) async fn look(
     needs: Needs,
 ) -> Result<FleetSnapshot, Fault> {
     let ships = instances.iter().filter_map(|name| environment.instances.get(name)).map(|i| i.ship.clone());
+    shown(session, ships, async |answered| {
+        observe_watched(environment, engines, instances, needs, answered).await
+    })
+    .await
+}
+
+/// Asks these ships something, whatever that is, which tells when one has answered.
+pub(super) async fn shown<T>(
+    session: &Session,
+    ships: impl IntoIterator<Item = ShipName>,
+    ask: impl AsyncFnOnce(&(dyn Fn(&ShipName) + Sync)) -> T,
+) -> Result<T, Fault> {
     let looking = Mutex::new(Looking::new(session.printer.clone(), ships));
     let looking = || looking.lock().unwrap_or_else(PoisonError::into_inner);
     unless_interrupted(async {
-        let answered = |ship: &_| looking().answered(ship);
-        let mut observing = pin!(observe_watched(environment, engines, instances, needs, &answered));
+        let answered = |ship: &ShipName| looking().answered(ship);
+        let mut asking = pin!(ask(&answered));
         let began = Instant::now();
         let mut ticks = interval_at(began + PATIENCE, PATIENCE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                fleet = &mut observing => return Ok(fleet),
+                answer = &mut asking => return Ok(answer),
                 _ = ticks.tick() => looking().show(began.elapsed()),
             }
         }

@@ -12,6 +12,7 @@ mod complete;
 mod confirm;
 mod deploy;
 mod deptree;
+mod doctor;
 mod drift;
 mod dump;
 mod events;
@@ -30,6 +31,7 @@ mod releases;
 mod restart;
 mod resume;
 mod rollback;
+mod safeguards;
 mod session;
 mod start;
 mod status;
@@ -71,6 +73,12 @@ pub struct Cli {
     /// An ssh configuration file in place of your own, as ssh -F takes it
     #[arg(long, value_name = "FILE", env = "MAESTRO_SSH_CONFIG")]
     ssh_config: Option<std::path::PathBuf>,
+    /// Act although nothing may be changed now (`freeze:`); the reason is shown
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    despite_freeze: Option<String>,
+    /// Take more down at once than may be (`budget:`); the reason is shown
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    despite_budget: Option<String>,
     /// Say which version this is
     #[arg(short, long, action = clap::ArgAction::Version)]
     version: (),
@@ -82,6 +90,7 @@ pub struct Cli {
 enum Command {
     Status(status::Args),
     Drift(drift::Args),
+    Doctor(doctor::Args),
     Start(start::Args),
     Stop(stop::Args),
     Restart(restart::Args),
@@ -118,6 +127,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         cli.command,
         Command::Deploy(_)
             | Command::Apply(_)
+            | Command::Doctor(_)
             | Command::Rollback(_)
             | Command::Releases(_)
             | Command::Diff(_)
@@ -128,6 +138,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Status(args) => status::run(&session, args).await,
         Command::Drift(args) => drift::run(&session, args).await,
+        Command::Doctor(args) => doctor::run(&session, args).await,
         Command::Start(args) => start::run(&session, args).await,
         Command::Stop(args) => stop::run(&session, args).await,
         Command::Restart(args) => restart::run(&session, args).await,

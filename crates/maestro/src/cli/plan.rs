@@ -4,12 +4,14 @@ use super::act::{Line, pulls_first};
 use super::arguments::{Printing, Selecting, Showing};
 use super::session::Session;
 use super::{Fault, Outcome, clean, deploy, kill, pull, restart, rollback, start, stop};
+use crate::report::findings::warn;
 use crate::report::plan::print;
 use crate::report::status::Output;
 use clap::Subcommand;
 use maestro_core::deployment::Deployment;
 use maestro_core::fleet::FleetSnapshot;
 use maestro_core::plan::{Fate, Intent, Plan};
+use maestro_core::preflight::Finding;
 use maestro_core::release::Release;
 use maestro_core::saved::SavedPlan;
 use maestro_core::select::Selector;
@@ -75,6 +77,8 @@ struct Made {
     fleet: FleetSnapshot,
     release: Release,
     selector: Selector,
+    /// What would be in the way of it.
+    foreseen: Vec<Finding>,
 }
 
 async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
@@ -88,18 +92,20 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
         Command::Deploy(args) => {
             let draft = deploy::Draft::new(session, args).await?;
             let (plan, fleet) = draft.plan(&deploy::INTENT).await?;
-            return Ok(Made { plan, fleet, release: draft.release, selector: args.selecting.selector() });
+            let foreseen = draft.foreseen(&plan).await?;
+            let (release, selector) = (draft.release, args.selecting.selector());
+            return Ok(Made { plan, fleet, release, selector, foreseen });
         }
         Command::Rollback(args) => {
             let draft = rollback::Draft::new(session, args).await?;
             let (plan, fleet) = draft.plan().await?;
             let Deployment { release, selector, .. } = draft.target;
-            return Ok(Made { plan, fleet, release, selector });
+            return Ok(Made { plan, fleet, release, selector, foreseen: Vec::new() });
         }
     };
     let (line, release) = line(session, selecting)?;
     let (plan, fleet) = line.plan_seen(&intent, intent.selection_rules()).await?;
-    Ok(Made { plan, fleet, release, selector: selecting.selector() })
+    Ok(Made { plan, fleet, release, selector: selecting.selector(), foreseen: Vec::new() })
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
@@ -115,7 +121,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
             return Err(Fault::Usage(why.to_owned()));
         }
     }
-    let Made { plan, fleet, release, selector } = make(session, &args.command).await?;
+    let Made { plan, fleet, release, selector, foreseen } = make(session, &args.command).await?;
     if let Some(file) = &args.out {
         let saved = SavedPlan::new(release, selector, &plan, &fleet);
         write_private(file, &saved.to_bytes()).map_err(|error| {
@@ -129,6 +135,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         args.printing.output
     };
     print(&session.printer, &plan, form, args.full);
+    warn(&session.printer, &foreseen);
     let changes = plan.items.iter().any(|item| matches!(item.fate, Fate::Act { .. }));
     Ok(if changes && args.detailed_exitcode { ExitCode::from(CHANGES) } else { ExitCode::SUCCESS })
 }

@@ -20,12 +20,22 @@ use std::time::Instant;
 /// Warnings that a command other than `validate` shows before it does its work.
 const MOST_WARNINGS: usize = 5;
 
+/// Safeguards of the file that need not be heeded this time, each for a reason.
+pub(super) struct Despite {
+    /// Windows in which nothing may be changed.
+    pub(super) freeze: Option<String>,
+    /// How much may be down at once.
+    pub(super) budget: Option<String>,
+}
+
 /// One invocation.
 pub(super) struct Session {
     /// Where everything is printed.
     pub(super) printer: Printer,
     /// When the command began.
     pub(super) began: Instant,
+    /// What need not be heeded this time.
+    pub(super) despite: Despite,
     file: String,
     ssh_config: Option<PathBuf>,
 }
@@ -36,6 +46,7 @@ impl Session {
         Self {
             printer: Printer::stdio(capabilities),
             began: Instant::now(),
+            despite: Despite { freeze: cli.despite_freeze.clone(), budget: cli.despite_budget.clone() },
             file: cli.file.clone(),
             ssh_config: cli.ssh_config.clone(),
         }

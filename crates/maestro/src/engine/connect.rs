@@ -132,6 +132,16 @@ impl Dialer {
         }
     }
 
+    /// What a program writes that is run on the engine's host; half a sentence if it cannot be run.
+    pub(super) async fn run(&self, program: &str, arguments: &[&str]) -> Result<String, String> {
+        match &self.route {
+            Route::Ssh(ssh) => ssh.output_of(program, arguments).await,
+            Route::Tcp { .. } | Route::Tls { .. } | Route::Unix { .. } => {
+                Err("there is no SSH connection to its host".to_owned())
+            }
+        }
+    }
+
     /// The engine did not answer in time.
     pub(super) fn unresponsive(&self, after: Duration) -> EngineErrorKind {
         EngineErrorKind::Unresponsive { address: self.address.clone(), after }

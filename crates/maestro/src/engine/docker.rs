@@ -10,11 +10,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use maestro_core::boundary::{
-    AttachOptions, CallOutcome, Deadlines, Engine, EngineEvents, ExecSession, LogLine, LogOptions, Progress,
-    Scope,
+    AttachOptions, CallOutcome, Deadlines, Engine, EngineEvents, Examination, ExecSession, LogLine,
+    LogOptions, Progress, RegistryImage, Scope,
 };
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
-use maestro_core::fleet::EngineState;
+use maestro_core::fleet::{EngineState, HostFacts};
 use maestro_core::image::ImageRef;
 use maestro_core::model::Ship;
 use maestro_core::names::ShipName;
@@ -138,12 +138,19 @@ impl Engine for DockerEngine {
         Box::pin(self.change(call, progress))
     }
 
-    fn resolve<'a>(
+    fn examine<'a>(&'a self, examination: &'a Examination) -> BoxFuture<'a, Result<HostFacts, EngineError>> {
+        Box::pin(async move {
+            let facts = self.facts(examination).await;
+            facts.map_err(|kind| self.failed("finding out what its host is like", kind, false))
+        })
+    }
+
+    fn look_up<'a>(
         &'a self,
         image: &'a ImageRef,
         auth: Option<&'a RegistryAuth>,
-    ) -> BoxFuture<'a, Result<String, EngineError>> {
-        Box::pin(self.digest_of(image, auth))
+    ) -> BoxFuture<'a, Result<RegistryImage, EngineError>> {
+        Box::pin(self.in_registry(image, auth))
     }
 
     fn run_in<'a>(

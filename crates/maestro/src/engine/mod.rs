@@ -2,7 +2,7 @@
 //!
 //! `docker` is the engine; it asks `version` once and then speaks through `wire`, which sends requests over
 //! connections that `connect` opens (`tls`, `ssh`). `observe`, `perform`, `pull`, `logs`, `events` and `exec` are what
-//! can be asked (`configuration` is a part of the first), while `liveness` sees whether who is silent is still there;
+//! can be asked (`configuration` is a part of the first), `examine` and `host_facts` find out what a ship is like, while `liveness` sees whether who is silent is still there;
 //! `convert` writes the body of a creation, `credentials` finds logins, `shelf` is what leases and ledgers are kept in,
 //! `front_end` what load balancers in containers need, `host` and `forward` reach what is no engine,
 //! `classify` turns every kind of failure into an `EngineErrorKind`. Types of bollard-stubs, hyper, rustls and openssh stop here.
@@ -14,11 +14,13 @@ mod convert;
 mod credentials;
 mod docker;
 mod events;
+mod examine;
 mod exec;
 mod forward;
 mod frames;
 mod front_end;
 mod host;
+mod host_facts;
 mod lazily;
 mod liveness;
 mod logs;
@@ -78,15 +80,21 @@ struct Shared {
     /// Permits for further connections that only save time. Every engine may have one connection; so few ships are
     /// quick over long distances, and a thousand ships do not cost thousands of connections.
     further: Arc<Semaphore>,
+    /// Permits for connections that only find out whether somebody listens.
+    tries: Arc<Semaphore>,
 }
 
 /// How many further connections there may be at a time, over all engines of a process.
 const FURTHER: usize = 64;
 
+/// How many ports are tried at a time, over all engines of a process.
+const TRIES: usize = 128;
+
 impl Shared {
     fn new(options: EngineOptions) -> Self {
         let credentials = Arc::new(Credentials::new(options.docker_config.clone()));
-        Self { options, credentials, roots: Arc::default(), further: Arc::new(Semaphore::new(FURTHER)) }
+        let permits = |count| Arc::new(Semaphore::new(count));
+        Self { options, credentials, roots: Arc::default(), further: permits(FURTHER), tries: permits(TRIES) }
     }
 }
 

@@ -271,7 +271,7 @@ fn list_path(only: Option<&BTreeSet<InstanceName>>) -> String {
 }
 
 /// Links give a container further names, `/consumer/alias`; its own has no second slash.
-fn own_name(names: &[String]) -> Option<&str> {
+pub(super) fn own_name(names: &[String]) -> Option<&str> {
     names.iter().map(|name| name.strip_prefix('/').unwrap_or(name)).find(|name| !name.contains('/'))
 }
 

@@ -5,15 +5,20 @@ use super::docker::DockerEngine;
 use super::wire::{Call, encoded};
 use futures_util::TryStreamExt;
 use http::{Method, Request};
-use maestro_core::boundary::{CallOutcome, Deadlines, Progress};
+use maestro_core::boundary::{CallOutcome, Deadlines, Progress, RegistryImage};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
+use maestro_core::fleet::Platform;
 use maestro_core::image::ImageRef;
+use maestro_core::model::ApiVersion;
 use maestro_core::plan::RegistryAuth;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::timeout;
+
+/// The first API with `GET /distribution/{}/json`.
+const DISTRIBUTION: ApiVersion = ApiVersion { major: 1, minor: 30 };
 
 impl DockerEngine {
     /// Makes sure that a registry accepts a login.
@@ -105,12 +110,12 @@ impl DockerEngine {
         .await
     }
 
-    /// What an image reference stands for in its registry now.
-    pub(super) async fn digest_of(
+    /// What an image is in its registry now.
+    pub(super) async fn in_registry(
         &self,
         image: &ImageRef,
         auth: Option<&RegistryAuth>,
-    ) -> Result<String, EngineError> {
+    ) -> Result<RegistryImage, EngineError> {
         let found = self.ask_registry(image, auth).await;
         found.map_err(|kind| self.failed(format!("asking which content {image} is"), kind, false))
     }
@@ -119,8 +124,14 @@ impl DockerEngine {
         &self,
         image: &ImageRef,
         auth: Option<&RegistryAuth>,
-    ) -> Result<String, EngineErrorKind> {
+    ) -> Result<RegistryImage, EngineErrorKind> {
         let version = self.version().await?;
+        if version.api < DISTRIBUTION {
+            return Err(EngineErrorKind::Api {
+                status: 404,
+                message: format!("engines ask registries what an image is since API {DISTRIBUTION}"),
+            });
+        }
         // The engine in turn asks the registry.
         let clock = Call::new(Some(version.api), self.reading().max(Deadlines::DEFAULT_WRITE));
         let credentials = self.shared.credentials.of_pull(image, auth).await?;
@@ -138,7 +149,9 @@ impl DockerEngine {
             other => other,
         })?;
         let found: Distribution = self.wire.decode(&clock, response).await?;
-        Ok(found.descriptor.digest)
+        let platform = |Built { os, architecture, variant }| Platform { os, architecture, variant };
+        let platforms = found.platforms.unwrap_or_default().into_iter().map(platform).collect();
+        Ok(RegistryImage { digest: found.descriptor.digest, platforms })
     }
 
     /// Waits for the next that is heard of a pull. An engine that hangs is found out long before `idle`, which is for
@@ -171,6 +184,17 @@ impl DockerEngine {
 #[serde(rename_all = "PascalCase")]
 struct Distribution {
     descriptor: Descriptor,
+    #[serde(default)]
+    platforms: Option<Vec<Built>>,
+}
+
+/// What an image was built for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Built {
+    os: String,
+    architecture: String,
+    variant: String,
 }
 
 #[derive(Deserialize)]

@@ -187,6 +187,21 @@ impl Ssh {
         }
     }
 
+    /// What a program writes that is run where `ssh` logs in. The connection is the same, so nobody logs in again.
+    pub(super) async fn output_of(&self, program: &str, arguments: &[&str]) -> Result<String, String> {
+        let master = self.master.get(|| self.log_in()).await.map_err(|error| error.to_string())?;
+        let mut command = master.session.command(program);
+        command.args(arguments).stdin(openssh::Stdio::null());
+        match timeout(CONTROL.max(self.connect), command.output()).await {
+            Ok(Ok(output)) if output.stdout.is_empty() => {
+                Err(format!("`{program}` cannot be run over SSH there"))
+            }
+            Ok(Ok(output)) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            Ok(Err(error)) => Err(format!("`{program}` cannot be run over SSH: {}", classify::chain(&error))),
+            Err(_) => Err(format!("`{program}` over SSH does not end")),
+        }
+    }
+
     async fn log_in(&self) -> Result<Arc<Master>, EngineErrorKind> {
         // Waiting for a turn is bounded by the deadlines of those whose turn it is.
         let _turn =

@@ -239,6 +239,11 @@ impl Wire {
         &self.line.dialer
     }
 
+    /// What a program writes that is run on the engine's host, where there is a way to do that.
+    pub(super) async fn run_on_host(&self, program: &str, arguments: &[&str]) -> Result<String, String> {
+        self.line.dialer.run(program, arguments).await
+    }
+
     /// Nothing was heard for too long.
     pub(super) fn unresponsive(&self, after: Duration) -> EngineErrorKind {
         self.line.dialer.unresponsive(after)

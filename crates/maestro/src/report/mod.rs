@@ -11,6 +11,7 @@ pub mod diagnostics;
 pub mod drift;
 pub mod errors;
 pub mod events;
+pub mod findings;
 mod grid;
 mod json;
 mod live;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `maestro` may use of its own crate. A new module gets a line here, and with it a layer.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("sources", &[]),
     ("terminal", &[]),
     ("trust", &[]),
@@ -20,13 +20,24 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("ledger", &[]),
     ("observe", &[]),
     ("resolve", &["observe"]),
+    ("preflight", &["observe"]),
     ("execute", &["ledger", "observe"]),
     ("report", &["terminal"]),
     (
         "cli",
         &[
-            "sources", "terminal", "engine", "probe", "audit", "balance", "ledger", "observe", "resolve",
-            "execute", "report",
+            "sources",
+            "terminal",
+            "engine",
+            "probe",
+            "audit",
+            "balance",
+            "ledger",
+            "observe",
+            "resolve",
+            "preflight",
+            "execute",
+            "report",
         ],
     ),
 ];

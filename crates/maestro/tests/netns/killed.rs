@@ -50,7 +50,8 @@ async fn deployed_and_killed(site: &Site, number: usize) {
         told
     });
     assert_eq!(killing.await.unwrap(), number + 1, "it was still at work");
-    let (line, expected) = if number.is_multiple_of(2) { ("resume --yes", "2.0") } else { ("abort --yes", "1.0") };
+    let (line, expected) =
+        if number.is_multiple_of(2) { ("resume --yes", "2.0") } else { ("abort --yes", "1.0") };
     let ran = site.maestro(&on(line)).await.ok();
     assert_eq!(tags(site, number).await, [expected; 3], "{number}: {}", ran.all());
     let again = [("TAG", expected)];

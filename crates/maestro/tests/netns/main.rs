@@ -6,6 +6,7 @@
 mod balancing;
 mod conformance;
 mod deploying;
+mod doctor;
 mod drift;
 mod edges;
 mod faults;

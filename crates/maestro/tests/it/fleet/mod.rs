@@ -9,6 +9,7 @@ mod watch;
 mod watched;
 mod world;
 
+mod doctor;
 mod faults;
 mod interrupts;
 mod order;

@@ -6,11 +6,12 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use maestro::report::{Capabilities, Captured, Printer, Progress as Showing, Rows, reporter};
 use maestro_core::boundary::{
-    AttachOptions, CallOutcome, Engine, EngineEvents, ExecSession, LogLine, LogOptions, Progress, Scope,
+    AttachOptions, CallOutcome, Engine, EngineEvents, Examination, ExecSession, LogLine, LogOptions,
+    Progress, RegistryImage, Scope,
 };
 use maestro_core::engine_error::EngineError;
 use maestro_core::event::{Event, Reporter};
-use maestro_core::fleet::EngineState;
+use maestro_core::fleet::{EngineState, HostFacts};
 use maestro_core::image::ImageRef;
 use maestro_core::names::ShipName;
 use maestro_core::plan::{EngineCall, Plan, RegistryAuth, Target};
@@ -108,12 +109,16 @@ impl Engine for Watched {
         })
     }
 
-    fn resolve<'a>(
+    fn examine<'a>(&'a self, examination: &'a Examination) -> BoxFuture<'a, Result<HostFacts, EngineError>> {
+        self.inner.examine(examination)
+    }
+
+    fn look_up<'a>(
         &'a self,
         image: &'a ImageRef,
         auth: Option<&'a RegistryAuth>,
-    ) -> BoxFuture<'a, Result<String, EngineError>> {
-        self.inner.resolve(image, auth)
+    ) -> BoxFuture<'a, Result<RegistryImage, EngineError>> {
+        self.inner.look_up(image, auth)
     }
 
     fn run_in<'a>(

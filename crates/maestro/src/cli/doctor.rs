@@ -1,0 +1,103 @@
+//! `maestro doctor`, and the same before a deployment.
+
+use super::arguments::{Printing, Selecting};
+use super::look::{look, shown};
+use super::session::Session;
+use super::{Fault, Outcome};
+use crate::observe::Engines;
+use crate::preflight::learn;
+use crate::report::findings::{Asked, print, warn};
+use maestro_core::boundary::Needs;
+use maestro_core::model::Environment;
+use maestro_core::model::graph::Direction;
+use maestro_core::names::{InstanceName, ShipName};
+use maestro_core::plan::{Action, Fate, Plan};
+use maestro_core::preflight::{Asking, Finding, Severity, preflight};
+use maestro_core::select::{SelectionRules, select};
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+/// Find out what a deployment would fail of, and touch nothing
+///
+/// Asks all ships at once: whether they can be reached and speak a common API, whether their clocks are right, whether
+/// registries let them have the images, what those were built for and whether they have room, whether names and ports are
+/// free, whether volumes and networks are there, and whether there is as much memory as is asked for. What cannot be told
+/// is said to be so. `deploy` does the same for what it would change.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    selecting: Selecting,
+    #[command(flatten)]
+    printing: Printing,
+}
+
+pub(super) async fn run(session: &Session, args: Args) -> Outcome {
+    let environment = session.environment()?;
+    let rules = SelectionRules { direction: Direction::Requires, includes_omitted: false };
+    let instances = select(&environment, &args.selecting.selector(), rules)?.instances;
+    let engines = session.engines(&environment);
+    let findings = examine(session, &environment, &engines, &instances, Asking::All).await?;
+    let asked = Asked {
+        ships: ships(&environment, &instances).len(),
+        instances: instances.len(),
+        took: session.began.elapsed(),
+    };
+    print(&session.printer, &findings, asked, args.printing.output);
+    Ok(if findings.iter().any(is_error) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What would be in the way of what a plan changes. Looks at the fleet by itself; registries are asked about images only
+/// that are not where they are needed: a way back needs none.
+pub(super) async fn foreseen(
+    session: &Session,
+    environment: &Environment,
+    engines: &Engines,
+    plan: &Plan,
+) -> Result<Vec<Finding>, Fault> {
+    let changes = |step: &_| matches!(plan.step(*step).map(|step| &step.action), Some(Action::Call(_)));
+    let acting = plan.items.iter().filter_map(|item| match &item.fate {
+        Fate::Act { steps, .. } if steps.iter().any(changes) => Some(item.instance.clone()),
+        Fate::Act { .. } | Fate::Settled(_) | Fate::Blocked(_) => None,
+    });
+    let acting: Vec<InstanceName> = acting.collect();
+    if acting.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut findings = examine(session, environment, engines, &acting, Asking::Missing).await?;
+    findings.retain(|finding| finding.severity != Severity::Unknown);
+    Ok(findings)
+}
+
+/// Shows warnings.
+///
+/// # Errors
+/// [`Fault::Preflight`], with the errors.
+pub(super) fn judge(session: &Session, findings: Vec<Finding>) -> Result<(), Fault> {
+    let (errors, others): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_error);
+    warn(&session.printer, &others);
+    if errors.is_empty() { Ok(()) } else { Err(Fault::Preflight(errors)) }
+}
+
+async fn examine(
+    session: &Session,
+    environment: &Environment,
+    engines: &Engines,
+    instances: &[InstanceName],
+    asking: Asking,
+) -> Result<Vec<Finding>, Fault> {
+    let needs = Needs { images: true, others: true, ..Needs::default() };
+    let fleet = look(session, environment, engines, instances, needs).await?;
+    let learnt = shown(session, ships(environment, instances), async |answered| {
+        learn(environment, engines, fleet, instances, asking, answered).await
+    })
+    .await?;
+    Ok(preflight(environment, &learnt, instances))
+}
+
+fn ships(environment: &Environment, instances: &[InstanceName]) -> BTreeSet<ShipName> {
+    instances.iter().filter_map(|name| environment.instances.get(name)).map(|i| i.ship.clone()).collect()
+}
+
+fn is_error(finding: &Finding) -> bool {
+    finding.severity == Severity::Error
+}

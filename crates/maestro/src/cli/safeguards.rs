@@ -1,0 +1,99 @@
+//! `budget:` and `freeze:`, as they bind the command line.
+
+use super::Fault;
+use super::look::look;
+use super::session::Session;
+use crate::observe::Engines;
+use crate::report::ErrorReport;
+use jiff::Timestamp;
+use maestro_core::boundary::Needs;
+use maestro_core::fleet::FleetSnapshot;
+use maestro_core::model::Environment;
+use maestro_core::names::{InstanceName, ShipName};
+use maestro_core::plan::{Action, Plan};
+use maestro_core::planner::budget;
+use std::collections::BTreeSet;
+
+/// What has to be seen of a fleet besides the instances of a command: with a budget, everything that may be down.
+pub(super) struct Seen {
+    /// The ships of the command's instances.
+    pub(super) fleet: FleetSnapshot,
+    /// All ships; none if nobody asks.
+    all: Option<FleetSnapshot>,
+}
+
+/// Looks at the ships of these instances, and at those of all others if there is a budget for all.
+pub(super) async fn see(
+    session: &Session,
+    environment: &Environment,
+    engines: &Engines,
+    instances: &[InstanceName],
+    needs: Needs,
+) -> Result<Seen, Fault> {
+    if environment.safeguards.max_unavailable.is_none() {
+        let fleet = look(session, environment, engines, instances, needs).await?;
+        return Ok(Seen { fleet, all: None });
+    }
+    let everybody: Vec<InstanceName> = environment.instances.keys().cloned().collect();
+    let needs = Needs { details: true, others: true, ..needs };
+    let all = look(session, environment, engines, &everybody, needs).await?;
+    let mut fleet = all.clone();
+    let ships = instances.iter().filter_map(|name| environment.instances.get(name)).map(|i| &i.ship);
+    let ships: BTreeSet<&ShipName> = ships.collect();
+    fleet.ships.retain(|ship, _| ships.contains(ship));
+    Ok(Seen { fleet, all: Some(all) })
+}
+
+impl Seen {
+    /// Orders a plan so that it keeps the budget.
+    ///
+    /// # Errors
+    /// [`Fault::OverBudget`] if that cannot be, unless it is to be done all the same.
+    pub(super) fn keep_budget(
+        &self,
+        session: &Session,
+        environment: &Environment,
+        plan: &mut Plan,
+    ) -> Result<(), Fault> {
+        let (Some(share), Some(all)) = (environment.safeguards.max_unavailable, &self.all) else {
+            return Ok(());
+        };
+        match (budget::keep(plan, environment, all, share), &session.despite.budget) {
+            (Ok(()), _) => Ok(()),
+            (Err(over), Some(reason)) => {
+                warn(session, &over, reason);
+                Ok(())
+            }
+            (Err(over), None) => Err(Fault::OverBudget(over)),
+        }
+    }
+}
+
+/// Refuses to change containers while that is frozen. Images may come at any time. `follows` if the plan is only the
+/// first of a command.
+///
+/// # Errors
+/// [`Fault::Frozen`], unless it is to be done all the same.
+pub(super) fn unless_frozen(
+    session: &Session,
+    environment: &Environment,
+    plan: &Plan,
+    follows: bool,
+) -> Result<(), Fault> {
+    let touches = |action: &Action| matches!(action, Action::Call(call) if call.container().is_some());
+    if !follows && !plan.steps.iter().any(|step| touches(&step.action)) {
+        return Ok(());
+    }
+    match (environment.safeguards.frozen(Timestamp::now()), &session.despite.freeze) {
+        (None, _) => Ok(()),
+        (Some(frozen), Some(reason)) => {
+            warn(session, &frozen, reason);
+            Ok(())
+        }
+        (Some(frozen), None) => Err(Fault::Frozen(frozen)),
+    }
+}
+
+fn warn(session: &Session, what: &dyn std::fmt::Display, reason: &str) {
+    ErrorReport::new(format!("{what}; done all the same: {reason}")).warning().print(&session.printer);
+}
