@@ -160,7 +160,9 @@ impl Play {
                     self.task_fails(at, &excess.to_string(), told);
                 }
                 // It is never begun.
-                Fate::Blocked(Blocked::Dependency(_) | Blocked::Unavailable { .. }) => self.task_is_left(at),
+                Fate::Blocked(
+                    Blocked::Dependency(_) | Blocked::Unavailable { .. } | Blocked::Alone { .. },
+                ) => self.task_is_left(at),
             }
         }
     }

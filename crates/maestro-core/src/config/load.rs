@@ -4,7 +4,9 @@ use super::fields::{Reader, truthy};
 use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
-use super::{Schema, auditors, compat, host_ports, python, registries, secrets, services, ships, variables};
+use super::{
+    Schema, auditors, compat, deploy, host_ports, python, registries, secrets, services, ships, variables,
+};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
 use crate::source::{SourceMap, Sources};
@@ -98,6 +100,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node) -> Option<Environment> {
     let ships = ships::read(reader, root, node);
     let services = services::read(reader, root, schema, name.as_ref(), &ships);
     host_ports::check(reader, &services);
+    deploy::check(reader, &services);
     let auditors = auditors::read(reader, root);
     let environment = Environment {
         name,

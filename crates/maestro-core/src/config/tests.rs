@@ -3,6 +3,7 @@
 mod consequences;
 mod host_ports;
 mod secrets;
+mod strategies;
 mod variables;
 
 use super::golden::show;

@@ -1,6 +1,7 @@
 //! The described world: an [`Environment`] is valid by construction; who made one has reported all its errors.
 
 mod auditor;
+mod beside;
 mod check;
 mod container;
 mod deploy;
@@ -12,12 +13,13 @@ mod variables;
 
 pub(crate) use auditor::authority;
 pub use auditor::{Auditor, Channel, Format, Level, Payload, Script, Slack, Webhook, WebhookMethod};
+pub use beside::{Besides, Hindrance};
 pub use check::{Check, ClientCert, EnvFrom, Fields, HttpCheck, Phase, RequestOptions};
 pub use container::{
     ContainerEnv, ContainerSpec, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE,
     LABEL_ROLE, LABEL_SERVICE, LogConfig, PortBinding, Protocol, RestartPolicy, SpecWriter, Ulimit,
 };
-pub use deploy::{Deploy, Remedy, Share, Strategy};
+pub use deploy::{Deploy, Pace, Remedy, Share, Strategy};
 pub use links::{LinkBlock, Links};
 pub use ship::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};
 pub use variables::{Excess, Weights};
@@ -154,6 +156,13 @@ impl Port {
     pub fn width(&self) -> u64 {
         let (first, last) = container::range(&self.exposed);
         u64::from(last.saturating_sub(first)) + 1
+    }
+
+    /// Whether every container of the instance would have the same ports of the ship. If not, there is a range for one
+    /// port of the container, or whichever port is free (`0`).
+    pub fn is_fixed(&self) -> bool {
+        let (first, last) = container::range(&self.external);
+        first != 0 && u64::from(last.saturating_sub(first)) + 1 == self.width()
     }
 
     /// The external port as a number; none if it is a range or out of range.

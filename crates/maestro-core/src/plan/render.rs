@@ -88,6 +88,9 @@ impl fmt::Display for Blocked {
                 f,
                 "{unseen} of the instances of {service} cannot be seen, and {allowed} may be down at a time"
             ),
+            Blocked::Alone { service, why } => {
+                write!(f, "there cannot be two of it, since {why}, and none of {service} may be down")
+            }
             Blocked::Dependency(other) => write!(f, "needs {other}, which is blocked"),
         }
     }
@@ -99,7 +102,10 @@ impl fmt::Display for Plan {
         for item in &self.items {
             write!(f, "  {} ({}) on {}: ", item.instance, item.service, item.ship)?;
             match &item.fate {
-                Fate::Act { because, .. } => writeln!(f, "{because}")?,
+                Fate::Act { because, hindrance: None, .. } => writeln!(f, "{because}")?,
+                Fate::Act { because, hindrance: Some(why), .. } => {
+                    writeln!(f, "{because}; stopped first, since {why}")?;
+                }
                 Fate::Settled(settled) => writeln!(f, "{settled}")?,
                 Fate::Blocked(blocked) => writeln!(f, "blocked: {blocked}")?,
             }

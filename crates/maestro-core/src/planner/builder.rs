@@ -4,7 +4,9 @@ use super::{Chain, seen};
 use crate::fleet::{FleetSnapshot, ShipView};
 use crate::image::ImageRef;
 use crate::model::graph::{Direction, Graph};
-use crate::model::{Check, ContainerSpec, Deploy, Environment, Excess, Instance, Phase, Retry, SpecWriter};
+use crate::model::{
+    Besides, Check, ContainerSpec, Deploy, Environment, Excess, Hindrance, Instance, Phase, Retry, SpecWriter,
+};
 use crate::names::{ConfigHash, ImageId, InstanceName, RegistryName, ServiceName, ShipName};
 use crate::plan::{
     Action, Condition, DelayReason, EngineCall, FailurePolicy, Fate, Intent, Item, Limits, Milestone,
@@ -19,6 +21,7 @@ pub(super) struct Builder<'a> {
     pub(super) environment: &'a Environment,
     pub(super) fleet: &'a FleetSnapshot,
     specs: SpecWriter<'a>,
+    besides: Besides<'a>,
     graph: Graph<'a>,
     /// Selected instances in the order of the command.
     selected: Vec<&'a Instance>,
@@ -49,13 +52,41 @@ pub(super) struct Builder<'a> {
     blocked_instances: BTreeMap<&'a InstanceName, &'a InstanceName>,
 }
 
-/// When an instance's turn is.
-#[derive(Debug, Clone, Copy, Default)]
+/// When the next instance's turn is, among those of its service.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Turn<'a> {
     /// When this one is done.
-    pub(super) after: Option<&'a InstanceName>,
-    /// Never, if it would go down for it: so many cannot be seen, and so many may be down.
-    pub(super) exhausted: Option<(usize, usize)>,
+    after: Option<&'a InstanceName>,
+    /// How many cannot be seen, and count as down.
+    pub(super) unseen: usize,
+    /// How many may be down.
+    pub(super) allowed: usize,
+    /// Those that are down while they are replaced.
+    down: Line<'a>,
+    /// Those that are there twice while they are replaced.
+    pub(super) beside: Line<'a>,
+}
+
+/// Instances that are replaced one after the other, so many at a time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Line<'a> {
+    pub(super) most: usize,
+    begun: Vec<&'a InstanceName>,
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn new(unseen: usize, allowed: usize, beside: usize) -> Self {
+        let down = Line { most: allowed.saturating_sub(unseen), begun: Vec::new() };
+        Self { after: None, unseen, allowed, down, beside: Line { most: beside, begun: Vec::new() } }
+    }
+
+    /// The next instance that something is done to.
+    pub(super) fn begin(&mut self, instance: &'a InstanceName, beside: bool) {
+        let line = if beside { &mut self.beside } else { &mut self.down };
+        let before = line.begun.len().checked_sub(line.most.max(1));
+        self.after = before.and_then(|place| line.begun.get(place)).copied();
+        line.begun.push(instance);
+    }
 }
 
 impl<'a> Builder<'a> {
@@ -75,6 +106,7 @@ impl<'a> Builder<'a> {
             environment,
             fleet,
             specs: SpecWriter::new(environment),
+            besides: Besides::new(environment),
             graph,
             siblings: siblings_before(environment, direction, &names),
             fates: vec![None; selected.len()],
@@ -298,6 +330,11 @@ impl<'a> Builder<'a> {
     /// Why a container that is made now could not be started.
     pub(super) fn excess(&mut self, instance: &'a Instance) -> Option<Excess> {
         self.specs.excess(instance)
+    }
+
+    /// Why there cannot be two containers of an instance at the same time.
+    pub(super) fn hindrance(&self, instance: &Instance) -> Option<Hindrance> {
+        self.besides.hindrance(instance)
     }
 
     /// The image that a reference means on a ship now.

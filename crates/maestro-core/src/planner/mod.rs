@@ -151,7 +151,7 @@ fn fate<'a>(builder: &mut Builder<'a>, index: usize, instance: &'a Instance, int
         Intent::Deploy { ask_again } => deploy::fate(builder, instance, state, *ask_again),
         Intent::Pull => {
             let step = builder.pull(instance);
-            Fate::Act { steps: vec![step], because: Reason::Refresh }
+            Fate::Act { steps: vec![step], because: Reason::Refresh, hindrance: None }
         }
         Intent::Clean => match container {
             None => Fate::Settled(Settled::Absent),
@@ -234,7 +234,7 @@ struct Chain {
 
 impl Chain {
     fn act(self, because: Reason) -> Fate {
-        Fate::Act { steps: self.steps, because }
+        Fate::Act { steps: self.steps, because, hindrance: None }
     }
 }
 

@@ -68,13 +68,16 @@ fn container(item: &Item) -> String {
 /// What becomes of an instance, in words.
 fn fate(plan: &Plan, item: &Item) -> (Tone, String) {
     match &item.fate {
-        Fate::Act { steps, because } => {
+        Fate::Act { steps, because, hindrance } => {
             let what = verbs(plan, steps);
-            let text = match because {
+            let mut text = match because {
                 // Nobody has to be told what was asked for.
                 Reason::Asked | Reason::Refresh => what,
                 because => format!("{what}: {because}"),
             };
+            if let Some(why) = hindrance {
+                text = format!("{text}; stopped first, since {why}");
+            }
             (Tone::Good, clean(&text).into_owned())
         }
         // The ship has a column.

@@ -33,6 +33,8 @@ pub(super) fn problems(rows: &Rows) -> (Vec<ErrorReport>, usize) {
             Trouble::Unavailable(why) => ErrorReport::new(why.clone()).hint(
                 "bring those ships back first, or let more be down: `max_unavailable` in the service's `deploy:`",
             ),
+            Trouble::Alone(why) => ErrorReport::new(why.clone())
+                .hint("let one be down: `max_unavailable: 1` in the service's `deploy:`"),
         };
         if matches!(row.state, RowState::Tolerated | RowState::Done) {
             report = report.warning();

@@ -33,12 +33,16 @@ pub struct Item {
     pub container: Option<Container>,
     /// What becomes of it.
     pub fate: Fate,
-    /// Why: `missing`, `stopped`, `asked`, `image_moved`, `refresh`, `differs`, `unproven` where something is done;
+    /// Why: `missing`, `stopped`, `asked`, `image_moved`, `refresh`, `differs`, `unproven`,
+    /// `left_beside` where something is done;
     /// `up`, `down`, `up_to_date`, `as_released`, `absent`, `running`, `host_down` where nothing is to be done;
-    /// `host_down`, `foreign`, `variables`, `unavailable`, `dependency` where it cannot.
+    /// `host_down`, `foreign`, `variables`, `unavailable`, `alone`, `dependency` where it cannot.
     pub reason: String,
     /// The same in words.
     pub text: String,
+    /// Why it is stopped before its replacement starts, where its strategy would have it otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_first: Option<String>,
     /// In which attributes it differs from what it is to be, where that is the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
@@ -162,6 +166,7 @@ impl From<&plan::Item> for Item {
                     Blocked::Foreign(_) => ("foreign", None),
                     Blocked::Variables(_) => ("variables", None),
                     Blocked::Unavailable { .. } => ("unavailable", None),
+                    Blocked::Alone { .. } => ("alone", None),
                     Blocked::Dependency(_) => ("dependency", None),
                 };
                 (Fate::Blocked, word, blocked.to_string(), error)
@@ -176,6 +181,10 @@ impl From<&plan::Item> for Item {
             fate,
             reason: reason.into(),
             text,
+            stopped_first: match &item.fate {
+                plan::Fate::Act { hindrance, .. } => hindrance.as_ref().map(ToString::to_string),
+                plan::Fate::Settled(_) | plan::Fate::Blocked(_) => None,
+            },
             changes: match &item.fate {
                 plan::Fate::Act { because: Reason::Differs(changes), .. } => {
                     changes.iter().map(Change::from).collect()
@@ -213,6 +222,7 @@ fn reason(reason: &Reason) -> &'static str {
         Reason::Refresh => "refresh",
         Reason::Differs(_) => "differs",
         Reason::Unproven => "unproven",
+        Reason::LeftBeside => "left_beside",
     }
 }
 
