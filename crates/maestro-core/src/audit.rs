@@ -159,6 +159,9 @@ impl Play {
                 Fate::Blocked(Blocked::Variables(excess)) => {
                     self.task_fails(at, &excess.to_string(), told);
                 }
+                Fate::Blocked(blocked @ Blocked::Ports { .. }) => {
+                    self.task_fails(at, &blocked.to_string(), told);
+                }
                 // It is never begun.
                 Fate::Blocked(
                     Blocked::Dependency(_) | Blocked::Unavailable { .. } | Blocked::Alone { .. },

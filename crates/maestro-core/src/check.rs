@@ -1,7 +1,7 @@
 //! An independent look at a plan: what no plan may ever contain, whoever made it.
 
 use crate::fleet::{FleetSnapshot, ShipView};
-use crate::model::PortBinding;
+use crate::model::{ContainerSpec, LABEL_PORT};
 use crate::plan::{Action, Condition, EngineCall, Fate, Plan, StepId, Unit, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -165,7 +165,7 @@ impl InstanceChain<'_> {
         let mut given: BTreeSet<&str> = BTreeSet::new();
         // Started under a name of its own, beside the one that bears the instance's.
         let mut beside: BTreeSet<&str> = BTreeSet::new();
-        let mut ports: BTreeMap<&str, &[PortBinding]> = BTreeMap::new();
+        let mut ports: BTreeMap<&str, Option<&Arc<str>>> = BTreeMap::new();
         let mut after: BTreeMap<StepId, Certain<'_>> = BTreeMap::new();
         // In the order of the plan, whatever the order of the row.
         for id in self.steps.iter().copied().collect::<BTreeSet<_>>() {
@@ -183,7 +183,7 @@ impl InstanceChain<'_> {
                         findings.push(Finding::NameTaken(id));
                     }
                     certain.names.insert(name);
-                    ports.insert(name, &spec.ports);
+                    ports.insert(name, fixed_port(spec));
                 }
                 Some(EngineCall::StopContainer { target, .. } | EngineCall::KillContainer { target }) => {
                     if replaced && !certain.image {
@@ -199,11 +199,9 @@ impl InstanceChain<'_> {
                 Some(EngineCall::StartContainer { target }) if target.name().as_str() != own => {
                     let name = target.name().as_str();
                     beside.insert(name);
-                    let bindings = ports.get(name).copied().unwrap_or_default();
-                    let fixed =
-                        bindings.iter().find(|binding| binding.external.parse::<u16>().is_ok_and(|p| p != 0));
+                    let fixed = ports.get(name).copied().flatten();
                     if let (Some(port), false) = (fixed, certain.stopped) {
-                        findings.push(Finding::Doubled { step: id, port: port.external.clone() });
+                        findings.push(Finding::Doubled { step: id, port: port.clone() });
                     }
                 }
                 Some(EngineCall::RenameContainer { target, to }) => {
@@ -229,4 +227,13 @@ impl InstanceChain<'_> {
             after.insert(id, certain);
         }
     }
+}
+
+/// A port that every container of an instance would have: one that was not picked for this one.
+fn fixed_port(spec: &ContainerSpec) -> Option<&Arc<str>> {
+    let is_picked = |port: &Arc<str>| {
+        spec.labels.iter().any(|(label, value)| label.starts_with(LABEL_PORT) && value == port)
+    };
+    let mut ports = spec.ports.iter().map(|binding| &binding.external);
+    ports.find(|port| port.parse::<u16>().is_ok_and(|number| number != 0) && !is_picked(port))
 }

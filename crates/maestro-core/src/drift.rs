@@ -3,7 +3,7 @@
 use crate::compare::{Change, changes};
 use crate::engine_error::EngineError;
 use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, Ownership, ShipView};
-use crate::model::{ContainerSpec, Environment, LABEL_ENVIRONMENT, LABEL_INSTANCE, SpecWriter};
+use crate::model::{ContainerSpec, Environment, LABEL_ENVIRONMENT, LABEL_INSTANCE, Picked, SpecWriter};
 use crate::names::{ContainerId, InstanceName, ServiceName, ShipName};
 use std::sync::Arc;
 
@@ -90,7 +90,9 @@ pub fn drift(environment: &Environment, fleet: &FleetSnapshot, instances: &[Inst
             if let Ownership::Foreign(whose) = container.ownership(environment) {
                 return Drift { verdict: Verdict::Foreign(whose), ..nothing };
             }
-            let (spec, _) = writer.spec(instance);
+            let (mut spec, _) = writer.spec(instance);
+            // Which port of a range it has is its own affair.
+            spec.publish(instance, &Picked::of(instance, &container.labels));
             compared(&spec, container, engine, nothing)
         })
         .collect()

@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::names::{ConfigHash, ContainerId, ImageId, InstanceName, ShipName};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Every ship that was looked at.
@@ -77,6 +77,8 @@ pub struct ObservedContainer {
     pub image_id: ImageId,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Ports of its ship that it has now.
+    pub ports: BTreeSet<u16>,
     /// When it last started; only known where details were asked for.
     pub started_at: Option<Timestamp>,
     /// When it last ended; only known where details were asked for.

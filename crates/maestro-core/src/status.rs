@@ -3,7 +3,7 @@
 use crate::engine_error::EngineError;
 use crate::fleet::{ContainerState, FleetSnapshot, Health, ObservedContainer, Ownership, ShipView};
 use crate::image::ImageRef;
-use crate::model::{Environment, Instance, Protocol};
+use crate::model::{Environment, Instance, Picked, Protocol};
 use crate::names::{ConfigHash, ContainerId, ImageId, InstanceName, ServiceName, ShipName};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -111,14 +111,24 @@ fn row(environment: &Environment, fleet: &FleetSnapshot, instance: &Instance, no
         },
     };
     let seen = matches!(found, Found::Container(_) | Found::Absent);
+    let picked = fleet
+        .container(&instance.ship, &instance.name)
+        .map(|container| Picked::of(instance, &container.labels))
+        .unwrap_or_default();
     let ports = instance
         .ports
         .iter()
         .map(|(name, port)| PortStatus {
             name: name.clone(),
-            external: port.external.clone(),
+            external: match picked.get(name) {
+                Some(number) => number.to_string().into(),
+                None => port.external.clone(),
+            },
             protocol: port.protocol,
-            target: port.external_number().filter(|_| seen && port.protocol == Protocol::Tcp),
+            target: port
+                .external_number()
+                .or_else(|| picked.get(name))
+                .filter(|_| seen && port.protocol == Protocol::Tcp),
             answers: None,
         })
         .collect();
@@ -273,6 +283,7 @@ mod tests {
             finished_at: Some(at("2026-11-21T11:59:30Z")),
             exit_code: Some(137),
             restarts: Some(2),
+            ports: std::collections::BTreeSet::new(),
             configuration: None,
         }
     }

@@ -8,6 +8,7 @@ mod deploy;
 mod fingerprint;
 pub mod graph;
 mod links;
+mod picked;
 mod ship;
 mod variables;
 
@@ -21,6 +22,7 @@ pub use container::{
 };
 pub use deploy::{Deploy, Pace, Remedy, Share, Strategy};
 pub use links::{LinkBlock, Links};
+pub use picked::{LABEL_PORT, Picked};
 pub use ship::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};
 pub use variables::{Excess, Weights};
 

@@ -129,6 +129,13 @@ pub enum Blocked {
         /// How many may be down at the same time.
         allowed: usize,
     },
+    /// No port of a range is free on its ship.
+    Ports {
+        /// The ship.
+        ship: ShipName,
+        /// The range.
+        range: Arc<str>,
+    },
     /// It would have to be stopped before its replacement starts, and none of its service may be down.
     Alone {
         /// The service.

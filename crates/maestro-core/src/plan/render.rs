@@ -88,6 +88,7 @@ impl fmt::Display for Blocked {
                 f,
                 "{unseen} of the instances of {service} cannot be seen, and {allowed} may be down at a time"
             ),
+            Blocked::Ports { ship, range } => write!(f, "no port of {range} is free on ship {ship}"),
             Blocked::Alone { service, why } => {
                 write!(f, "there cannot be two of it, since {why}, and none of {service} may be down")
             }

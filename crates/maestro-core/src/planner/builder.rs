@@ -1,5 +1,6 @@
 //! Puts a plan together: steps in chains, pulls and logins once per ship, milestones between services.
 
+use super::ports::Ports;
 use super::{Chain, seen};
 use crate::fleet::{FleetSnapshot, ShipView};
 use crate::image::ImageRef;
@@ -22,6 +23,7 @@ pub(super) struct Builder<'a> {
     pub(super) fleet: &'a FleetSnapshot,
     specs: SpecWriter<'a>,
     besides: Besides<'a>,
+    pub(super) ports: Ports,
     graph: Graph<'a>,
     /// Selected instances in the order of the command.
     selected: Vec<&'a Instance>,
@@ -107,6 +109,7 @@ impl<'a> Builder<'a> {
             fleet,
             specs: SpecWriter::new(environment),
             besides: Besides::new(environment),
+            ports: Ports::default(),
             graph,
             siblings: siblings_before(environment, direction, &names),
             fates: vec![None; selected.len()],
@@ -318,8 +321,15 @@ impl<'a> Builder<'a> {
         check: Check,
         guard: Condition,
     ) -> Action {
-        let env = matches!(check, Check::Exec { .. }).then(|| Arc::new(self.specs.env(instance)));
-        Action::Check { target: target.clone(), phase, check, env, guard }
+        let mut env = matches!(check, Check::Exec { .. }).then(|| self.specs.env(instance));
+        let mut check = check;
+        if let Some(picked) = self.picked(instance, target) {
+            check = check.at(picked);
+            if let Some(env) = &mut env {
+                env.picked = picked.variables(instance);
+            }
+        }
+        Action::Check { target: target.clone(), phase, check, env: env.map(Arc::new), guard }
     }
 
     /// What to ask the engine for.

@@ -7,7 +7,7 @@ mod standing;
 use super::builder::{Builder, Turn};
 use super::start;
 use crate::fleet::{EngineState, FleetSnapshot, ShipView};
-use crate::model::{Hindrance, Instance, Remedy};
+use crate::model::{Hindrance, Instance, Picked, Remedy};
 use crate::plan::{Blocked, FailurePolicy, Fate, Intent, Settled};
 pub(super) use standing::nexts;
 use standing::{Standing, Wanted};
@@ -73,13 +73,25 @@ pub(super) fn fate<'a>(
     if let Some(other) = builder.blocked_dependency(instance) {
         return Fate::Blocked(Blocked::Dependency(other));
     }
+    let ports = match standing.wanted {
+        Wanted::New => match builder.pick(instance, true) {
+            Ok(ports) => ports,
+            Err(blocked) => return Fate::Blocked(blocked),
+        },
+        Wanted::Current(container) | Wanted::Next(container) | Wanted::Kept(container) => {
+            builder.reserve(&instance.ship, container);
+            builder.know_seen(instance, container);
+            Picked::default()
+        }
+    };
     builder.turn.begin(&instance.name, way == Way::Beside);
     let mut chain = builder.chain(instance);
     if standing.wants_new() {
         start::image(builder, &mut chain, instance, None, false, false);
         builder.after_images(&mut chain);
     }
-    let switch = replace::bring_up(builder, &mut chain, instance, state, standing, (way, because.clone()));
+    let switch =
+        replace::bring_up(builder, &mut chain, instance, state, (standing, ports), (way, because.clone()));
     replace::hand_over(builder, &mut chain, switch);
     Fate::Act { steps: chain.steps, because, hindrance }
 }

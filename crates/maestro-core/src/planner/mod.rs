@@ -2,6 +2,7 @@
 
 mod builder;
 mod deploy;
+mod ports;
 mod start;
 mod stop;
 
@@ -121,6 +122,9 @@ fn fate<'a>(builder: &mut Builder<'a>, index: usize, instance: &'a Instance, int
     {
         return Fate::Blocked(Blocked::Foreign(whose));
     }
+    if let Some(found) = container {
+        builder.know_seen(instance, found);
+    }
     let running = container.is_some_and(|c| c.state.is_running());
     match intent {
         Intent::Start { .. } if running => Fate::Settled(Settled::Up),
@@ -132,9 +136,13 @@ fn fate<'a>(builder: &mut Builder<'a>, index: usize, instance: &'a Instance, int
                 return Fate::Blocked(Blocked::Dependency(other));
             }
             let because = if container.is_none() { Reason::Missing } else { Reason::Stopped };
+            let ports = match start::ports(builder, instance, container, *reuse) {
+                Ok(ports) => ports,
+                Err(blocked) => return Fate::Blocked(blocked),
+            };
             let mut chain = builder.chain(instance);
             start::image(builder, &mut chain, instance, container, *refresh, *reuse);
-            start::steps(builder, &mut chain, instance, container, *reuse);
+            start::steps(builder, &mut chain, instance, container, ports);
             chain.act(because)
         }
         Intent::Stop | Intent::Kill => match container.filter(|_| running) {
@@ -191,6 +199,10 @@ fn restart<'a>(
     if let Some(blocked) = start::excess(builder, instance, container, how.reuse) {
         return blocked;
     }
+    let ports = match start::ports(builder, instance, container, how.reuse) {
+        Ok(ports) => ports,
+        Err(blocked) => return Fate::Blocked(blocked),
+    };
     let mut chain = builder.chain(instance);
     start::image(builder, &mut chain, instance, container, how.refresh, how.reuse);
     if index > 0 {
@@ -200,7 +212,7 @@ fn restart<'a>(
         stop::steps(builder, &mut chain, instance, container, stop::Purpose::Restart);
     }
     builder.delay(&mut chain, how.stop_start_delay, crate::plan::DelayReason::StopStart);
-    start::steps(builder, &mut chain, instance, container, how.reuse);
+    start::steps(builder, &mut chain, instance, container, ports);
     chain.act(because)
 }
 

@@ -33,6 +33,9 @@ pub(super) fn problems(rows: &Rows) -> (Vec<ErrorReport>, usize) {
             Trouble::Unavailable(why) => ErrorReport::new(why.clone()).hint(
                 "bring those ships back first, or let more be down: `max_unavailable` in the service's `deploy:`",
             ),
+            Trouble::Ports(why) => ErrorReport::new(why.clone()).hint(
+                "make the range larger: it has to have a port for each container on the ship, those included that are to be replaced",
+            ),
             Trouble::Alone(why) => ErrorReport::new(why.clone())
                 .hint("let one be down: `max_unavailable: 1` in the service's `deploy:`"),
         };

@@ -3,7 +3,7 @@
 use super::Way;
 use super::standing::{Standing, Wanted, aside_name, kept, kept_name, next_name};
 use crate::fleet::{EngineState, ObservedContainer, Ownership};
-use crate::model::{Check, Instance, Phase};
+use crate::model::{Check, Instance, Phase, Picked};
 use crate::names::{ContainerId, InstanceName};
 use crate::plan::{Condition, EngineCall, OnFailure, Reason, Target};
 use crate::planner::builder::Builder;
@@ -47,7 +47,7 @@ pub(super) fn bring_up<'a>(
     chain: &mut Chain,
     instance: &'a Instance,
     state: &'a EngineState,
-    standing: Standing<'a>,
+    (standing, ports): (Standing<'a>, Picked),
     (way, because): (Way, Reason),
 ) -> Switch<'a> {
     let Standing { mut spec, hash, current, wanted, left, .. } = standing;
@@ -87,6 +87,9 @@ pub(super) fn bring_up<'a>(
         Wanted::Current(container) | Wanted::Next(container) => container.state.is_running(),
         Wanted::Kept(_) | Wanted::New => false,
     };
+    if let Wanted::New = wanted {
+        builder.know(instance, &Target::Made(name.clone()), ports.clone());
+    }
     let watched = match wanted {
         Wanted::Next(next) if !is_named_first => seen(next),
         _ => Target::Made(name.clone()),
@@ -104,6 +107,7 @@ pub(super) fn bring_up<'a>(
         }
         Wanted::New => {
             spec.name = name.clone();
+            spec.publish(instance, &ports);
             (Some(EngineCall::CreateContainer { spec: Box::new(spec), hash }), Target::Made(name.clone()))
         }
     };

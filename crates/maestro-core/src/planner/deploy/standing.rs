@@ -1,12 +1,13 @@
 //! What is there for an instance, compared with what is to be. Half-done replacements are seen in names and states
 //! (`docs/design/0018`).
 
-use crate::compare::changes;
+use crate::compare::{Change, changes};
 use crate::fleet::{ContainerState, EngineState, ObservedContainer, Ownership};
-use crate::model::{ContainerSpec, Environment, Instance, LABEL_INSTANCE};
+use crate::model::{ContainerSpec, Environment, Instance, LABEL_INSTANCE, Picked};
 use crate::names::{ConfigHash, InstanceName};
 use crate::plan::{Blocked, Fate, Reason};
 use crate::planner::builder::Builder;
+use crate::planner::ports;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -55,7 +56,7 @@ impl<'s> Standing<'s> {
         let current = state.containers.get(instance.name.as_str());
         let because = match current {
             None => Some(Reason::Missing),
-            Some(current) => match changes(&spec, current, state) {
+            Some(current) => match compared(builder, instance, &spec, current, state) {
                 Some(changes) if !changes.is_empty() => Some(Reason::Differs(changes.into())),
                 None if !is_it(current) => Some(Reason::Differs(Arc::default())),
                 Some(_) | None if !current.state.is_running() => Some(Reason::Stopped),
@@ -65,6 +66,9 @@ impl<'s> Standing<'s> {
                 Some(_) | None => None,
             },
         };
+        for container in nexts(builder.environment, state, &instance.name) {
+            builder.know_seen(instance, container);
+        }
         let mut left: Vec<_> = nexts(builder.environment, state, &instance.name).collect();
         let wanted = match current {
             Some(current) if !matches!(because, Some(Reason::Missing | Reason::Differs(_))) => {
@@ -76,14 +80,14 @@ impl<'s> Standing<'s> {
                 };
                 let next = left.iter().position(|next| is_it(next) && !is_dead(next));
                 let mut kept = kept(state, &instance.name).map(|(_, container)| container);
-                let environment = builder.environment;
                 match next {
                     Some(at) => Wanted::Next(left.remove(at)),
                     None => kept
                         .find(|container| {
                             !container.state.is_running()
                                 && is_it(container)
-                                && container.ownership(environment) == Ownership::Ours
+                                && container.ownership(builder.environment) == Ownership::Ours
+                                && builder.has_free_ports(&instance.ship, container)
                         })
                         .map_or(Wanted::New, Wanted::Kept),
                 }
@@ -127,6 +131,30 @@ impl<'s> Standing<'s> {
         };
         Some(Fate::Blocked(Blocked::Foreign(whose)))
     }
+}
+
+/// In what a container differs from what is to be. Ports that were picked for it are its own, and no difference.
+fn compared(
+    builder: &mut Builder<'_>,
+    instance: &Instance,
+    spec: &ContainerSpec,
+    container: &ObservedContainer,
+    state: &EngineState,
+) -> Option<Vec<Change>> {
+    builder.know_seen(instance, container);
+    let mut spec = spec.clone();
+    spec.publish(instance, &Picked::of(instance, &container.labels));
+    let mut changes = changes(&spec, container, state);
+    if let Some((name, range)) = ports::unknown(instance, container) {
+        // Its engine has picked one, and may pick another one whenever it starts: no check can know it.
+        changes.get_or_insert_default().push(Change {
+            attribute: format!("ports.{name}"),
+            wanted: Some(format!("one of {range}")),
+            found: Some(range.to_string()),
+            secret: false,
+        });
+    }
+    changes
 }
 
 /// Containers that were to take the place of an instance's, whatever they are. Those of others, and what just bears such

@@ -2,6 +2,7 @@
 
 mod beside;
 mod broken_off;
+mod ranges;
 mod world;
 
 use super::{fleet, shop};

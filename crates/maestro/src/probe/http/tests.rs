@@ -19,6 +19,7 @@ fn get(server: &Server) -> HttpCheck {
     HttpCheck {
         host: server.address.ip().to_string().into(),
         port: server.address.port(),
+        picked: None,
         scheme: "http".into(),
         path: "/health".into(),
         method: "GET".into(),

@@ -79,6 +79,8 @@ pub enum Trouble {
     Variables(Excess),
     /// More of its service would be down than may be; the text says how many.
     Unavailable(String),
+    /// No port of a range is free on its ship.
+    Ports(String),
     /// It would have to go down, and none of its service may.
     Alone(String),
 }
@@ -239,6 +241,12 @@ impl Row {
                 self.results.push(Piece::result(Tone::Bad, "too many are down"));
                 self.results.push(Piece::new(Tone::Bad, "failed!"));
                 self.trouble = Some(Trouble::Unavailable(blocked.to_string()));
+            }
+            Blocked::Ports { .. } => {
+                self.cell = Some(Piece::new(Tone::Plain, self.container()));
+                self.results.push(Piece::result(Tone::Bad, "no port is free"));
+                self.results.push(Piece::new(Tone::Bad, "failed!"));
+                self.trouble = Some(Trouble::Ports(blocked.to_string()));
             }
             Blocked::Alone { .. } => {
                 self.cell = Some(Piece::new(Tone::Plain, self.container()));

@@ -36,7 +36,7 @@ pub struct Item {
     /// Why: `missing`, `stopped`, `asked`, `image_moved`, `refresh`, `differs`, `unproven`,
     /// `left_beside` where something is done;
     /// `up`, `down`, `up_to_date`, `as_released`, `absent`, `running`, `host_down` where nothing is to be done;
-    /// `host_down`, `foreign`, `variables`, `unavailable`, `alone`, `dependency` where it cannot.
+    /// `host_down`, `foreign`, `variables`, `unavailable`, `ports`, `alone`, `dependency` where it cannot.
     pub reason: String,
     /// The same in words.
     pub text: String,
@@ -166,6 +166,7 @@ impl From<&plan::Item> for Item {
                     Blocked::Foreign(_) => ("foreign", None),
                     Blocked::Variables(_) => ("variables", None),
                     Blocked::Unavailable { .. } => ("unavailable", None),
+                    Blocked::Ports { .. } => ("ports", None),
                     Blocked::Alone { .. } => ("alone", None),
                     Blocked::Dependency(_) => ("dependency", None),
                 };

@@ -27,6 +27,8 @@ struct Drawn {
 enum Ports {
     None,
     Fixed,
+    /// Of a range that all instances have.
+    Range,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +40,7 @@ enum Changes {
 
 fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
     let changes = prop_oneof![Just(Changes::Nothing), Just(Changes::Image), Just(Changes::Variable)];
-    let ports = prop_oneof![2 => Just(Ports::None), 1 => Just(Ports::Fixed)];
+    let ports = prop_oneof![2 => Just(Ports::None), 1 => Just(Ports::Fixed), 2 => Just(Ports::Range)];
     let rolling = prop::option::weighted(0.8, (0..3u32, 0..3u32));
     let service = (rolling, prop::collection::vec(0..3usize, 1..4), any::<bool>(), ports, changes).prop_map(
         |(rolling, ships, needs, ports, changes)| {
@@ -73,6 +75,9 @@ fn file(services: &[Drawn], next: bool) -> String {
         for (place, ship) in service.ships.iter().enumerate() {
             let ports = match service.ports {
                 Ports::None => String::new(),
+                Ports::Range => {
+                    ", ports: {p: '80:9000-9031'}, lifecycle: {running: [{type: tcp, port: p}]}".to_owned()
+                }
                 Ports::Fixed => format!(", ports: {{p: '80:8{number}{place}0'}}"),
             };
             _ = writeln!(text, "      s{number}-{place}: {{ship: {}{ports}}}", ["a", "b", "c"][*ship]);

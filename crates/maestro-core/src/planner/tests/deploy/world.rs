@@ -1,7 +1,7 @@
 //! A fleet that does what plans say, and no more than engines would.
 
 use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, ObservedImage, ShipView};
-use crate::model::Environment;
+use crate::model::{Check, Environment, LABEL_PORT};
 use crate::names::{ContainerId, ImageId, InstanceName, ServiceName};
 use crate::plan::{Action, Condition, EngineCall, Plan, StepId, Target};
 use crate::planner::deploy::nexts;
@@ -51,6 +51,11 @@ impl World {
                     assert!(container.state.is_running(), "{} does not run", container.name);
                     let id = container.id.clone();
                     self.proved.insert(id);
+                }
+                Action::Check { target, check: Check::Tcp { port, picked: Some(name), .. }, .. } => {
+                    let labels = &found(self.state(plan, step), target).labels;
+                    let label = labels.get(&format!("{LABEL_PORT}{name}"));
+                    assert_eq!(label, Some(&port.to_string()), "{target:?} is asked at another port");
                 }
                 _ => {}
             }
@@ -106,7 +111,9 @@ impl World {
                     .unwrap_or_else(|| panic!("{} is not there", spec.image))
                     .id
                     .clone();
-                let bindings = spec.ports.iter().map(|binding| binding.external.to_string());
+                // Of a range, the engine picks one that is free.
+                let is_one = |port: &String| port.parse::<u16>().is_ok();
+                let bindings = spec.ports.iter().map(|binding| binding.external.to_string()).filter(is_one);
                 ports = Some((id.clone(), bindings.collect()));
                 let name: Arc<str> = spec.name.as_str().into();
                 let container = ObservedContainer {
@@ -116,11 +123,12 @@ impl World {
                     health: None,
                     image: spec.image.clone(),
                     image_id,
-                    labels: spec.labels.iter().map(|(k, v)| ((*k).to_owned(), v.to_string())).collect(),
+                    labels: spec.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
                     started_at: None,
                     finished_at: None,
                     exit_code: None,
                     restarts: None,
+                    ports: std::collections::BTreeSet::new(),
                     configuration: None,
                 };
                 assert!(state.containers.insert(name.clone(), container).is_none(), "{name} is taken");
