@@ -101,7 +101,7 @@ fn chains(plan: &Plan) -> BTreeMap<&str, InstanceChain<'_>> {
         .iter()
         .filter_map(|item| match &item.fate {
             Fate::Act { steps, .. } => Some((item.instance.as_str(), InstanceChain { item, steps })),
-            Fate::Settled(_) | Fate::Blocked(_) => None,
+            Fate::Settled(_) | Fate::Blocked(_) | Fate::Waits { .. } => None,
         })
         .collect()
 }

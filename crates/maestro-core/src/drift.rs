@@ -2,7 +2,7 @@
 
 use crate::compare::{Change, changes};
 use crate::engine_error::EngineError;
-use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, Ownership, ShipView};
+use crate::fleet::{NEXT, ContainerState, EngineState, FleetSnapshot, ObservedContainer, Ownership, ShipView};
 use crate::model::{ContainerSpec, Environment, LABEL_ENVIRONMENT, LABEL_INSTANCE, Picked, SpecWriter};
 use crate::names::{ContainerId, InstanceName, ServiceName, ShipName};
 use std::sync::Arc;
@@ -124,14 +124,14 @@ fn compared(
 }
 
 /// The name of a container that was made for an instance and does not bear its name. Those that a deployment has put
-/// aside, `web-1.kept-…`, are where they belong.
+/// aside, `web-1.kept-…`, are where they belong; one that was to take its place is not.
 fn renamed(environment: &Environment, engine: &EngineState, instance: &InstanceName) -> Option<Arc<str>> {
-    let aside = format!("{instance}.");
+    let (aside, next) = (format!("{instance}."), format!("{instance}{NEXT}"));
     let is_of = |container: &&ObservedContainer| {
         let label = |key| container.labels.get(key).map(String::as_str);
         label(LABEL_INSTANCE) == Some(instance.as_str())
             && label(LABEL_ENVIRONMENT) == Some(environment.display_name())
-            && !container.name.starts_with(&aside)
+            && (!container.name.starts_with(&aside) || container.name.starts_with(&next))
     };
     engine.containers.values().find(is_of).map(|container| container.name.clone())
 }

@@ -25,6 +25,9 @@ pub struct StatusRow {
     pub found: Found,
     /// Its published ports in the order of the file.
     pub ports: Vec<PortStatus>,
+    /// Containers that were to take its place, and are left by a deployment that was broken off: what they are called,
+    /// and what they are doing.
+    pub left: Vec<(Arc<str>, ContainerState)>,
 }
 
 /// What a ship says about an instance.
@@ -110,6 +113,13 @@ fn row(environment: &Environment, fleet: &FleetSnapshot, instance: &Instance, no
             Some(container) => Found::Container(Box::new(sighting(environment, container, now))),
         },
     };
+    let left = match fleet.ship(&instance.ship) {
+        Some(ShipView::Reachable(state)) => state
+            .nexts(environment, &instance.name)
+            .map(|container| (container.name.clone(), container.state))
+            .collect(),
+        Some(ShipView::Unreachable(_)) | None => Vec::new(),
+    };
     let seen = matches!(found, Found::Container(_) | Found::Absent);
     let picked = fleet
         .container(&instance.ship, &instance.name)
@@ -140,6 +150,7 @@ fn row(environment: &Environment, fleet: &FleetSnapshot, instance: &Instance, no
         image: instance.image.clone(),
         found,
         ports,
+        left,
     }
 }
 

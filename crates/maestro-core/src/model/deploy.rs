@@ -22,6 +22,21 @@ pub enum Strategy {
     Recreate,
     /// A few at a time.
     Rolling(Pace),
+    /// All replacements start beside what they replace; when all have been proved, they take over together.
+    BlueGreen,
+    /// A few first, which have to be good; the others when somebody says so, or after a while.
+    Canary(Canary),
+}
+
+/// Which instances are tried first, and what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Canary {
+    /// How many are tried.
+    pub canaries: Share,
+    /// How long they have to stay well before the others follow; none if somebody has to say so.
+    pub pause: Option<Duration>,
+    /// How the canaries are replaced, and then the others.
+    pub pace: Pace,
 }
 
 /// How many instances are replaced at a time.
@@ -38,7 +53,10 @@ impl Strategy {
     pub fn down(self, instances: usize) -> usize {
         match self {
             Strategy::Recreate => instances.max(1),
-            Strategy::Rolling(pace) => pace.max_unavailable.of(instances),
+            Strategy::Rolling(pace) | Strategy::Canary(Canary { pace, .. }) => {
+                pace.max_unavailable.of(instances)
+            }
+            Strategy::BlueGreen => 0,
         }
     }
 
@@ -47,7 +65,10 @@ impl Strategy {
     pub fn beside(self, instances: usize) -> usize {
         match self {
             Strategy::Recreate => 0,
-            Strategy::Rolling(pace) => pace.max_surge.of_surplus(instances),
+            Strategy::Rolling(pace) | Strategy::Canary(Canary { pace, .. }) => {
+                pace.max_surge.of_surplus(instances)
+            }
+            Strategy::BlueGreen => instances.max(1),
         }
     }
 
@@ -56,6 +77,8 @@ impl Strategy {
         match self {
             Strategy::Recreate => "recreate",
             Strategy::Rolling(_) => "rolling",
+            Strategy::BlueGreen => "blue-green",
+            Strategy::Canary(_) => "canary",
         }
     }
 }

@@ -20,7 +20,7 @@ pub use container::{
     ContainerEnv, ContainerSpec, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE,
     LABEL_ROLE, LABEL_SERVICE, LogConfig, PortBinding, Protocol, RestartPolicy, SpecWriter, Ulimit,
 };
-pub use deploy::{Deploy, Pace, Remedy, Share, Strategy};
+pub use deploy::{Canary, Deploy, Pace, Remedy, Share, Strategy};
 pub use links::{LinkBlock, Links};
 pub use picked::{LABEL_PORT, Picked};
 pub use ship::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};

@@ -90,6 +90,13 @@ pub enum Fate {
     Settled(Settled),
     /// It cannot be done.
     Blocked(Blocked),
+    /// It is not as the release says, and stays so until somebody decides: others of its service are tried first.
+    Waits {
+        /// How many are tried.
+        canaries: usize,
+        /// Why it is not as the release says.
+        because: Reason,
+    },
 }
 
 /// Why nothing is to be done for an instance.
@@ -129,6 +136,8 @@ pub enum Blocked {
         /// How many may be down at the same time.
         allowed: usize,
     },
+    /// It does not run, and a container that was to take its place does.
+    HalfDone(InstanceName),
     /// No port of a range is free on its ship.
     Ports {
         /// The ship.
@@ -217,6 +226,8 @@ pub enum Milestone {
     Service(ServiceName),
     /// Every ship has every image.
     Images,
+    /// All replacements of a service run beside what they replace, and have been proved.
+    Proved(ServiceName),
 }
 
 impl Unit {

@@ -1,5 +1,6 @@
 //! Puts a plan together: steps in chains, pulls and logins once per ship, milestones between services.
 
+use super::deploy::Switch;
 use super::ports::Ports;
 use super::{Chain, seen};
 use crate::fleet::{FleetSnapshot, ShipView};
@@ -55,7 +56,7 @@ pub(super) struct Builder<'a> {
 }
 
 /// When the next instance's turn is, among those of its service.
-#[derive(Debug, Clone, Default)]
+#[derive(Default)]
 pub(super) struct Turn<'a> {
     /// When this one is done.
     after: Option<&'a InstanceName>,
@@ -67,6 +68,14 @@ pub(super) struct Turn<'a> {
     down: Line<'a>,
     /// Those that are there twice while they are replaced.
     pub(super) beside: Line<'a>,
+    /// Steps that come before all of them.
+    pub(super) behind: Vec<StepId>,
+    /// How many others are tried first, if what is to be replaced waits for them.
+    pub(super) waits_for: Option<usize>,
+    /// How long what has been replaced has to stay well before others follow.
+    pub(super) pause: Duration,
+    /// Those whose replacements run beside them, and take over together when all have been proved.
+    pub(super) together: Option<Vec<(&'a InstanceName, Chain, Switch<'a>)>>,
 }
 
 /// Instances that are replaced one after the other, so many at a time.
@@ -76,10 +85,25 @@ pub(super) struct Line<'a> {
     begun: Vec<&'a InstanceName>,
 }
 
+/// A point of a plan that is being made.
+pub(super) struct Mark {
+    steps: usize,
+    units: usize,
+    pulls: BTreeMap<(ShipName, ImageRef), StepId>,
+    logins: BTreeMap<(ShipName, RegistryName), StepId>,
+}
+
 impl<'a> Turn<'a> {
     pub(super) fn new(unseen: usize, allowed: usize, beside: usize) -> Self {
         let down = Line { most: allowed.saturating_sub(unseen), begun: Vec::new() };
-        Self { after: None, unseen, allowed, down, beside: Line { most: beside, begun: Vec::new() } }
+        let beside = Line { most: beside, begun: Vec::new() };
+        Self { unseen, allowed, down, beside, ..Self::default() }
+    }
+
+    /// All of them at the same time.
+    pub(super) fn together(all: usize, unseen: usize) -> Self {
+        let line = Line { most: all, begun: Vec::new() };
+        Self { unseen, down: line.clone(), beside: line, together: Some(Vec::new()), ..Self::default() }
     }
 
     /// The next instance that something is done to.
@@ -190,7 +214,49 @@ impl<'a> Builder<'a> {
         if let Some(ends) = self.turn.after.and_then(|before| self.ends.get(before)) {
             last.extend(ends.iter().filter(|end| !last.contains(end)).copied().collect::<Vec<_>>());
         }
+        last.extend(&self.turn.behind);
         Chain { unit, last, steps: Vec::new() }
+    }
+
+    /// Goes on with the steps of an instance in a unit of its own, when a milestone is reached.
+    pub(super) fn resume(&mut self, instance: &Instance, before: Chain, milestone: StepId) -> Chain {
+        let unit = self.unit(Unit::Instance { instance: instance.name.clone(), ship: instance.ship.clone() });
+        let mut last = before.last;
+        last.push(milestone);
+        Chain { unit, last, steps: before.steps }
+    }
+
+    /// A point that is reached when all these steps are over.
+    pub(super) fn milestone(&mut self, milestone: Milestone, after: Vec<StepId>) -> StepId {
+        let unit = self.unit(Unit::Milestone(milestone));
+        self.add(unit, Action::Reached, after, OnFailure::Fail)
+    }
+
+    /// The last ones of these steps: checks at the end of a chain are side by side.
+    pub(super) fn ends_of(&self, steps: &[StepId]) -> Vec<StepId> {
+        let mut inner: BTreeSet<StepId> = BTreeSet::new();
+        for step in steps {
+            inner.extend(self.steps.get(step.index()).into_iter().flat_map(|s| &s.after));
+        }
+        steps.iter().filter(|step| !inner.contains(step)).copied().collect()
+    }
+
+    /// How far the plan has come, to get back to.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            steps: self.steps.len(),
+            units: self.units.len(),
+            pulls: self.pulls.clone(),
+            logins: self.logins.clone(),
+        }
+    }
+
+    /// Forgets all steps since.
+    pub(super) fn rewind(&mut self, mark: Mark) {
+        self.steps.truncate(mark.steps);
+        self.units.truncate(mark.units);
+        self.pulls = mark.pulls;
+        self.logins = mark.logins;
     }
 
     /// What is pulled for these is everything that is pulled: notes the point at which it is done.
@@ -390,15 +456,10 @@ impl<'a> Builder<'a> {
     pub(super) fn settle(&mut self, index: usize, instance: &'a Instance, fate: Fate) {
         match &fate {
             Fate::Act { steps, .. } => {
-                // The checks at the end of a chain are side by side, so it may have several ends.
-                let mut inner: BTreeSet<StepId> = BTreeSet::new();
-                for step in steps {
-                    inner.extend(self.steps.get(step.index()).into_iter().flat_map(|s| &s.after));
-                }
-                let ends = steps.iter().filter(|step| !inner.contains(step)).copied().collect();
+                let ends = self.ends_of(steps);
                 self.ends.insert(&instance.name, ends);
             }
-            Fate::Blocked(_) | Fate::Settled(_) => {
+            Fate::Blocked(_) | Fate::Settled(_) | Fate::Waits { .. } => {
                 let ends = self.sibling_ends(&instance.name);
                 if !ends.is_empty() {
                     self.ends_before.insert(&instance.name, ends);

@@ -7,9 +7,10 @@ mod standing;
 use super::builder::{Builder, Turn};
 use super::start;
 use crate::fleet::{EngineState, FleetSnapshot, ShipView};
-use crate::model::{Hindrance, Instance, Picked, Remedy};
-use crate::plan::{Blocked, FailurePolicy, Fate, Intent, Settled};
-pub(super) use standing::nexts;
+use crate::model::{Canary, Hindrance, Instance, Picked, Remedy, Strategy};
+use crate::names::{InstanceName, ServiceName};
+use crate::plan::{Blocked, FailurePolicy, Fate, Intent, Milestone, Reason, Settled, StepId};
+pub(super) use replace::Switch;
 use standing::{Standing, Wanted};
 
 /// How the container that is to be takes the place of what serves.
@@ -51,6 +52,9 @@ pub(super) fn fate<'a>(
 ) -> Fate {
     let standing = Standing::of(builder, instance, state, ask_again);
     let Some(because) = standing.because.clone() else { return Fate::Settled(Settled::AsReleased) };
+    if let (Some(canaries), Reason::Missing | Reason::Differs(_)) = (builder.turn.waits_for, &because) {
+        return Fate::Waits { canaries, because };
+    }
     if standing.wants_new()
         && let Some(blocked) = start::excess(builder, instance, standing.current, false)
     {
@@ -92,6 +96,11 @@ pub(super) fn fate<'a>(
     }
     let switch =
         replace::bring_up(builder, &mut chain, instance, state, (standing, ports), (way, because.clone()));
+    if let Some(together) = builder.turn.together.as_mut().filter(|_| switch.is_beside()) {
+        let steps = chain.steps.clone();
+        together.push((&instance.name, chain, switch));
+        return Fate::Act { steps, because, hindrance };
+    }
     replace::hand_over(builder, &mut chain, switch);
     Fate::Act { steps: chain.steps, because, hindrance }
 }
@@ -130,22 +139,145 @@ pub(super) fn service<'a>(
     mut members: Vec<(usize, &'a Instance)>,
     intent: &Intent,
 ) {
-    let Some((_, first)) = members.first() else { return };
+    let Some(&(_, first)) = members.first() else { return };
     let Some(service) = builder.environment.services.get(&first.service) else { return };
     let strategy = service.deploy.strategy;
-    let allowed = strategy.down(service.instances.len());
+    let all = service.instances.len();
     let fleet = builder.fleet;
     let unseen = members.iter().filter(|(_, i)| !is_seen(fleet, i)).count();
     // Who takes volumes from another one has its place in the order already.
     if members.iter().all(|(_, instance)| instance.after.is_empty()) {
         members.sort_by_key(|(_, instance)| is_up(builder, instance));
     }
-    builder.turn = Turn::new(unseen, allowed, strategy.beside(service.instances.len()));
-    for (index, instance) in members {
-        let fate = super::fate(builder, index, instance, intent);
-        builder.settle(index, instance, fate);
+    let turn = || Turn::new(unseen, strategy.down(all), strategy.beside(all));
+    match strategy {
+        Strategy::Recreate | Strategy::Rolling(_) => {
+            builder.turn = turn();
+            some(builder, members, intent);
+        }
+        Strategy::BlueGreen => {
+            builder.turn = Turn::together(all, unseen);
+            together(builder, &first.service, members, intent);
+        }
+        Strategy::Canary(canary) => {
+            let promote = matches!(intent, Intent::Deploy { promote: true, .. });
+            let first: Vec<&InstanceName> =
+                service.instances.iter().take(canary.canaries.of_surplus(all)).collect();
+            let (canaries, others): (Vec<_>, Vec<_>) =
+                members.into_iter().partition(|(_, instance)| first.contains(&&instance.name));
+            if promote || !is_release_new(builder, service.instances.iter()) {
+                builder.turn = turn();
+                some(builder, canaries.into_iter().chain(others).collect(), intent);
+            } else {
+                builder.turn = turn();
+                // Who does not serve has nothing to lose, and would be one more that is down.
+                let (others, down): (Vec<_>, Vec<_>) =
+                    others.into_iter().partition(|(_, instance)| is_up(builder, instance));
+                let mut behind = some(builder, down, intent);
+                behind.extend(tried(builder, canary, canaries, intent));
+                builder.turn = turn();
+                builder.turn.behind = behind;
+                builder.turn.waits_for = canary.pause.is_none().then_some(first.len());
+                some(builder, others, intent);
+            }
+        }
     }
     builder.turn = Turn::default();
+}
+
+/// Whether a service has anything to lose: something of it serves that is not as the release says.
+fn is_release_new<'a>(
+    builder: &mut Builder<'a>,
+    instances: impl Iterator<Item = &'a InstanceName>,
+) -> bool {
+    let environment = builder.environment;
+    let fleet = builder.fleet;
+    let instances: Vec<_> = instances.filter_map(|name| environment.instances.get(name)).collect();
+    instances.into_iter().any(|instance| match fleet.ship(&instance.ship) {
+        Some(ShipView::Reachable(state)) => {
+            let standing = Standing::of(builder, instance, state, false);
+            matches!(standing.because, Some(Reason::Missing | Reason::Differs(_)))
+                && standing.is_served_by_another()
+        }
+        Some(ShipView::Unreachable(_)) | None => false,
+    })
+}
+
+/// Plans some instances of a service; returns how their chains end.
+fn some<'a>(
+    builder: &mut Builder<'a>,
+    members: Vec<(usize, &'a Instance)>,
+    intent: &Intent,
+) -> Vec<StepId> {
+    let mut ends = Vec::new();
+    for (index, instance) in members {
+        let fate = super::fate(builder, index, instance, intent);
+        if let Fate::Act { steps, .. } = &fate {
+            ends.extend(builder.ends_of(steps));
+        }
+        builder.settle(index, instance, fate);
+    }
+    ends
+}
+
+/// Plans the instances that are tried first. Where others follow by themselves, those that are as the release says have to
+/// stay well, too: it may have been broken off while they did.
+fn tried<'a>(
+    builder: &mut Builder<'a>,
+    canary: Canary,
+    canaries: Vec<(usize, &'a Instance)>,
+    intent: &Intent,
+) -> Vec<StepId> {
+    let Some(pause) = canary.pause else { return some(builder, canaries, intent) };
+    builder.turn.pause = pause;
+    let again = match intent {
+        Intent::Deploy { promote, .. } => Intent::Deploy { ask_again: true, promote: *promote },
+        other => other.clone(),
+    };
+    some(builder, canaries, &again)
+}
+
+/// Plans all instances of a service: when all replacements have been proved beside what they replace, they take over.
+fn together<'a>(
+    builder: &mut Builder<'a>,
+    service: &ServiceName,
+    members: Vec<(usize, &'a Instance)>,
+    intent: &Intent,
+) {
+    let mark = builder.mark();
+    let mut fates: Vec<_> = members
+        .into_iter()
+        .map(|(index, instance)| (index, instance, super::fate(builder, index, instance, intent)))
+        .collect();
+    // What a ship that is down has is none of the others' business.
+    let is_in_the_way = |fate: &Fate| matches!(fate, Fate::Blocked(why) if !matches!(why, Blocked::Ship(_)));
+    let blocked = fates.iter().find(|(_, _, fate)| is_in_the_way(fate)).map(|(_, i, _)| i.name.clone());
+    let waiting = builder.turn.together.take().unwrap_or_default();
+    if let Some(blocked) = blocked {
+        builder.rewind(mark);
+        for (_, _, fate) in fates.iter_mut().filter(|(_, _, fate)| matches!(fate, Fate::Act { .. })) {
+            *fate = Fate::Blocked(Blocked::Dependency(blocked.clone()));
+        }
+    } else if !waiting.is_empty() {
+        let mut proofs = Vec::new();
+        for (_, _, fate) in &fates {
+            if let Fate::Act { steps, .. } = fate {
+                proofs.extend(builder.ends_of(steps));
+            }
+        }
+        let proved = builder.milestone(Milestone::Proved(service.clone()), proofs);
+        for (name, before, switch) in waiting {
+            let mut chain = builder.resume(switch.instance(), before, proved);
+            replace::hand_over(builder, &mut chain, switch);
+            let found = fates.iter_mut().find(|(_, instance, _)| instance.name == *name);
+            if let Some((_, _, Fate::Act { steps, .. })) = found {
+                *steps = chain.steps;
+            }
+        }
+    }
+    for (index, instance, fate) in fates {
+        builder.settle(index, instance, fate);
+    }
 }
 
 fn is_seen(fleet: &FleetSnapshot, instance: &Instance) -> bool {
@@ -157,6 +289,6 @@ fn is_up(builder: &Builder<'_>, instance: &Instance) -> bool {
     let Some(ShipView::Reachable(state)) = builder.fleet.ship(&instance.ship) else { return false };
     let current = state.containers.get(instance.name.as_str()).into_iter();
     current
-        .chain(nexts(builder.environment, state, &instance.name))
+        .chain(state.nexts(builder.environment, &instance.name))
         .any(|container| container.state.is_running())
 }

@@ -59,12 +59,7 @@ pub(super) fn steps<'a>(
 }
 
 /// Removes a container that does not run, with its anonymous volumes.
-pub(super) fn remove<'a>(
-    builder: &mut Builder<'a>,
-    chain: &mut Chain,
-    instance: &'a Instance,
-    container: &ObservedContainer,
-) {
-    let target = Target::Seen { id: container.id.clone(), name: instance.name.clone() };
+pub(super) fn remove(builder: &mut Builder<'_>, chain: &mut Chain, container: &ObservedContainer) {
+    let target = Target::Seen { id: container.id.clone(), name: InstanceName::from(&*container.name) };
     builder.call(chain, EngineCall::RemoveContainer { target }, OnFailure::Fail);
 }

@@ -25,6 +25,9 @@ fn a_pace_has_two_parts() {
         ("strategy: rolling, max_surge: 0", 1, 0),
         ("strategy: rolling, max_unavailable: 0%, max_surge: 33%", 0, 4),
         ("strategy: recreate", 10, 0),
+        ("strategy: blue-green", 0, 10),
+        ("strategy: canary, canaries: 10%, pause: 5m", 1, 1),
+        ("strategy: canary, max_unavailable: 0, max_surge: 2", 0, 2),
     ] {
         let (strategy, said) = loaded(written, "");
         let strategy = strategy.unwrap_or_else(|| panic!("{written}: {said}"));
@@ -45,6 +48,29 @@ fn what_cannot_be_kept_is_refused() {
     insta::assert_snapshot!(said("strategy: rolling, max_surge: most", ""), @r#"
     E0304 `max_surge` of `deploy` of service `web` must be a number of instances, or a percentage such as `25%`
       maestro.yaml:9:44 "most"
+    "#);
+    insta::assert_snapshot!(said("strategy: canary, canaries: 0, pause: soon", ""), @r#"
+    E0304 `canaries` of `deploy` of service `web` is 0: nothing would be tried before the others
+      maestro.yaml:9:42 "0"
+      help: write `strategy: rolling`
+    E0304 `pause` of `deploy` of service `web` must be a number of seconds, not `soon`
+      maestro.yaml:9:52 "soon"
+    "#);
+    insta::assert_snapshot!(said("strategy: blue-green, max_surge: 1", ""), @r#"
+    W0501 `max_surge` of `deploy` of service `web` does nothing: `blue-green` replaces all instances together
+      maestro.yaml:9:47 "1"
+      help: write `strategy: rolling`
+    "#);
+    insta::assert_snapshot!(said("strategy: blue-green", ", net: host"), @r#"
+    E0404 `strategy: blue-green` of service `web` cannot be kept: there cannot be two containers of `web-1` at the same time
+      maestro.yaml:11:7 "web-1"
+      note: its network is `host`
+      help: replace one after the other: `strategy: rolling`
+    "#);
+    insta::assert_snapshot!(said("strategy: rolling, pause: 5m", ""), @r#"
+    W0501 `pause` of `deploy` of service `web` does nothing: `rolling` tries none of them first
+      maestro.yaml:9:40 "5m"
+      help: write `strategy: canary`
     "#);
     insta::assert_snapshot!(said("max_surge: 1", ""), @r#"
     W0501 `max_surge` of `deploy` of service `web` does nothing: `recreate` replaces all instances at once

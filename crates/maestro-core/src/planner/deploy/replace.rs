@@ -8,18 +8,21 @@ use crate::names::{ContainerId, InstanceName};
 use crate::plan::{Condition, EngineCall, OnFailure, Reason, Target};
 use crate::planner::builder::Builder;
 use crate::planner::{Chain, start, stop};
+use std::time::Duration;
 
 /// So many containers that were replaced are kept of an instance. More than one: the last one may have been no good.
 const KEPT: usize = 3;
 
 /// What is left to be done when the container that is to be has been proved, and bears a name of its own.
-pub(super) struct Switch<'a> {
+pub(in crate::planner) struct Switch<'a> {
     instance: &'a Instance,
     state: &'a EngineState,
     /// The container that bears the instance's name.
     current: Option<&'a ObservedContainer>,
-    /// The one that takes its place, and is not called so yet; none if it bears the name.
-    next: Option<Target>,
+    /// The one that takes its place.
+    next: Target,
+    /// Whether it bears the instance's name already.
+    is_named: bool,
     left: Vec<Left<'a>>,
     /// What comes back, if it was kept.
     back: Option<&'a ContainerId>,
@@ -128,18 +131,34 @@ pub(super) fn bring_up<'a>(
         Wanted::Kept(container) | Wanted::Next(container) => Some(&container.id),
         Wanted::Current(_) | Wanted::New => None,
     };
-    let next = (!is_named_first).then_some(target);
-    Switch { instance, state, current, next, left, back, because }
+    Switch { instance, state, current, next: target, is_named: is_named_first, left, back, because }
+}
+
+impl<'a> Switch<'a> {
+    /// Whether the one that is to be has been proved under another name than the instance's.
+    pub(super) fn is_beside(&self) -> bool {
+        !self.is_named
+    }
+
+    pub(super) fn instance(&self) -> &'a Instance {
+        self.instance
+    }
 }
 
 /// From the old one to the new one, which has been proved: the old one stops and is kept, the new one gets its name.
 pub(super) fn hand_over<'a>(builder: &mut Builder<'a>, chain: &mut Chain, switch: Switch<'a>) {
-    let Switch { instance, state, current, next, left, back, because } = switch;
-    if let Some(next) = next {
+    let Switch { instance, state, current, mut next, is_named, left, back, because } = switch;
+    if !is_named {
         // The balancer is told here: the new one is let in, and the old one is drained.
         make_way(builder, chain, instance, state, current);
-        let call = EngineCall::RenameContainer { target: next, to: instance.name.clone() };
+        let call = EngineCall::RenameContainer { target: next.clone(), to: instance.name.clone() };
         builder.call(chain, call, OnFailure::Fail);
+        let picked = builder.picked(instance, &next).cloned().unwrap_or_default();
+        next = match next {
+            Target::Seen { id, .. } => Target::Seen { id, name: instance.name.clone() },
+            Target::Made(_) => Target::Made(instance.name.clone()),
+        };
+        builder.know(instance, &next, picked);
     }
     for Left { container, target, is_stopped } in left {
         if !is_stopped {
@@ -150,6 +169,11 @@ pub(super) fn hand_over<'a>(builder: &mut Builder<'a>, chain: &mut Chain, switch
     }
     if let Reason::Differs(_) = because {
         forget(builder, chain, instance, state, back);
+    }
+    let pause = builder.turn.pause;
+    if !pause.is_zero() {
+        stay_well(builder, chain, instance, &next, pause);
+        builder.checks(chain, instance, Phase::Running, &next, Condition::Running, OnFailure::Fail);
     }
 }
 
@@ -197,8 +221,19 @@ fn forget<'a>(
 fn bake<'a>(builder: &mut Builder<'a>, chain: &mut Chain, instance: &'a Instance, target: &Target) {
     let bake = builder.deploy_of(instance).bake;
     if !bake.is_zero() {
-        let check = Check::Sleep { wait: bake };
-        let baking = builder.checking(instance, Phase::Running, target, check, Condition::Running);
-        builder.push(chain, baking, OnFailure::Fail);
+        stay_well(builder, chain, instance, target, bake);
     }
+}
+
+/// A container has to go on running for so long.
+fn stay_well<'a>(
+    builder: &mut Builder<'a>,
+    chain: &mut Chain,
+    instance: &'a Instance,
+    target: &Target,
+    wait: Duration,
+) {
+    let waiting =
+        builder.checking(instance, Phase::Running, target, Check::Sleep { wait }, Condition::Running);
+    builder.push(chain, waiting, OnFailure::Fail);
 }

@@ -2,8 +2,8 @@
 //! (`docs/design/0018`).
 
 use crate::compare::{Change, changes};
-use crate::fleet::{ContainerState, EngineState, ObservedContainer, Ownership};
-use crate::model::{ContainerSpec, Environment, Instance, LABEL_INSTANCE, Picked};
+use crate::fleet::{NEXT, ContainerState, EngineState, ObservedContainer, Ownership};
+use crate::model::{ContainerSpec, Environment, Instance, Picked};
 use crate::names::{ConfigHash, InstanceName};
 use crate::plan::{Blocked, Fate, Reason};
 use crate::planner::builder::Builder;
@@ -66,10 +66,10 @@ impl<'s> Standing<'s> {
                 Some(_) | None => None,
             },
         };
-        for container in nexts(builder.environment, state, &instance.name) {
+        for container in state.nexts(builder.environment, &instance.name) {
             builder.know_seen(instance, container);
         }
-        let mut left: Vec<_> = nexts(builder.environment, state, &instance.name).collect();
+        let mut left: Vec<_> = state.nexts(builder.environment, &instance.name).collect();
         let wanted = match current {
             Some(current) if !matches!(because, Some(Reason::Missing | Reason::Differs(_))) => {
                 Wanted::Current(current)
@@ -120,7 +120,7 @@ impl<'s> Standing<'s> {
     ) -> Option<Fate> {
         let next = next_name(name, &self.hash);
         let found = state.containers.get(next.as_str())?;
-        if !matches!(self.wanted, Wanted::New | Wanted::Kept(_)) || is_next_of(environment, found, name) {
+        if !matches!(self.wanted, Wanted::New | Wanted::Kept(_)) || found.is_of(environment, name) {
             return None;
         }
         let whose = match found.ownership(environment) {
@@ -157,24 +157,6 @@ fn compared(
     changes
 }
 
-/// Containers that were to take the place of an instance's, whatever they are. Those of others, and what just bears such
-/// a name, are not among them.
-pub(in crate::planner) fn nexts<'s, 'n>(
-    environment: &'n Environment,
-    state: &'s EngineState,
-    instance: &'n InstanceName,
-) -> impl Iterator<Item = &'s ObservedContainer> + use<'s, 'n> {
-    let prefix = next_prefix(instance);
-    let behind = state.containers.range::<str, _>((Bound::Included(&*prefix), Bound::Unbounded));
-    let named = behind.map_while(move |(name, container)| name.starts_with(&*prefix).then_some(container));
-    named.filter(move |container| is_next_of(environment, container, instance))
-}
-
-fn is_next_of(environment: &Environment, container: &ObservedContainer, instance: &InstanceName) -> bool {
-    container.ownership(environment) == Ownership::Ours
-        && container.labels.get(LABEL_INSTANCE).is_some_and(|label| label == instance.as_str())
-}
-
 /// Containers of an instance that were replaced, and when: the higher the number, the later.
 pub(super) fn kept<'s>(
     state: &'s EngineState,
@@ -201,7 +183,7 @@ pub(super) fn kept_name(instance: &InstanceName, number: u64, container: &Observ
 
 /// How the names of containers begin that are to take the place of an instance's.
 fn next_prefix(instance: &InstanceName) -> String {
-    format!("{instance}.next-")
+    format!("{instance}{NEXT}")
 }
 
 /// The name of a container that is to take the place of an instance's.

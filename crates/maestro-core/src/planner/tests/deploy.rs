@@ -2,6 +2,8 @@
 
 mod beside;
 mod broken_off;
+mod canary;
+mod blue_green;
 mod ranges;
 mod world;
 
@@ -17,7 +19,8 @@ use crate::source::MapSources;
 use std::sync::Arc;
 use world::{World, names};
 
-const DEPLOY: Intent = Intent::Deploy { ask_again: false };
+const DEPLOY: Intent = Intent::Deploy { ask_again: false, promote: false };
+const PROMOTE: Intent = Intent::Deploy { ask_again: false, promote: true };
 
 fn environment(text: &str) -> Environment {
     let loaded = load(&MapSources::of(text), &TextLimits::default());

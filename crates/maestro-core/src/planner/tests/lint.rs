@@ -81,7 +81,7 @@ fn beside() -> (FleetSnapshot, Plan) {
         });
     }
     let fleet = fleet("a: db-1 running reg:5000/db:1, api-1 running api:1* | reg:5000/db:1\nb: |");
-    let intent = Intent::Deploy { ask_again: false };
+    let intent = Intent::Deploy { ask_again: false, promote: false };
     let selection =
         crate::select::select(&environment, &named(&["api-1"]), intent.selection_rules()).unwrap();
     let plan =

@@ -25,6 +25,8 @@ pub enum RowState {
     Done,
     /// Nothing was to be done.
     Unchanged,
+    /// It is not as it is to be, and waits for somebody to decide.
+    Held,
     /// It failed, and that does not count.
     Tolerated,
     /// It failed.
@@ -79,6 +81,8 @@ pub enum Trouble {
     Variables(Excess),
     /// More of its service would be down than may be; the text says how many.
     Unavailable(String),
+    /// A deployment has left another container in its place.
+    HalfDone(String),
     /// No port of a range is free on its ship.
     Ports(String),
     /// It would have to go down, and none of its service may.
@@ -173,6 +177,7 @@ impl Row {
             }
             Fate::Settled(settled) => row.settle(settled, item, now),
             Fate::Blocked(blocked) => row.block(blocked),
+            Fate::Waits { .. } => row.hold(),
         }
         row
     }
@@ -214,6 +219,14 @@ impl Row {
         self.ended = Some(Duration::ZERO);
     }
 
+    /// It waits for somebody to decide.
+    fn hold(&mut self) {
+        self.state = RowState::Held;
+        self.cell = Some(Piece::new(Tone::Plain, self.container()));
+        self.results.push(Piece::result(Tone::Warn, "waits"));
+        self.ended = Some(Duration::ZERO);
+    }
+
     fn block(&mut self, blocked: &Blocked) {
         self.state = RowState::Blocked;
         self.ended = Some(Duration::ZERO);
@@ -241,6 +254,12 @@ impl Row {
                 self.results.push(Piece::result(Tone::Bad, "too many are down"));
                 self.results.push(Piece::new(Tone::Bad, "failed!"));
                 self.trouble = Some(Trouble::Unavailable(blocked.to_string()));
+            }
+            Blocked::HalfDone(_) => {
+                self.cell = Some(Piece::new(Tone::Plain, self.container()));
+                self.results.push(Piece::result(Tone::Bad, "half deployed"));
+                self.results.push(Piece::new(Tone::Bad, "failed!"));
+                self.trouble = Some(Trouble::HalfDone(blocked.to_string()));
             }
             Blocked::Ports { .. } => {
                 self.cell = Some(Piece::new(Tone::Plain, self.container()));

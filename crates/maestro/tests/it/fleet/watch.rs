@@ -382,7 +382,7 @@ impl Watch {
             }
             let Some(item) = self.items.get(&other).map(|at| &plan.items[*at]) else { continue };
             let verdict = match &item.fate {
-                Fate::Settled(_) => continue,
+                Fate::Settled(_) | Fate::Waits { .. } => continue,
                 Fate::Blocked(_) if !matches!(self.intent, Intent::Start { .. } | Intent::Deploy { .. }) => {
                     continue;
                 }

@@ -3,6 +3,7 @@
 use super::world::names;
 use super::{DEPLOY, environment, planned, released, state};
 use crate::fleet::ContainerState;
+use crate::plan::{Intent, Restart};
 
 const WEB: &str = "
 __maestro: {schema: 2}
@@ -131,4 +132,30 @@ fn a_name_that_is_taken_blocks() {
     let plan = planned(&web(2), &world.fleet, &DEPLOY).to_string();
     assert!(plan.contains("was not made to take the place of `web-1`"), "{plan}");
     assert!(!plan.contains("web-1 on a:"), "{plan}");
+}
+
+/// What other commands make of a deployment that was broken off.
+#[test]
+fn other_commands_know_what_is_left() {
+    let only = |tag: u32| {
+        environment(&WEB.replace(", web-2: {ship: b}", "").replace("web:1", &format!("web:{tag}")))
+    };
+    let old = released(&only(1));
+    let mut text = String::new();
+    for done in [3, 5, 9] {
+        let mut world = old.clone();
+        world.carry_out(&planned(&only(2), &world.fleet, &DEPLOY), done, |_| 0, |_, _| ());
+        text += &format!("after {done} steps:\n{}", names(&world.fleet));
+        let start = Intent::Start { refresh: false, reuse: false };
+        for intent in [start, Intent::Restart(Restart::default()), Intent::Stop, Intent::Kill, Intent::Clean] {
+            text += &planned(&only(2), &world.fleet, &intent).to_string();
+        }
+        world.finish(&planned(&only(2), &world.fleet, &Intent::Stop));
+        assert!(!names(&world.fleet).contains("running"), "{}", names(&world.fleet));
+        world.finish(&planned(&only(2), &world.fleet, &Intent::Clean));
+        assert_eq!(names(&world.fleet), "");
+        world.finish(&planned(&only(2), &world.fleet, &DEPLOY));
+        assert!(super::nothing_is_left(&only(2), &world.fleet));
+    }
+    insta::assert_snapshot!(text);
 }

@@ -1,7 +1,7 @@
 //! Deployments of random worlds, broken off anywhere.
 
 use super::world::{World, names};
-use super::{DEPLOY, environment, nothing_is_left, planned, released, state};
+use super::{DEPLOY, PROMOTE, environment, nothing_is_left, planned, released, state};
 use crate::fleet::{ContainerState, FleetSnapshot};
 use crate::model::Environment;
 use crate::names::{ContainerId, ServiceName};
@@ -15,12 +15,22 @@ use std::fmt::Write as _;
 struct Drawn {
     /// How many may be down, and how many be there twice.
     rolling: Option<(u32, u32)>,
+    /// In another way than a few at a time, where that can be.
+    way: Way,
     ships: Vec<usize>,
     /// Whether it needs the service before it.
     needs: bool,
     ports: Ports,
     /// What changes with the next release.
     changes: Changes,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Rolling,
+    BlueGreen,
+    Canary,
+    CanaryWithPause,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,12 +52,16 @@ fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
     let changes = prop_oneof![Just(Changes::Nothing), Just(Changes::Image), Just(Changes::Variable)];
     let ports = prop_oneof![2 => Just(Ports::None), 1 => Just(Ports::Fixed), 2 => Just(Ports::Range)];
     let rolling = prop::option::weighted(0.8, (0..3u32, 0..3u32));
-    let service = (rolling, prop::collection::vec(0..3usize, 1..4), any::<bool>(), ports, changes).prop_map(
-        |(rolling, ships, needs, ports, changes)| {
+    let way = prop_oneof![2 => Just(Way::Rolling), 1 => Just(Way::BlueGreen), 1 => Just(Way::Canary), 1 => Just(Way::CanaryWithPause)];
+    let service = (rolling, way, prop::collection::vec(0..3usize, 1..4), any::<bool>(), ports, changes).prop_map(
+        |(rolling, way, ships, needs, ports, changes)| {
+            let way = if way == Way::BlueGreen && ports == Ports::Fixed { Way::Rolling } else { way };
             let must_go_down = |surge: u32| surge == 0 || ports == Ports::Fixed;
             let rolling =
                 rolling.map(|(down, surge)| (if must_go_down(surge) { down.max(1) } else { down }, surge));
-            Drawn { rolling, ships, needs, ports, changes }
+            // All are there twice, and none is down.
+            let rolling = if way == Way::BlueGreen { Some((0, 1)) } else { rolling };
+            Drawn { rolling, way, ships, needs, ports, changes }
         },
     );
     prop::collection::vec(service, 1..4)
@@ -66,10 +80,14 @@ fn file(services: &[Drawn], next: bool) -> String {
             _ = writeln!(text, "    requires: [s{}]", number - 1);
         }
         if let Some((down, surge)) = service.rolling {
-            _ = writeln!(
-                text,
-                "    deploy: {{strategy: rolling, max_unavailable: {down}, max_surge: {surge}}}"
-            );
+            let pace = format!("max_unavailable: {down}, max_surge: {surge}");
+            let deploy = match service.way {
+                Way::Rolling => format!("strategy: rolling, {pace}"),
+                Way::BlueGreen => "strategy: blue-green".to_owned(),
+                Way::Canary => format!("strategy: canary, {pace}"),
+                Way::CanaryWithPause => format!("strategy: canary, pause: 1m, {pace}"),
+            };
+            _ = writeln!(text, "    deploy: {{{deploy}}}");
         }
         text += "    instances:\n";
         for (place, ship) in service.ships.iter().enumerate() {
@@ -113,8 +131,19 @@ fn deploy(
     choose: &mut impl FnMut(usize) -> usize,
 ) {
     let plan = planned(target, &world.fleet, &DEPLOY);
+    carry_out(services, target, &plan, world, most, choose);
+}
+
+fn carry_out(
+    services: &[Drawn],
+    target: &Environment,
+    plan: &Plan,
+    world: &mut World,
+    most: usize,
+    choose: &mut impl FnMut(usize) -> usize,
+) {
     let floors = floors(services, target, world);
-    world.carry_out(&plan, most, choose, |world, action| {
+    world.carry_out(plan, most, choose, |world, action| {
         for (service, floor) in &floors {
             let serve = world.serving(target, service);
             assert!(serve >= *floor, "{serve} of {service} serve, not {floor}, after {action} of\n{plan}");
@@ -166,6 +195,11 @@ proptest! {
             branch.stopped.clear();
             let settled = well(&planned(target, &branch.fleet, &DEPLOY), &branch.fleet);
             deploy(&services, target, &mut branch, usize::MAX, &mut choose);
+            let plan = planned(target, &branch.fleet, &DEPLOY);
+            prop_assert!(plan.is_empty(), "the next plan is {plan}");
+            // Those that wait for canaries follow.
+            let plan = planned(target, &branch.fleet, &PROMOTE);
+            carry_out(&services, target, &plan, &mut branch, usize::MAX, &mut choose);
             prop_assert_eq!(serving(&branch.fleet), expected);
             prop_assert!(nothing_is_left(target, &branch.fleet));
             prop_assert!(branch.stopped.iter().all(|id| !settled.contains(id)), "a good one was stopped");
@@ -192,6 +226,8 @@ proptest! {
                 assert_eq!(pulls, 0, "{action} before all images are there");
             }
         });
+        let plan = planned(&next, &world.fleet, &PROMOTE);
+        world.finish(&plan);
         prop_assert!(nothing_is_left(&next, &world.fleet));
     }
 }

@@ -1,7 +1,7 @@
 //! Ports of ranges: which one a container gets, who knows it, and who need not.
 
 use super::world::{World, names};
-use super::{DEPLOY, environment, planned, released, state};
+use super::{DEPLOY, environment, planned, state};
 use crate::fleet::FleetSnapshot;
 use crate::model::{Environment, LABEL_PORT};
 use crate::plan::{Action, EngineCall, Intent, Plan};

@@ -4,7 +4,6 @@ use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer
 use crate::model::{Check, Environment, LABEL_PORT};
 use crate::names::{ContainerId, ImageId, InstanceName, ServiceName};
 use crate::plan::{Action, Condition, EngineCall, Plan, StepId, Target};
-use crate::planner::deploy::nexts;
 use crate::run::Run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -77,7 +76,7 @@ impl World {
             let instance = &environment.instances[*name];
             let Some(ShipView::Reachable(state)) = self.fleet.ship(&instance.ship) else { return false };
             let own = state.containers.get(name.as_str()).is_some_and(|c| c.state.is_running());
-            own || nexts(environment, state, name)
+            own || state.nexts(environment, name)
                 .any(|next| next.state.is_running() && self.proved.contains(&next.id))
         };
         instances.filter(serves).count()
