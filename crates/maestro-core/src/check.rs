@@ -4,6 +4,7 @@ use crate::fleet::{FleetSnapshot, ShipView};
 use crate::model::{ContainerSpec, LABEL_PORT};
 use crate::plan::{Action, Condition, EngineCall, Fate, Plan, StepId, Unit, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// A defect of a plan: a bug in the planner.
@@ -144,7 +145,9 @@ impl InstanceChain<'_> {
             Some(ShipView::Unreachable(_)) | None => None,
         };
         let own = self.item.instance.as_str();
-        let names = state.into_iter().flat_map(|state| state.containers.keys()).map(|name| &**name);
+        let behind = (Bound::Included(own), Bound::Unbounded);
+        let names = state.into_iter().flat_map(|state| state.containers.range::<str, _>(behind));
+        let names = names.map(|(name, _)| &**name).take_while(|name| name.starts_with(own));
         Certain {
             image: state.is_some_and(|state| state.image(&self.item.image).is_some()),
             names: names

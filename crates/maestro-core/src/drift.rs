@@ -2,7 +2,9 @@
 
 use crate::compare::{Change, changes};
 use crate::engine_error::EngineError;
-use crate::fleet::{NEXT, ContainerState, EngineState, FleetSnapshot, ObservedContainer, Ownership, ShipView};
+use crate::fleet::{
+    ContainerState, EngineState, FleetSnapshot, NEXT, ObservedContainer, Ownership, ShipView,
+};
 use crate::model::{ContainerSpec, Environment, LABEL_ENVIRONMENT, LABEL_INSTANCE, Picked, SpecWriter};
 use crate::names::{ContainerId, InstanceName, ServiceName, ShipName};
 use std::sync::Arc;

@@ -68,9 +68,9 @@ fn strategy(reader: &mut Reader<'_>, map: &Mapping, what: &str) -> Strategy {
         let message = format!(
             "`max_unavailable` and `max_surge` of {what} are both 0: no instance could ever be replaced"
         );
-        let error = Diagnostic::error(Code::Conflict, message)
-            .at(node.span)
-            .help("let one more be there for a while (`max_surge: 1`), or one be down (`max_unavailable: 1`)");
+        let error = Diagnostic::error(Code::Conflict, message).at(node.span).help(
+            "let one more be there for a while (`max_surge: 1`), or one be down (`max_unavailable: 1`)",
+        );
         reader.report(match surge {
             Some((surge, _)) => error.label(surge.span, "and this is 0"),
             None => error,
@@ -82,13 +82,15 @@ fn strategy(reader: &mut Reader<'_>, map: &Mapping, what: &str) -> Strategy {
 /// Keys that mean nothing to a strategy.
 fn useless(reader: &mut Reader<'_>, strategy: Strategy, map: &Mapping, what: &str) {
     let (why, keys): (_, &[&str]) = match strategy {
-        Strategy::Recreate => {
-            ("`recreate` replaces all instances at once", &["max_unavailable", "max_surge", "canaries", "pause"])
-        }
+        Strategy::Recreate => (
+            "`recreate` replaces all instances at once",
+            &["max_unavailable", "max_surge", "canaries", "pause"],
+        ),
         Strategy::Rolling(_) => ("`rolling` tries none of them first", &["canaries", "pause"]),
-        Strategy::BlueGreen => {
-            ("`blue-green` replaces all instances together", &["max_unavailable", "max_surge", "canaries", "pause"])
-        }
+        Strategy::BlueGreen => (
+            "`blue-green` replaces all instances together",
+            &["max_unavailable", "max_surge", "canaries", "pause"],
+        ),
         Strategy::Canary(_) => return,
     };
     for key in keys {

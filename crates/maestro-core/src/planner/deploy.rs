@@ -186,10 +186,7 @@ pub(super) fn service<'a>(
 }
 
 /// Whether a service has anything to lose: something of it serves that is not as the release says.
-fn is_release_new<'a>(
-    builder: &mut Builder<'a>,
-    instances: impl Iterator<Item = &'a InstanceName>,
-) -> bool {
+fn is_release_new<'a>(builder: &mut Builder<'a>, instances: impl Iterator<Item = &'a InstanceName>) -> bool {
     let environment = builder.environment;
     let fleet = builder.fleet;
     let instances: Vec<_> = instances.filter_map(|name| environment.instances.get(name)).collect();
@@ -204,11 +201,7 @@ fn is_release_new<'a>(
 }
 
 /// Plans some instances of a service; returns how their chains end.
-fn some<'a>(
-    builder: &mut Builder<'a>,
-    members: Vec<(usize, &'a Instance)>,
-    intent: &Intent,
-) -> Vec<StepId> {
+fn some<'a>(builder: &mut Builder<'a>, members: Vec<(usize, &'a Instance)>, intent: &Intent) -> Vec<StepId> {
     let mut ends = Vec::new();
     for (index, instance) in members {
         let fate = super::fate(builder, index, instance, intent);

@@ -2,7 +2,7 @@
 //! (`docs/design/0018`).
 
 use crate::compare::{Change, changes};
-use crate::fleet::{NEXT, ContainerState, EngineState, ObservedContainer, Ownership};
+use crate::fleet::{ContainerState, EngineState, NEXT, ObservedContainer, Ownership};
 use crate::model::{ContainerSpec, Environment, Instance, Picked};
 use crate::names::{ConfigHash, InstanceName};
 use crate::plan::{Blocked, Fate, Reason};

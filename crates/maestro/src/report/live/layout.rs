@@ -111,9 +111,12 @@ impl Layout {
                 }
                 Some(Trouble::Foreign(whose)) => Some(whose.clone()),
                 Some(Trouble::Variables(excess)) => Some(excess.to_string()),
-                Some(Trouble::Unavailable(why) | Trouble::HalfDone(why) | Trouble::Ports(why) | Trouble::Alone(why)) => {
-                    Some(why.clone())
-                }
+                Some(
+                    Trouble::Unavailable(why)
+                    | Trouble::HalfDone(why)
+                    | Trouble::Ports(why)
+                    | Trouble::Alone(why),
+                ) => Some(why.clone()),
                 None => row.because_of.as_ref().map(|what| format!("because of {what}")),
             };
             if let Some(why) = why {

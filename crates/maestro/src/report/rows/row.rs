@@ -123,6 +123,8 @@ pub struct Row {
     tag: String,
     /// The image that it is to be of.
     wanted: ImageRef,
+    /// The container that has been made for it.
+    made: Option<ContainerId>,
     id: Option<ContainerId>,
     running: Vec<StepId>,
     remaining: usize,
@@ -158,6 +160,7 @@ impl Row {
                 .shown_version()
                 .to_owned(),
             wanted: item.image.clone(),
+            made: None,
             id: seen.map(|s| s.id.clone()),
             running: Vec::new(),
             remaining: 0,
@@ -327,6 +330,7 @@ impl Row {
 
     pub(super) fn container_created(&mut self, id: &ContainerId) {
         self.id = Some(id.clone());
+        self.made = Some(id.clone());
         self.pending = Some(Piece::new(Tone::Plain, "waiting for container..."));
     }
 
@@ -349,7 +353,8 @@ impl Row {
                     }
                     self.id = match target {
                         Target::Seen { id, .. } if is_back => Some(id.clone()),
-                        _ => None,
+                        // What was made beside it is there already.
+                        Target::Seen { .. } | Target::Made(_) => self.made.clone(),
                     };
                 }
                 Action::Call(EngineCall::CreateContainer { spec, .. }) => {

@@ -147,7 +147,8 @@ fn other_commands_know_what_is_left() {
         world.carry_out(&planned(&only(2), &world.fleet, &DEPLOY), done, |_| 0, |_, _| ());
         text += &format!("after {done} steps:\n{}", names(&world.fleet));
         let start = Intent::Start { refresh: false, reuse: false };
-        for intent in [start, Intent::Restart(Restart::default()), Intent::Stop, Intent::Kill, Intent::Clean] {
+        for intent in [start, Intent::Restart(Restart::default()), Intent::Stop, Intent::Kill, Intent::Clean]
+        {
             text += &planned(&only(2), &world.fleet, &intent).to_string();
         }
         world.finish(&planned(&only(2), &world.fleet, &Intent::Stop));

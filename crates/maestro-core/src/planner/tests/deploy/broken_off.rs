@@ -53,8 +53,8 @@ fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
     let ports = prop_oneof![2 => Just(Ports::None), 1 => Just(Ports::Fixed), 2 => Just(Ports::Range)];
     let rolling = prop::option::weighted(0.8, (0..3u32, 0..3u32));
     let way = prop_oneof![2 => Just(Way::Rolling), 1 => Just(Way::BlueGreen), 1 => Just(Way::Canary), 1 => Just(Way::CanaryWithPause)];
-    let service = (rolling, way, prop::collection::vec(0..3usize, 1..4), any::<bool>(), ports, changes).prop_map(
-        |(rolling, way, ships, needs, ports, changes)| {
+    let service = (rolling, way, prop::collection::vec(0..3usize, 1..4), any::<bool>(), ports, changes)
+        .prop_map(|(rolling, way, ships, needs, ports, changes)| {
             let way = if way == Way::BlueGreen && ports == Ports::Fixed { Way::Rolling } else { way };
             let must_go_down = |surge: u32| surge == 0 || ports == Ports::Fixed;
             let rolling =
@@ -62,8 +62,7 @@ fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
             // All are there twice, and none is down.
             let rolling = if way == Way::BlueGreen { Some((0, 1)) } else { rolling };
             Drawn { rolling, way, ships, needs, ports, changes }
-        },
-    );
+        });
     prop::collection::vec(service, 1..4)
 }
 

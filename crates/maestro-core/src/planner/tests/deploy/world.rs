@@ -76,7 +76,8 @@ impl World {
             let instance = &environment.instances[*name];
             let Some(ShipView::Reachable(state)) = self.fleet.ship(&instance.ship) else { return false };
             let own = state.containers.get(name.as_str()).is_some_and(|c| c.state.is_running());
-            own || state.nexts(environment, name)
+            own || state
+                .nexts(environment, name)
                 .any(|next| next.state.is_running() && self.proved.contains(&next.id))
         };
         instances.filter(serves).count()
