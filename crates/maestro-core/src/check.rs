@@ -132,13 +132,6 @@ impl Certain<'_> {
 }
 
 impl InstanceChain<'_> {
-    fn call<'p>(&self, plan: &'p Plan, id: StepId) -> Option<&'p EngineCall> {
-        match &plan.step(id)?.action {
-            Action::Call(call) => Some(call),
-            _ => None,
-        }
-    }
-
     fn at_first<'f>(&self, fleet: &'f FleetSnapshot) -> Certain<'f> {
         let state = match fleet.ship(&self.item.ship) {
             Some(ShipView::Reachable(state)) => Some(state),
@@ -160,10 +153,8 @@ impl InstanceChain<'_> {
 
     fn lint(&self, plan: &Plan, fleet: &FleetSnapshot, findings: &mut Vec<Finding>) {
         let own = self.item.instance.as_str();
-        let replaced = self
-            .steps
-            .iter()
-            .any(|id| matches!(self.call(plan, *id), Some(EngineCall::CreateContainer { .. })));
+        let replaced =
+            self.steps.iter().any(|id| matches!(call(plan, *id), Some(EngineCall::CreateContainer { .. })));
         let at_first = self.at_first(fleet);
         let mut given: BTreeSet<&str> = BTreeSet::new();
         // Started under a name of its own, beside the one that bears the instance's.
@@ -175,7 +166,7 @@ impl InstanceChain<'_> {
             let behind = plan.step(id).into_iter().flat_map(|step| &step.after);
             let known = behind.filter_map(|before| after.get(before)).cloned();
             let mut certain = known.reduce(|all, one| all.and(&one)).unwrap_or_else(|| at_first.clone());
-            match self.call(plan, id) {
+            match call(plan, id) {
                 Some(EngineCall::PullImage { image, .. }) => certain.image |= *image == self.item.image,
                 Some(EngineCall::CreateContainer { spec, .. }) => {
                     if !certain.image {
@@ -229,6 +220,13 @@ impl InstanceChain<'_> {
             }
             after.insert(id, certain);
         }
+    }
+}
+
+fn call(plan: &Plan, id: StepId) -> Option<&EngineCall> {
+    match &plan.step(id)?.action {
+        Action::Call(call) => Some(call),
+        _ => None,
     }
 }
 

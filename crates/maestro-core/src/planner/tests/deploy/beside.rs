@@ -4,6 +4,7 @@ use super::world::names;
 use super::{DEPLOY, environment, planned, released, state};
 use crate::fleet::ContainerState;
 use crate::plan::{Intent, Restart};
+use std::fmt::Write as _;
 
 const WEB: &str = "
 __maestro: {schema: 2}
@@ -96,9 +97,9 @@ fn half_done_states_are_seen() {
             environment(&WEB.replace(", web-2: {ship: b}", "").replace("web:1", &format!("web:{tag}")))
         };
         world.carry_out(&planned(&only(2), &world.fleet, &DEPLOY), done, |_| 0, |_, _| ());
-        text += &format!("after {done} steps:\n{}", names(&world.fleet));
+        _ = write!(text, "after {done} steps:\n{}", names(&world.fleet));
         for tag in [2, 1, 3] {
-            text += &format!("to {tag}: {}", planned(&only(tag), &world.fleet, &DEPLOY));
+            _ = write!(text, "to {tag}: {}", planned(&only(tag), &world.fleet, &DEPLOY));
         }
     }
     insta::assert_snapshot!(text);
@@ -145,7 +146,7 @@ fn other_commands_know_what_is_left() {
     for done in [3, 5, 9] {
         let mut world = old.clone();
         world.carry_out(&planned(&only(2), &world.fleet, &DEPLOY), done, |_| 0, |_, _| ());
-        text += &format!("after {done} steps:\n{}", names(&world.fleet));
+        _ = write!(text, "after {done} steps:\n{}", names(&world.fleet));
         let start = Intent::Start { refresh: false, reuse: false };
         for intent in [start, Intent::Restart(Restart::default()), Intent::Stop, Intent::Kill, Intent::Clean]
         {

@@ -5,6 +5,7 @@ use super::{DEPLOY, environment, planned, state};
 use crate::fleet::FleetSnapshot;
 use crate::model::{Environment, LABEL_PORT};
 use crate::plan::{Action, EngineCall, Intent, Plan};
+use std::fmt::Write as _;
 
 /// Two of a service on one ship, somebody who needs them, and a port of the range that another one has for good.
 const SHOP: &str = "
@@ -41,7 +42,7 @@ fn ports(fleet: &FleetSnapshot) -> String {
                 .filter_map(|(key, value)| Some((key.strip_prefix(LABEL_PORT)?, value)));
             let labels: Vec<_> = labels.map(|(name, port)| format!(" {name}={port}")).collect();
             if !labels.is_empty() {
-                text += &format!("{}{}\n", container.name, labels.concat());
+                _ = writeln!(text, "{}{}", container.name, labels.concat());
             }
         }
     }
