@@ -150,7 +150,7 @@ impl Play {
         for (at, item) in plan.items.iter().enumerate() {
             match &item.fate {
                 Fate::Act { .. } => {}
-                Fate::Settled(_) => self.task_succeeds(at, told),
+                Fate::Settled(_) | Fate::Waits { .. } => self.task_succeeds(at, told),
                 Fate::Blocked(Blocked::Ship(error)) => self.task_fails(at, &error.to_string(), told),
                 Fate::Blocked(Blocked::Foreign(whose)) => {
                     let message = format!("a container of that name exists and is not ours: {whose}");
@@ -159,8 +159,13 @@ impl Play {
                 Fate::Blocked(Blocked::Variables(excess)) => {
                     self.task_fails(at, &excess.to_string(), told);
                 }
+                Fate::Blocked(blocked @ (Blocked::Ports { .. } | Blocked::HalfDone(_))) => {
+                    self.task_fails(at, &blocked.to_string(), told);
+                }
                 // It is never begun.
-                Fate::Blocked(Blocked::Dependency(_) | Blocked::Unavailable { .. }) => self.task_is_left(at),
+                Fate::Blocked(
+                    Blocked::Dependency(_) | Blocked::Unavailable { .. } | Blocked::Alone { .. },
+                ) => self.task_is_left(at),
             }
         }
     }

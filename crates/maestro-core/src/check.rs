@@ -1,8 +1,11 @@
 //! An independent look at a plan: what no plan may ever contain, whoever made it.
 
 use crate::fleet::{FleetSnapshot, ShipView};
-use crate::plan::{Action, EngineCall, Fate, Plan, StepId, Target, Unit, UnitId};
+use crate::model::{ContainerSpec, LABEL_PORT};
+use crate::plan::{Action, Condition, EngineCall, Fate, Plan, StepId, Unit, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
 
 /// A defect of a plan: a bug in the planner.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +33,17 @@ pub enum Finding {
     /// A container is made while another of its name stands.
     #[error("step {} creates a container whose name is taken", .0.0 + 1)]
     NameTaken(StepId),
+    /// A container is stopped whose replacement was started beside it and has not been proved.
+    #[error("step {} stops a container before the one beside it has been proved", .0.0 + 1)]
+    Unproved(StepId),
+    /// A container is started beside another one of its instance, and both publish a port.
+    #[error("step {} starts a second container on the port {port} of its ship", .step.0 + 1)]
+    Doubled {
+        /// The step.
+        step: StepId,
+        /// The port.
+        port: Arc<str>,
+    },
     /// A step belongs to no instance's row and to no milestone or login.
     #[error("step {} belongs to no instance", .0.0 + 1)]
     Lost(StepId),
@@ -88,80 +102,139 @@ fn chains(plan: &Plan) -> BTreeMap<&str, InstanceChain<'_>> {
         .iter()
         .filter_map(|item| match &item.fate {
             Fate::Act { steps, .. } => Some((item.instance.as_str(), InstanceChain { item, steps })),
-            Fate::Settled(_) | Fate::Blocked(_) => None,
+            Fate::Settled(_) | Fate::Blocked(_) | Fate::Waits { .. } => None,
         })
         .collect()
 }
 
 /// What is certain when a step begins, whatever runs at the same time: what the steps that it comes after have done.
-#[derive(Clone, Copy, Default)]
-struct Certain {
+#[derive(Clone)]
+struct Certain<'a> {
     /// The image of the instance's container is on the ship.
     image: bool,
-    /// The container that was seen is gone.
-    gone: bool,
+    /// Names of the instance's containers.
+    names: BTreeSet<&'a str>,
+    /// Containers that this plan starts and that have been seen to run.
+    proved: BTreeSet<&'a str>,
+    /// The container that bore the instance's name does not run.
+    stopped: bool,
+}
+
+impl Certain<'_> {
+    /// After both of two steps that are done side by side.
+    fn and(mut self, other: &Self) -> Self {
+        self.image |= other.image;
+        self.stopped |= other.stopped;
+        self.names.retain(|name| other.names.contains(name));
+        self.proved.extend(&other.proved);
+        self
+    }
 }
 
 impl InstanceChain<'_> {
+    fn at_first<'f>(&self, fleet: &'f FleetSnapshot) -> Certain<'f> {
+        let state = match fleet.ship(&self.item.ship) {
+            Some(ShipView::Reachable(state)) => Some(state),
+            Some(ShipView::Unreachable(_)) | None => None,
+        };
+        let own = self.item.instance.as_str();
+        let behind = (Bound::Included(own), Bound::Unbounded);
+        let names = state.into_iter().flat_map(|state| state.containers.range::<str, _>(behind));
+        let names = names.map(|(name, _)| &**name).take_while(|name| name.starts_with(own));
+        Certain {
+            image: state.is_some_and(|state| state.image(&self.item.image).is_some()),
+            names: names
+                .filter(|name| name.strip_prefix(own).is_some_and(|r| r.is_empty() || r.starts_with('.')))
+                .collect(),
+            proved: BTreeSet::new(),
+            stopped: self.item.container.as_ref().is_none_or(|seen| !seen.state.is_running()),
+        }
+    }
+
     fn lint(&self, plan: &Plan, fleet: &FleetSnapshot, findings: &mut Vec<Finding>) {
-        let call = |id: StepId| match &plan.step(id)?.action {
-            Action::Call(call) => Some(call),
-            _ => None,
-        };
+        let own = self.item.instance.as_str();
         let replaced =
-            self.steps.iter().any(|id| matches!(call(*id), Some(EngineCall::CreateContainer { .. })));
-        let at_first = Certain {
-            image: match fleet.ship(&self.item.ship) {
-                Some(ShipView::Reachable(state)) => state.image(&self.item.image).is_some(),
-                Some(ShipView::Unreachable(_)) | None => false,
-            },
-            gone: self.item.container.is_none(),
-        };
-        let mut made = false;
-        let mut after: BTreeMap<StepId, Certain> = BTreeMap::new();
+            self.steps.iter().any(|id| matches!(call(plan, *id), Some(EngineCall::CreateContainer { .. })));
+        let at_first = self.at_first(fleet);
+        let mut given: BTreeSet<&str> = BTreeSet::new();
+        // Started under a name of its own, beside the one that bears the instance's.
+        let mut beside: BTreeSet<&str> = BTreeSet::new();
+        let mut ports: BTreeMap<&str, Option<&Arc<str>>> = BTreeMap::new();
+        let mut after: BTreeMap<StepId, Certain<'_>> = BTreeMap::new();
         // In the order of the plan, whatever the order of the row.
         for id in self.steps.iter().copied().collect::<BTreeSet<_>>() {
             let behind = plan.step(id).into_iter().flat_map(|step| &step.after);
-            let mut certain = behind.filter_map(|before| after.get(before)).fold(at_first, |all, one| {
-                Certain { image: all.image || one.image, gone: all.gone || one.gone }
-            });
-            match call(id) {
+            let known = behind.filter_map(|before| after.get(before)).cloned();
+            let mut certain = known.reduce(|all, one| all.and(&one)).unwrap_or_else(|| at_first.clone());
+            match call(plan, id) {
                 Some(EngineCall::PullImage { image, .. }) => certain.image |= *image == self.item.image,
-                Some(EngineCall::CreateContainer { .. }) => {
+                Some(EngineCall::CreateContainer { spec, .. }) => {
                     if !certain.image {
                         findings.push(Finding::NoImage(id));
                     }
-                    if made || !certain.gone {
+                    let name = spec.name.as_str();
+                    if certain.names.contains(name) || !given.insert(name) {
                         findings.push(Finding::NameTaken(id));
                     }
-                    made = true;
+                    certain.names.insert(name);
+                    ports.insert(name, fixed_port(spec));
                 }
-                Some(EngineCall::StopContainer { .. } | EngineCall::KillContainer { .. }) => {
+                Some(EngineCall::StopContainer { target, .. } | EngineCall::KillContainer { target }) => {
                     if replaced && !certain.image {
                         findings.push(Finding::TooEarly(id));
                     }
+                    if target.name().as_str() == own {
+                        if beside.iter().any(|name| !certain.proved.contains(name)) {
+                            findings.push(Finding::Unproved(id));
+                        }
+                        certain.stopped = true;
+                    }
                 }
-                // What makes way is no longer in it; what comes back takes the name.
-                Some(EngineCall::RenameContainer { to, .. })
-                    if to.as_str() != self.item.instance.as_str() =>
-                {
-                    certain.gone = true;
+                Some(EngineCall::StartContainer { target }) if target.name().as_str() != own => {
+                    let name = target.name().as_str();
+                    beside.insert(name);
+                    let fixed = ports.get(name).copied().flatten();
+                    if let (Some(port), false) = (fixed, certain.stopped) {
+                        findings.push(Finding::Doubled { step: id, port: port.clone() });
+                    }
                 }
-                Some(EngineCall::RenameContainer { .. }) => {
-                    if made || !certain.gone {
+                Some(EngineCall::RenameContainer { target, to }) => {
+                    certain.names.remove(target.name().as_str());
+                    if certain.names.contains(to.as_str()) || !given.insert(to.as_str()) {
                         findings.push(Finding::NameTaken(id));
                     }
-                    made = true;
+                    certain.names.insert(to.as_str());
                 }
                 Some(EngineCall::RemoveContainer { target }) => {
                     if replaced && !certain.image {
                         findings.push(Finding::TooEarly(id));
                     }
-                    certain.gone |= matches!(target, Target::Seen { .. });
+                    certain.names.remove(target.name().as_str());
                 }
                 Some(EngineCall::Login { .. } | EngineCall::StartContainer { .. }) | None => {}
+            }
+            if let Some(Action::Await { target, condition: Condition::Running, .. }) =
+                plan.step(id).map(|step| &step.action)
+            {
+                certain.proved.insert(target.name().as_str());
             }
             after.insert(id, certain);
         }
     }
+}
+
+fn call(plan: &Plan, id: StepId) -> Option<&EngineCall> {
+    match &plan.step(id)?.action {
+        Action::Call(call) => Some(call),
+        _ => None,
+    }
+}
+
+/// A port that every container of an instance would have: one that was not picked for this one.
+fn fixed_port(spec: &ContainerSpec) -> Option<&Arc<str>> {
+    let is_picked = |port: &Arc<str>| {
+        spec.labels.iter().any(|(label, value)| label.starts_with(LABEL_PORT) && value == port)
+    };
+    let mut ports = spec.ports.iter().map(|binding| &binding.external);
+    ports.find(|port| port.parse::<u16>().is_ok_and(|number| number != 0) && !is_picked(port))
 }

@@ -2,8 +2,10 @@
 
 use crate::compare::{Change, changes};
 use crate::engine_error::EngineError;
-use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, Ownership, ShipView};
-use crate::model::{ContainerSpec, Environment, LABEL_ENVIRONMENT, LABEL_INSTANCE, SpecWriter};
+use crate::fleet::{
+    ContainerState, EngineState, FleetSnapshot, NEXT, ObservedContainer, Ownership, ShipView,
+};
+use crate::model::{ContainerSpec, Environment, LABEL_ENVIRONMENT, LABEL_INSTANCE, Picked, SpecWriter};
 use crate::names::{ContainerId, InstanceName, ServiceName, ShipName};
 use std::sync::Arc;
 
@@ -90,7 +92,9 @@ pub fn drift(environment: &Environment, fleet: &FleetSnapshot, instances: &[Inst
             if let Ownership::Foreign(whose) = container.ownership(environment) {
                 return Drift { verdict: Verdict::Foreign(whose), ..nothing };
             }
-            let (spec, _) = writer.spec(instance);
+            let (mut spec, _) = writer.spec(instance);
+            // Which port of a range it has is its own affair.
+            spec.publish(instance, &Picked::of(instance, &container.labels));
             compared(&spec, container, engine, nothing)
         })
         .collect()
@@ -122,14 +126,14 @@ fn compared(
 }
 
 /// The name of a container that was made for an instance and does not bear its name. Those that a deployment has put
-/// aside, `web-1.kept-…`, are where they belong.
+/// aside, `web-1.kept-…`, are where they belong; one that was to take its place is not.
 fn renamed(environment: &Environment, engine: &EngineState, instance: &InstanceName) -> Option<Arc<str>> {
-    let aside = format!("{instance}.");
+    let (aside, next) = (format!("{instance}."), format!("{instance}{NEXT}"));
     let is_of = |container: &&ObservedContainer| {
         let label = |key| container.labels.get(key).map(String::as_str);
         label(LABEL_INSTANCE) == Some(instance.as_str())
             && label(LABEL_ENVIRONMENT) == Some(environment.display_name())
-            && !container.name.starts_with(&aside)
+            && (!container.name.starts_with(&aside) || container.name.starts_with(&next))
     };
     engine.containers.values().find(is_of).map(|container| container.name.clone())
 }

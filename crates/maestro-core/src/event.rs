@@ -195,6 +195,8 @@ pub struct RunSummary {
     pub done: usize,
     /// Instances for which nothing was to be done.
     pub unchanged: usize,
+    /// Instances that wait for others to be tried, and for somebody to decide.
+    pub waiting: usize,
     /// Instances whose failure is tolerated.
     pub tolerated: usize,
     /// Instances that failed.

@@ -17,8 +17,12 @@ use crate::model::{
 };
 use crate::names::{ConfigHash, ContainerId, ImageId, InstanceName, ShipName};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
+
+/// What is in the name of a container, behind that of an instance, whose place it is to take (`docs/design/0018`).
+pub const NEXT: &str = ".next-";
 
 /// Every ship that was looked at.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +83,8 @@ pub struct ObservedContainer {
     pub image_id: ImageId,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Ports of its ship that it has now.
+    pub ports: BTreeSet<u16>,
     /// When it last started; only known where details were asked for.
     pub started_at: Option<Timestamp>,
     /// When it last ended; only known where details were asked for.
@@ -196,6 +202,22 @@ impl EngineState {
     }
 }
 
+impl EngineState {
+    /// Containers that were to take the place of an instance's, whatever they are. Those of others, and what just bears
+    /// such a name, are not among them.
+    pub fn nexts<'s, 'n>(
+        &'s self,
+        environment: &'n Environment,
+        instance: &'n InstanceName,
+    ) -> impl Iterator<Item = &'s ObservedContainer> + use<'s, 'n> {
+        let prefix = format!("{instance}{NEXT}");
+        let behind = self.containers.range::<str, _>((Bound::Included(&*prefix), Bound::Unbounded));
+        let named =
+            behind.map_while(move |(name, container)| name.starts_with(&*prefix).then_some(container));
+        named.filter(move |container| container.is_of(environment, instance))
+    }
+}
+
 impl FleetSnapshot {
     /// What is known of a ship; none if it was not looked at.
     pub fn ship(&self, name: &ShipName) -> Option<&ShipView> {
@@ -215,6 +237,12 @@ impl ObservedContainer {
     /// The fingerprint that it was created with, if Maestro created it.
     pub fn config_hash(&self) -> Option<ConfigHash> {
         self.labels.get(LABEL_CONFIG).map(|text| ConfigHash(text.clone()))
+    }
+
+    /// Whether this environment's Maestro made it for an instance, whatever it is called.
+    pub fn is_of(&self, environment: &Environment, instance: &InstanceName) -> bool {
+        self.ownership(environment) == Ownership::Ours
+            && self.labels.get(LABEL_INSTANCE).is_some_and(|label| label == instance.as_str())
     }
 
     /// Whether it is this environment's.

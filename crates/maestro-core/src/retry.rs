@@ -2,8 +2,8 @@
 
 use crate::boundary::CallOutcome;
 use crate::engine_error::{EngineError, EngineErrorKind};
-use crate::fleet::EngineState;
-use crate::model::{LABEL_CONFIG, Retry};
+use crate::fleet::{EngineState, ObservedContainer};
+use crate::model::{LABEL_CONFIG, LABEL_INSTANCE, Retry};
 use crate::plan::{EngineCall, Target};
 use std::time::Duration;
 
@@ -90,8 +90,14 @@ pub fn settled(call: &EngineCall, state: &EngineState) -> Option<CallOutcome> {
         }
         EngineCall::RenameContainer { target, to } => {
             let found = state.containers.get(to.as_str());
-            let Target::Seen { id, .. } = target else { return None };
-            found.is_some_and(|container| container.id == *id).then_some(CallOutcome::Done)
+            let is_it = |container: &ObservedContainer| match target {
+                Target::Seen { id, .. } => container.id == *id,
+                // The name was free, and the label says for whom it was made.
+                Target::Made(_) => {
+                    container.labels.get(LABEL_INSTANCE).is_some_and(|label| *label == to.as_str())
+                }
+            };
+            found.is_some_and(is_it).then_some(CallOutcome::Done)
         }
         EngineCall::RemoveContainer { target } => target.among(state).is_none().then_some(CallOutcome::Done),
     }

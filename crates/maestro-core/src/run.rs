@@ -241,6 +241,7 @@ impl Run {
             match &item.fate {
                 Fate::Settled(Settled::HostDown(_)) => summary.tolerated += 1,
                 Fate::Settled(_) => summary.unchanged += 1,
+                Fate::Waits { .. } => summary.waiting += 1,
                 Fate::Blocked(_) => summary.blocked += 1,
                 Fate::Act { steps, .. } => *self.count_for(steps, &mut summary) += 1,
             }

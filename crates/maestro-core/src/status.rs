@@ -3,7 +3,7 @@
 use crate::engine_error::EngineError;
 use crate::fleet::{ContainerState, FleetSnapshot, Health, ObservedContainer, Ownership, ShipView};
 use crate::image::ImageRef;
-use crate::model::{Environment, Instance, Protocol};
+use crate::model::{Environment, Instance, Picked, Protocol};
 use crate::names::{ConfigHash, ContainerId, ImageId, InstanceName, ServiceName, ShipName};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -25,6 +25,9 @@ pub struct StatusRow {
     pub found: Found,
     /// Its published ports in the order of the file.
     pub ports: Vec<PortStatus>,
+    /// Containers that were to take its place, and are left by a deployment that was broken off: what they are called,
+    /// and what they are doing.
+    pub left: Vec<(Arc<str>, ContainerState)>,
 }
 
 /// What a ship says about an instance.
@@ -110,15 +113,32 @@ fn row(environment: &Environment, fleet: &FleetSnapshot, instance: &Instance, no
             Some(container) => Found::Container(Box::new(sighting(environment, container, now))),
         },
     };
+    let left = match fleet.ship(&instance.ship) {
+        Some(ShipView::Reachable(state)) => state
+            .nexts(environment, &instance.name)
+            .map(|container| (container.name.clone(), container.state))
+            .collect(),
+        Some(ShipView::Unreachable(_)) | None => Vec::new(),
+    };
     let seen = matches!(found, Found::Container(_) | Found::Absent);
+    let picked = fleet
+        .container(&instance.ship, &instance.name)
+        .map(|container| Picked::of(instance, &container.labels))
+        .unwrap_or_default();
     let ports = instance
         .ports
         .iter()
         .map(|(name, port)| PortStatus {
             name: name.clone(),
-            external: port.external.clone(),
+            external: match picked.get(name) {
+                Some(number) => number.to_string().into(),
+                None => port.external.clone(),
+            },
             protocol: port.protocol,
-            target: port.external_number().filter(|_| seen && port.protocol == Protocol::Tcp),
+            target: port
+                .external_number()
+                .or_else(|| picked.get(name))
+                .filter(|_| seen && port.protocol == Protocol::Tcp),
             answers: None,
         })
         .collect();
@@ -130,6 +150,7 @@ fn row(environment: &Environment, fleet: &FleetSnapshot, instance: &Instance, no
         image: instance.image.clone(),
         found,
         ports,
+        left,
     }
 }
 
@@ -275,6 +296,7 @@ mod tests {
             finished_at: Some(at("2026-11-21T11:59:30Z")),
             exit_code: Some(137),
             restarts: Some(2),
+            ports: std::collections::BTreeSet::new(),
             configuration: None,
         }
     }

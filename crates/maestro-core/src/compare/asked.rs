@@ -64,7 +64,7 @@ fn laid_over(spec: &ContainerSpec, image: &ImageConfig) -> ImageConfig {
     }));
     let mut labels = image.labels.clone();
     labels.extend(settings.labels.clone());
-    labels.extend(spec.labels.iter().map(|(key, value)| ((*key).to_owned(), value.to_string())));
+    labels.extend(spec.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())));
     let or_image = |asked: Option<&str>, image: &str| match asked {
         None | Some("") => image.to_owned(),
         Some(asked) => asked.to_owned(),

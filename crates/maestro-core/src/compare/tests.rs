@@ -88,10 +88,10 @@ fn world(settings: Settings) -> World {
         ],
         settings: Arc::new(settings),
         labels: BTreeMap::from([
-            (LABEL_ENVIRONMENT, "shop".into()),
-            (LABEL_SERVICE, "web".into()),
-            (LABEL_INSTANCE, "web-1".into()),
-            (LABEL_CONFIG, "c0ffee".into()),
+            (LABEL_ENVIRONMENT.into(), "shop".into()),
+            (LABEL_SERVICE.into(), "web".into()),
+            (LABEL_INSTANCE.into(), "web-1".into()),
+            (LABEL_CONFIG.into(), "c0ffee".into()),
         ]),
     };
     let labels = map([
@@ -109,6 +109,7 @@ fn world(settings: Settings) -> World {
         health: None,
         image: ImageRef::parse("shop/web:2"),
         image_id: "sha256:feedbeeffeedbeef".into(),
+        ports: std::collections::BTreeSet::new(),
         configuration: Some(Arc::new(told(labels.clone()))),
         labels,
         started_at: None,

@@ -222,17 +222,18 @@ impl Draft {
                     self.unknown_port(reader, port, subject);
                     return None;
                 };
-                let port = self.external(reader, port, declared)?;
-                Some(Check::Tcp { host: subject.ip.clone(), port, attempts: *attempts })
+                let (port, picked) = self.external(reader, port, declared)?;
+                Some(Check::Tcp { host: subject.ip.clone(), port, picked, attempts: *attempts })
             }
             Kind::Http { check, port, names_host } => {
-                let number = match (subject.ports.get(&*port.text), port.text.trim().parse::<u16>()) {
+                let (number, picked) = match (subject.ports.get(&*port.text), port.text.trim().parse::<u16>())
+                {
                     (Some(declared), _) => self.external(reader, port, declared)?,
                     (None, Ok(0)) => {
                         self.fault(reader, port, "`port`", "must be from 1 to 65535, not 0");
                         return None;
                     }
-                    (None, Ok(number)) => number,
+                    (None, Ok(number)) => (number, None),
                     (None, Err(_)) => {
                         self.unknown_port(reader, port, subject);
                         return None;
@@ -242,7 +243,7 @@ impl Draft {
                 if let Some(why) = (!names_host).then(|| http_host(&host).err()).flatten() {
                     self.fault(reader, port, "`host`", &format!("is the `ip` of its ship, but {why}"));
                 }
-                Some(Check::Http(Box::new(HttpCheck { host, port: number, ..check.clone() })))
+                Some(Check::Http(Box::new(HttpCheck { host, port: number, picked, ..check.clone() })))
             }
         }
     }
@@ -264,12 +265,20 @@ impl Draft {
         }
     }
 
-    fn external(&self, reader: &mut Reader<'_>, name: &PortName, port: &Port) -> Option<u16> {
+    /// The port of the ship; or, where it is picked for each container, none and what it is called.
+    fn external(
+        &self,
+        reader: &mut Reader<'_>,
+        name: &PortName,
+        port: &Port,
+    ) -> Option<(u16, Option<Arc<str>>)> {
         let PortName { text, span } = name;
         let fault = if port.protocol == Protocol::Udp {
             "not TCP".to_owned()
         } else if let Some(number) = port.external_number().filter(|n| *n != 0) {
-            return Some(number);
+            return Some((number, None));
+        } else if port.choice().is_some() {
+            return Some((0, Some(text.as_str().into())));
         } else {
             format!("`{}`, not one port to connect to", port.external)
         };

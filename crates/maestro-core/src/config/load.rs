@@ -5,8 +5,8 @@ use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
 use super::{
-    Schema, auditors, balancers, compat, host_ports, python, registries, safeguards, secrets, services,
-    ships, variables,
+    Schema, auditors, balancers, compat, deploy, host_ports, python, registries, safeguards, secrets,
+    services, ships, variables,
 };
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
@@ -112,6 +112,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node, limits: &Limits) -> Option<Envi
     let ships = ships::read(reader, root, node);
     let services = services::read(reader, root, schema, name.as_ref(), &ships);
     host_ports::check(reader, &services);
+    deploy::check(reader, &services);
     let auditors = auditors::read(reader, root);
     let balancers = balancers::read(reader, root, &services, limits);
     let safeguards = safeguards::read(reader, root);

@@ -3,6 +3,7 @@
 mod consequences;
 mod host_ports;
 mod secrets;
+mod strategies;
 mod variables;
 
 use super::golden::show;
@@ -335,12 +336,14 @@ fn checks_are_read_and_refused() {
             Tcp {
                 host: "192.0.2.1",
                 port: 8080,
+                picked: None,
                 attempts: 180,
             },
             Http(
                 HttpCheck {
                     host: "192.0.2.1",
                     port: 8080,
+                    picked: None,
                     scheme: "http",
                     path: "/healthz",
                     method: "GET",
@@ -399,8 +402,6 @@ fn checks_are_read_and_refused() {
       maestro.yaml:15:31 "v"
     E0304 `tcp` check (running) of instance `x-1`: port `u` is not TCP
       maestro.yaml:16:31 "u"
-    E0304 `tcp` check (running) of instance `x-1`: port `w` is `8080-8090`, not one port to connect to
-      maestro.yaml:17:31 "w"
     E0304 `match_regex` of `http` check (running) of instance `x-1` is no regular expression: Parsing error at position 1: Opening parenthesis without closing parenthesis
       maestro.yaml:18:49 "'('"
     E0304 `http` check (running) of instance `x-1` has no option `patth`

@@ -1,5 +1,6 @@
 //! Lifecycle checks: what must be true before an instance counts as started, stopped or fit to be touched.
 
+use crate::model::Picked;
 use crate::names::Secret;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,8 +39,10 @@ pub enum Check {
     Tcp {
         /// Address of the ship.
         host: Arc<str>,
-        /// External port.
+        /// External port; 0 if it is picked for each container.
         port: u16,
+        /// The name of the port, if its number is picked for each container.
+        picked: Option<Arc<str>>,
         /// Number of tries.
         attempts: u32,
     },
@@ -87,8 +90,10 @@ pub enum EnvFrom {
 pub struct HttpCheck {
     /// Address to ask.
     pub host: Arc<str>,
-    /// Port to ask.
+    /// Port to ask; 0 if it is picked for each container.
     pub port: u16,
+    /// The name of the port, if its number is picked for each container.
+    pub picked: Option<Arc<str>>,
     /// `http` or `https`.
     pub scheme: Arc<str>,
     /// Path and query, with a leading slash.
@@ -161,6 +166,29 @@ impl fmt::Debug for Fields {
 }
 
 impl Check {
+    /// The name of the port that it asks, if that is picked for each container.
+    pub fn picked(&self) -> Option<&str> {
+        match self {
+            Check::Tcp { picked, .. } => picked.as_deref(),
+            Check::Http(check) => check.picked.as_deref(),
+            Check::Exec { .. } | Check::RemoteExec { .. } | Check::Sleep { .. } | Check::Health { .. } => {
+                None
+            }
+        }
+    }
+
+    /// The check of a container for which these ports were picked.
+    #[must_use]
+    pub fn at(mut self, ports: &Picked) -> Self {
+        let number = |name: &Option<Arc<str>>| name.as_deref().and_then(|name| ports.get(name));
+        match &mut self {
+            Check::Tcp { port, picked, .. } => *port = number(picked).unwrap_or(*port),
+            Check::Http(check) => check.port = number(&check.picked).unwrap_or(check.port),
+            Check::Exec { .. } | Check::RemoteExec { .. } | Check::Sleep { .. } | Check::Health { .. } => {}
+        }
+        self
+    }
+
     /// The `type` in the file.
     pub fn name(&self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@ use crate::model::{Environment, Instance, Settings};
 use crate::names::{ConfigHash, InstanceName};
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -60,6 +61,8 @@ pub struct ContainerEnv {
     pub own: Vec<Arc<[EnvVar]>>,
     /// Link variables; later blocks win. Containers of one service share them.
     pub links: Arc<[Arc<LinkBlock>]>,
+    /// What was picked for this very container, which wins over everything and is in no fingerprint.
+    pub picked: Arc<[EnvVar]>,
 }
 
 /// For how many variables room is made at once: thousands are common, and a million may be the same few again and again.
@@ -68,13 +71,13 @@ const MOST_ROOM: usize = 1 << 16;
 impl ContainerEnv {
     /// Variables of nobody else, and no links.
     pub fn of(own: Vec<EnvVar>) -> Self {
-        Self { own: vec![own.into()], links: Arc::default() }
+        Self { own: vec![own.into()], links: Arc::default(), picked: Arc::default() }
     }
 
     /// Every variable once, with the value that wins, in the order of first mention.
     pub fn resolved(&self) -> IndexMap<&str, Option<&str>, RandomState> {
         let mut all = self.own_resolved(self.links.iter().map(|b| b.vars.len()).sum());
-        for var in self.links.iter().flat_map(|b| &b.vars) {
+        for var in self.links.iter().flat_map(|b| &b.vars).chain(&*self.picked) {
             all.insert(&*var.name, var.value.as_deref());
         }
         all
@@ -179,7 +182,7 @@ pub struct ContainerSpec {
     /// All the rest, as the file says it.
     pub settings: Arc<Settings>,
     /// Labels by which Maestro knows its containers; the author's are in `settings`.
-    pub labels: BTreeMap<&'static str, Arc<str>>,
+    pub labels: BTreeMap<Cow<'static, str>, Arc<str>>,
 }
 
 /// Makes specifications; shares what instances of one service have in common.
@@ -204,7 +207,11 @@ impl<'a> SpecWriter<'a> {
 
     /// All variables of an instance's container.
     pub fn env(&mut self, instance: &'a Instance) -> ContainerEnv {
-        ContainerEnv { own: instance.settings.env.clone(), links: self.links.of(&instance.service) }
+        ContainerEnv {
+            own: instance.settings.env.clone(),
+            links: self.links.of(&instance.service),
+            picked: Arc::default(),
+        }
     }
 
     /// What to ask the engine for, and its fingerprint, which is also among the labels.
@@ -217,13 +224,13 @@ impl<'a> SpecWriter<'a> {
             ports: bindings(instance),
             settings: instance.settings.clone(),
             labels: BTreeMap::from([
-                (LABEL_ENVIRONMENT, self.environment.display_name().into()),
-                (LABEL_SERVICE, instance.service.as_str().into()),
-                (LABEL_INSTANCE, instance.name.as_str().into()),
+                (LABEL_ENVIRONMENT.into(), self.environment.display_name().into()),
+                (LABEL_SERVICE.into(), instance.service.as_str().into()),
+                (LABEL_INSTANCE.into(), instance.name.as_str().into()),
             ]),
         };
         let hash = spec.config_hash();
-        spec.labels.insert(LABEL_CONFIG, hash.0.as_str().into());
+        spec.labels.insert(LABEL_CONFIG.into(), hash.0.as_str().into());
         (spec, hash)
     }
 }

@@ -20,19 +20,55 @@ pub enum Strategy {
     /// All at the same time, each one stopped before its replacement starts: maestro-ng's way.
     #[default]
     Recreate,
-    /// A few at a time, each one stopped before its replacement starts.
-    Rolling {
-        /// How many may be down at the same time.
-        max_unavailable: Share,
-    },
+    /// A few at a time.
+    Rolling(Pace),
+    /// All replacements start beside what they replace; when all have been proved, they take over together.
+    BlueGreen,
+    /// A few first, which have to be good; the others when somebody says so, or after a while.
+    Canary(Canary),
+}
+
+/// Which instances are tried first, and what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Canary {
+    /// How many are tried.
+    pub canaries: Share,
+    /// How long they have to stay well before the others follow; none if somebody has to say so.
+    pub pause: Option<Duration>,
+    /// How the canaries are replaced, and then the others.
+    pub pace: Pace,
+}
+
+/// How many instances are replaced at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How many may be down at the same time: those that are stopped before their replacements start.
+    pub max_unavailable: Share,
+    /// How many may be there twice at the same time: those whose replacements start beside them.
+    pub max_surge: Share,
 }
 
 impl Strategy {
-    /// How many of so many instances are replaced at the same time.
-    pub fn at_once(self, instances: usize) -> usize {
+    /// How many of so many instances may be down at the same time.
+    pub fn down(self, instances: usize) -> usize {
         match self {
             Strategy::Recreate => instances.max(1),
-            Strategy::Rolling { max_unavailable } => max_unavailable.of(instances),
+            Strategy::Rolling(pace) | Strategy::Canary(Canary { pace, .. }) => {
+                pace.max_unavailable.of(instances)
+            }
+            Strategy::BlueGreen => 0,
+        }
+    }
+
+    /// How many of so many instances may be there twice at the same time; nothing if replacements never start beside
+    /// what they replace.
+    pub fn beside(self, instances: usize) -> usize {
+        match self {
+            Strategy::Recreate => 0,
+            Strategy::Rolling(pace) | Strategy::Canary(Canary { pace, .. }) => {
+                pace.max_surge.of_surplus(instances)
+            }
+            Strategy::BlueGreen => instances.max(1),
         }
     }
 
@@ -40,7 +76,9 @@ impl Strategy {
     pub fn name(self) -> &'static str {
         match self {
             Strategy::Recreate => "recreate",
-            Strategy::Rolling { .. } => "rolling",
+            Strategy::Rolling(_) => "rolling",
+            Strategy::BlueGreen => "blue-green",
+            Strategy::Canary(_) => "canary",
         }
     }
 }
@@ -55,14 +93,26 @@ pub enum Share {
 }
 
 impl Share {
-    /// How many that are of `all`: rounded down, for it is what may be missing, but at least one, for nothing could be
-    /// done otherwise.
+    /// Whether it is none at all.
+    pub fn is_nothing(self) -> bool {
+        matches!(self, Share::Count(0) | Share::Percent(0))
+    }
+
+    /// How many that are of `all`: rounded down, for it is what may be missing, but at least one if it is not nothing.
     pub fn of(self, all: usize) -> usize {
         let share = match self {
             Share::Count(count) => usize::try_from(count).unwrap_or(usize::MAX),
             Share::Percent(percent) => all.saturating_mul(usize::from(percent)) / 100,
         };
-        share.max(1)
+        if self.is_nothing() { 0 } else { share.max(1) }
+    }
+
+    /// The same rounded up, for it is what may be there in addition.
+    pub fn of_surplus(self, all: usize) -> usize {
+        match self {
+            Share::Count(_) => self.of(all),
+            Share::Percent(percent) => all.saturating_mul(usize::from(percent)).div_ceil(100),
+        }
     }
 }
 
@@ -103,16 +153,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_rounded_down_and_never_nothing() {
-        for (share, all, expected) in [
-            (Share::Count(2), 10, 2),
-            (Share::Count(0), 10, 1),
-            (Share::Percent(25), 10, 2),
-            (Share::Percent(25), 3, 1),
-            (Share::Percent(100), 7, 7),
-            (Share::Percent(0), 7, 1),
+    fn a_share_is_rounded_as_it_does_no_harm() {
+        for (share, all, missing, surplus) in [
+            (Share::Count(2), 10, 2, 2),
+            (Share::Count(0), 10, 0, 0),
+            (Share::Percent(25), 10, 2, 3),
+            (Share::Percent(25), 3, 1, 1),
+            (Share::Percent(34), 3, 1, 2),
+            (Share::Percent(100), 7, 7, 7),
+            (Share::Percent(0), 7, 0, 0),
         ] {
-            assert_eq!(share.of(all), expected, "{share} of {all}");
+            assert_eq!(share.of(all), missing, "{share} of {all}");
+            assert_eq!(share.of_surplus(all), surplus, "{share} of {all}");
         }
     }
 }

@@ -2,12 +2,14 @@
 
 mod auditor;
 mod balancer;
+mod beside;
 mod check;
 mod container;
 mod deploy;
 mod fingerprint;
 pub mod graph;
 mod links;
+mod picked;
 mod safeguards;
 mod ship;
 mod variables;
@@ -15,14 +17,16 @@ mod variables;
 pub(crate) use auditor::authority;
 pub use auditor::{Auditor, Channel, Format, Level, Payload, Script, Slack, Webhook, WebhookMethod};
 pub use balancer::{Balancer, BalancerKind, BalancerMode, BalancerPlace, Listen, Reload, RemoteHost, Route};
+pub use beside::{Besides, Hindrance};
 pub use check::{Check, ClientCert, EnvFrom, Fields, HttpCheck, Phase, RequestOptions};
 pub(crate) use container::bindings;
 pub use container::{
     ContainerEnv, ContainerSpec, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE,
     LABEL_ROLE, LABEL_SERVICE, LogConfig, PortBinding, Protocol, RestartPolicy, SpecWriter, Ulimit,
 };
-pub use deploy::{Deploy, Remedy, Share, Strategy};
+pub use deploy::{Canary, Deploy, Pace, Remedy, Share, Strategy};
 pub use links::{LinkBlock, Links};
+pub use picked::{LABEL_PORT, Picked};
 pub use safeguards::{Freeze, Frozen, Safeguards, Window};
 pub use ship::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};
 pub use variables::{Excess, Weights};
@@ -184,6 +188,13 @@ impl Port {
     pub fn width(&self) -> u64 {
         let (first, last) = container::range(&self.exposed);
         u64::from(last.saturating_sub(first)) + 1
+    }
+
+    /// Whether every container of the instance would have the same ports of the ship. If not, there is a range for one
+    /// port of the container, or whichever port is free (`0`).
+    pub fn is_fixed(&self) -> bool {
+        let (first, last) = container::range(&self.external);
+        first != 0 && u64::from(last.saturating_sub(first)) + 1 == self.width()
     }
 
     /// The external port as a number; none if it is a range or out of range.

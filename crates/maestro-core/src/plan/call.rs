@@ -77,6 +77,14 @@ impl EngineCall {
         }
     }
 
+    /// The container whose state shows whether it has happened: the one that it changes, by the name that it has then.
+    pub fn evidence(&self) -> Option<&InstanceName> {
+        match self {
+            EngineCall::RenameContainer { to, .. } => Some(to),
+            _ => self.container(),
+        }
+    }
+
     /// The container that it changes, if it changes one.
     pub fn container(&self) -> Option<&InstanceName> {
         match self {

@@ -26,6 +26,8 @@ pub enum Intent {
     Deploy {
         /// Ask the checks of those that are so already, too: nobody has seen them answer.
         ask_again: bool,
+        /// Those that wait for their service's canaries follow.
+        promote: bool,
     },
 }
 

@@ -14,7 +14,7 @@ use crate::compare::Change;
 use crate::engine_error::EngineError;
 use crate::fleet::{ContainerState, EngineState, Health, ObservedContainer};
 use crate::image::ImageRef;
-use crate::model::{Check, ContainerEnv, Excess, Phase};
+use crate::model::{Check, ContainerEnv, Excess, Hindrance, Phase};
 use crate::names::{ContainerId, ImageId, InstanceName, RegistryName, ServiceName, ShipName};
 use jiff::Timestamp;
 use std::fmt;
@@ -83,11 +83,20 @@ pub enum Fate {
         steps: Vec<StepId>,
         /// Why.
         because: Reason,
+        /// Why its replacement does not start beside it, where its strategy would have it so.
+        hindrance: Option<Hindrance>,
     },
     /// Nothing is to be done.
     Settled(Settled),
     /// It cannot be done.
     Blocked(Blocked),
+    /// It is not as the release says, and stays so until somebody decides: others of its service are tried first.
+    Waits {
+        /// How many are tried.
+        canaries: usize,
+        /// Why it is not as the release says.
+        because: Reason,
+    },
 }
 
 /// Why nothing is to be done for an instance.
@@ -126,6 +135,22 @@ pub enum Blocked {
         unseen: usize,
         /// How many may be down at the same time.
         allowed: usize,
+    },
+    /// It does not run, and a container that was to take its place does.
+    HalfDone(InstanceName),
+    /// No port of a range is free on its ship.
+    Ports {
+        /// The ship.
+        ship: ShipName,
+        /// The range.
+        range: Arc<str>,
+    },
+    /// It would have to be stopped before its replacement starts, and none of its service may be down.
+    Alone {
+        /// The service.
+        service: ServiceName,
+        /// Why there cannot be two of it.
+        why: Hindrance,
     },
     /// Something that it needs is blocked.
     Dependency(InstanceName),
@@ -201,6 +226,8 @@ pub enum Milestone {
     Service(ServiceName),
     /// Every ship has every image.
     Images,
+    /// All replacements of a service run beside what they replace, and have been proved.
+    Proved(ServiceName),
 }
 
 impl Unit {
@@ -386,6 +413,8 @@ pub enum Reason {
     Differs(Arc<[Change]>),
     /// It is as the release says, and nobody has seen its checks answer.
     Unproven,
+    /// It is as the release says, and containers are left beside it that were to take its place.
+    LeftBeside,
 }
 
 impl fmt::Display for Reason {
@@ -403,6 +432,7 @@ impl fmt::Display for Reason {
                 [first, rest @ ..] => write!(f, "{}, and {} more", first.to_come(), rest.len()),
             },
             Reason::Unproven => f.write_str("its checks have not been seen to answer"),
+            Reason::LeftBeside => f.write_str("a container that was to take its place is left beside it"),
         }
     }
 }

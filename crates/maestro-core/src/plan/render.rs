@@ -13,6 +13,7 @@ impl fmt::Display for Unit {
             Unit::Image { ship, image } => write!(f, "image {image} on {ship}"),
             Unit::Login { ship, registry } => write!(f, "registry {registry} on {ship}"),
             Unit::Milestone(Milestone::Service(service)) => write!(f, "service {service}"),
+            Unit::Milestone(Milestone::Proved(service)) => write!(f, "replacements of {service}"),
             Unit::Milestone(Milestone::Images) => f.write_str("all images"),
         }
     }
@@ -88,6 +89,13 @@ impl fmt::Display for Blocked {
                 f,
                 "{unseen} of the instances of {service} cannot be seen, and {allowed} may be down at a time"
             ),
+            Blocked::HalfDone(next) => {
+                write!(f, "a deployment was broken off, and has left {next} running in its place")
+            }
+            Blocked::Ports { ship, range } => write!(f, "no port of {range} is free on ship {ship}"),
+            Blocked::Alone { service, why } => {
+                write!(f, "there cannot be two of it, since {why}, and none of {service} may be down")
+            }
             Blocked::Dependency(other) => write!(f, "needs {other}, which is blocked"),
         }
     }
@@ -99,9 +107,15 @@ impl fmt::Display for Plan {
         for item in &self.items {
             write!(f, "  {} ({}) on {}: ", item.instance, item.service, item.ship)?;
             match &item.fate {
-                Fate::Act { because, .. } => writeln!(f, "{because}")?,
+                Fate::Act { because, hindrance: None, .. } => writeln!(f, "{because}")?,
+                Fate::Act { because, hindrance: Some(why), .. } => {
+                    writeln!(f, "{because}; stopped first, since {why}")?;
+                }
                 Fate::Settled(settled) => writeln!(f, "{settled}")?,
                 Fate::Blocked(blocked) => writeln!(f, "blocked: {blocked}")?,
+                Fate::Waits { canaries, because } => {
+                    writeln!(f, "waits for {canaries} of {}: {because}", item.service)?;
+                }
             }
         }
         self.ids().filter_map(|id| self.step_text(id)).try_for_each(|step| writeln!(f, "  {step}"))

@@ -1,10 +1,14 @@
 //! Puts a plan together: steps in chains, pulls and logins once per ship, milestones between services.
 
+use super::deploy::Switch;
+use super::ports::Ports;
 use super::{Chain, seen};
 use crate::fleet::{FleetSnapshot, ShipView};
 use crate::image::ImageRef;
 use crate::model::graph::{Direction, Graph};
-use crate::model::{Check, ContainerSpec, Deploy, Environment, Excess, Instance, Phase, Retry, SpecWriter};
+use crate::model::{
+    Besides, Check, ContainerSpec, Deploy, Environment, Excess, Hindrance, Instance, Phase, Retry, SpecWriter,
+};
 use crate::names::{ConfigHash, ImageId, InstanceName, RegistryName, ServiceName, ShipName};
 use crate::plan::{
     Action, Condition, DelayReason, EngineCall, FailurePolicy, Fate, Intent, Item, Limits, Milestone,
@@ -19,6 +23,8 @@ pub(super) struct Builder<'a> {
     pub(super) environment: &'a Environment,
     pub(super) fleet: &'a FleetSnapshot,
     specs: SpecWriter<'a>,
+    besides: Besides<'a>,
+    pub(super) ports: Ports,
     graph: Graph<'a>,
     /// Selected instances in the order of the command.
     selected: Vec<&'a Instance>,
@@ -49,13 +55,64 @@ pub(super) struct Builder<'a> {
     blocked_instances: BTreeMap<&'a InstanceName, &'a InstanceName>,
 }
 
-/// When an instance's turn is.
-#[derive(Debug, Clone, Copy, Default)]
+/// When the next instance's turn is, among those of its service.
+#[derive(Default)]
 pub(super) struct Turn<'a> {
     /// When this one is done.
-    pub(super) after: Option<&'a InstanceName>,
-    /// Never, if it would go down for it: so many cannot be seen, and so many may be down.
-    pub(super) exhausted: Option<(usize, usize)>,
+    after: Option<&'a InstanceName>,
+    /// How many cannot be seen, and count as down.
+    pub(super) unseen: usize,
+    /// How many may be down.
+    pub(super) allowed: usize,
+    /// Those that are down while they are replaced.
+    down: Line<'a>,
+    /// Those that are there twice while they are replaced.
+    pub(super) beside: Line<'a>,
+    /// Steps that come before all of them.
+    pub(super) behind: Vec<StepId>,
+    /// How many others are tried first, if what is to be replaced waits for them.
+    pub(super) waits_for: Option<usize>,
+    /// How long what has been replaced has to stay well before others follow.
+    pub(super) pause: Duration,
+    /// Those whose replacements run beside them, and take over together when all have been proved.
+    pub(super) together: Option<Vec<(&'a InstanceName, Chain, Switch<'a>)>>,
+}
+
+/// Instances that are replaced one after the other, so many at a time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Line<'a> {
+    pub(super) most: usize,
+    begun: Vec<&'a InstanceName>,
+}
+
+/// A point of a plan that is being made.
+pub(super) struct Mark {
+    steps: usize,
+    units: usize,
+    pulls: BTreeMap<(ShipName, ImageRef), StepId>,
+    logins: BTreeMap<(ShipName, RegistryName), StepId>,
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn new(unseen: usize, allowed: usize, beside: usize) -> Self {
+        let down = Line { most: allowed.saturating_sub(unseen), begun: Vec::new() };
+        let beside = Line { most: beside, begun: Vec::new() };
+        Self { unseen, allowed, down, beside, ..Self::default() }
+    }
+
+    /// All of them at the same time.
+    pub(super) fn together(all: usize, unseen: usize) -> Self {
+        let line = Line { most: all, begun: Vec::new() };
+        Self { unseen, down: line.clone(), beside: line, together: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// The next instance that something is done to.
+    pub(super) fn begin(&mut self, instance: &'a InstanceName, beside: bool) {
+        let line = if beside { &mut self.beside } else { &mut self.down };
+        let before = line.begun.len().checked_sub(line.most.max(1));
+        self.after = before.and_then(|place| line.begun.get(place)).copied();
+        line.begun.push(instance);
+    }
 }
 
 impl<'a> Builder<'a> {
@@ -75,6 +132,8 @@ impl<'a> Builder<'a> {
             environment,
             fleet,
             specs: SpecWriter::new(environment),
+            besides: Besides::new(environment),
+            ports: Ports::default(),
             graph,
             siblings: siblings_before(environment, direction, &names),
             fates: vec![None; selected.len()],
@@ -155,7 +214,49 @@ impl<'a> Builder<'a> {
         if let Some(ends) = self.turn.after.and_then(|before| self.ends.get(before)) {
             last.extend(ends.iter().filter(|end| !last.contains(end)).copied().collect::<Vec<_>>());
         }
+        last.extend(&self.turn.behind);
         Chain { unit, last, steps: Vec::new() }
+    }
+
+    /// Goes on with the steps of an instance in a unit of its own, when a milestone is reached.
+    pub(super) fn resume(&mut self, instance: &Instance, before: Chain, milestone: StepId) -> Chain {
+        let unit = self.unit(Unit::Instance { instance: instance.name.clone(), ship: instance.ship.clone() });
+        let mut last = before.last;
+        last.push(milestone);
+        Chain { unit, last, steps: before.steps }
+    }
+
+    /// A point that is reached when all these steps are over.
+    pub(super) fn milestone(&mut self, milestone: Milestone, after: Vec<StepId>) -> StepId {
+        let unit = self.unit(Unit::Milestone(milestone));
+        self.add(unit, Action::Reached, after, OnFailure::Fail)
+    }
+
+    /// The last ones of these steps: checks at the end of a chain are side by side.
+    pub(super) fn ends_of(&self, steps: &[StepId]) -> Vec<StepId> {
+        let mut inner: BTreeSet<StepId> = BTreeSet::new();
+        for step in steps {
+            inner.extend(self.steps.get(step.index()).into_iter().flat_map(|s| &s.after));
+        }
+        steps.iter().filter(|step| !inner.contains(step)).copied().collect()
+    }
+
+    /// How far the plan has come, to get back to.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            steps: self.steps.len(),
+            units: self.units.len(),
+            pulls: self.pulls.clone(),
+            logins: self.logins.clone(),
+        }
+    }
+
+    /// Forgets all steps since.
+    pub(super) fn rewind(&mut self, mark: Mark) {
+        self.steps.truncate(mark.steps);
+        self.units.truncate(mark.units);
+        self.pulls = mark.pulls;
+        self.logins = mark.logins;
     }
 
     /// What is pulled for these is everything that is pulled: notes the point at which it is done.
@@ -286,8 +387,15 @@ impl<'a> Builder<'a> {
         check: Check,
         guard: Condition,
     ) -> Action {
-        let env = matches!(check, Check::Exec { .. }).then(|| Arc::new(self.specs.env(instance)));
-        Action::Check { target: target.clone(), phase, check, env, guard }
+        let mut env = matches!(check, Check::Exec { .. }).then(|| self.specs.env(instance));
+        let mut check = check;
+        if let Some(picked) = self.picked(instance, target) {
+            check = check.at(picked);
+            if let Some(env) = &mut env {
+                env.picked = picked.variables(instance);
+            }
+        }
+        Action::Check { target: target.clone(), phase, check, env: env.map(Arc::new), guard }
     }
 
     /// What to ask the engine for.
@@ -298,6 +406,11 @@ impl<'a> Builder<'a> {
     /// Why a container that is made now could not be started.
     pub(super) fn excess(&mut self, instance: &'a Instance) -> Option<Excess> {
         self.specs.excess(instance)
+    }
+
+    /// Why there cannot be two containers of an instance at the same time.
+    pub(super) fn hindrance(&self, instance: &Instance) -> Option<Hindrance> {
+        self.besides.hindrance(instance)
     }
 
     /// The image that a reference means on a ship now.
@@ -343,15 +456,10 @@ impl<'a> Builder<'a> {
     pub(super) fn settle(&mut self, index: usize, instance: &'a Instance, fate: Fate) {
         match &fate {
             Fate::Act { steps, .. } => {
-                // The checks at the end of a chain are side by side, so it may have several ends.
-                let mut inner: BTreeSet<StepId> = BTreeSet::new();
-                for step in steps {
-                    inner.extend(self.steps.get(step.index()).into_iter().flat_map(|s| &s.after));
-                }
-                let ends = steps.iter().filter(|step| !inner.contains(step)).copied().collect();
+                let ends = self.ends_of(steps);
                 self.ends.insert(&instance.name, ends);
             }
-            Fate::Blocked(_) | Fate::Settled(_) => {
+            Fate::Blocked(_) | Fate::Settled(_) | Fate::Waits { .. } => {
                 let ends = self.sibling_ends(&instance.name);
                 if !ends.is_empty() {
                     self.ends_before.insert(&instance.name, ends);

@@ -1,214 +1,125 @@
 //! From what is there to what a release says (`docs/design/0018`). Looks at the fleet alone: where an earlier run was
 //! broken off, this one goes on.
 
+mod replace;
+mod standing;
+
 use super::builder::{Builder, Turn};
-use super::{Chain, start, stop};
-use crate::compare::changes;
-use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, Ownership, ShipView};
-use crate::model::{Check, ContainerSpec, Instance, Phase, Remedy};
-use crate::names::{ConfigHash, ContainerId, InstanceName};
-use crate::plan::{
-    Blocked, Condition, EngineCall, FailurePolicy, Fate, Intent, OnFailure, Reason, Settled, Target,
-};
-use std::ops::Bound;
-use std::sync::Arc;
+use super::start;
+use crate::fleet::{EngineState, FleetSnapshot, ShipView};
+use crate::model::{Canary, Hindrance, Instance, Picked, Remedy, Strategy};
+use crate::names::{InstanceName, ServiceName};
+use crate::plan::{Blocked, FailurePolicy, Fate, Intent, Milestone, Reason, Settled, StepId};
+pub(super) use replace::Switch;
+use standing::{Standing, Wanted};
 
-/// How much of an id is in a name: as much as engines show.
-const SHORT: usize = 12;
-
-/// So many containers that were replaced are kept of an instance. More than one: the last one may have been no good.
-const KEPT: usize = 3;
-
-/// What is there for an instance, compared with what is to be.
-struct Standing<'s> {
-    spec: ContainerSpec,
-    hash: ConfigHash,
-    /// The container that bears its name.
-    current: Option<&'s ObservedContainer>,
-    /// One that was replaced once, and is what is to be now.
-    kept: Option<&'s ObservedContainer>,
-    /// Why something has to be done; none if nothing.
-    because: Option<Reason>,
+/// How the container that is to be takes the place of what serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Nothing serves that it could take the place of.
+    InPlace,
+    /// It starts beside what serves, which stops when it has been proved.
+    Beside,
+    /// What serves stops first.
+    StopFirst,
 }
 
-impl Standing<'_> {
-    /// Whether a container has to be made.
-    fn wants_new(&self) -> bool {
-        matches!(self.because, Some(Reason::Missing | Reason::Differs(_))) && self.kept.is_none()
+/// Decides how, and what speaks against starting it beside, where the strategy would have it.
+fn way(builder: &Builder<'_>, instance: &Instance, standing: &Standing<'_>) -> (Way, Option<Hindrance>) {
+    if !standing.is_served_by_another() {
+        return (Way::InPlace, None);
     }
-}
-
-fn standing<'s, 'i>(
-    builder: &mut Builder<'i>,
-    instance: &'i Instance,
-    state: &'s EngineState,
-    ask_again: bool,
-) -> Standing<'s> {
-    let (spec, hash) = builder.spec(instance);
-    let wanted = state.image(&instance.image).map(|image| &image.id);
-    let is_it = |container: &ObservedContainer| {
-        container.config_hash().as_ref() == Some(&hash) && wanted == Some(&container.image_id)
-    };
-    let current = state.containers.get(instance.name.as_str());
-    let because = match current {
-        None => Some(Reason::Missing),
-        Some(current) => match changes(&spec, current, state) {
-            Some(changes) if !changes.is_empty() => Some(Reason::Differs(changes.into())),
-            None if !is_it(current) => Some(Reason::Differs(Arc::default())),
-            Some(_) | None if !current.state.is_running() => Some(Reason::Stopped),
-            Some(_) | None if ask_again || current.state == ContainerState::Restarting => {
-                Some(Reason::Unproven)
-            }
-            Some(_) | None => None,
-        },
-    };
-    let replaced = matches!(because, Some(Reason::Missing | Reason::Differs(_)));
-    let found = kept(state, &instance.name).filter(|_| replaced).find(|(_, container)| {
-        !container.state.is_running()
-            && is_it(container)
-            && container.ownership(builder.environment) == Ownership::Ours
-    });
-    let kept = found.map(|(_, container)| container);
-    Standing { spec, hash, current, kept, because }
+    let is_beside = |next: &crate::fleet::ObservedContainer| next.state.is_running();
+    if matches!(standing.wanted, Wanted::Next(next) | Wanted::Current(next) if is_beside(next)) {
+        // Both run, so both can.
+        return (Way::Beside, None);
+    }
+    if builder.turn.beside.most == 0 {
+        return (Way::StopFirst, None);
+    }
+    match builder.hindrance(instance) {
+        None => (Way::Beside, None),
+        Some(hindrance) => (Way::StopFirst, Some(hindrance)),
+    }
 }
 
 /// Decides what is to be done to an instance on a ship that was seen.
 pub(super) fn fate<'a>(
     builder: &mut Builder<'a>,
     instance: &'a Instance,
-    state: &EngineState,
+    state: &'a EngineState,
     ask_again: bool,
 ) -> Fate {
-    let standing = standing(builder, instance, state, ask_again);
+    let standing = Standing::of(builder, instance, state, ask_again);
     let Some(because) = standing.because.clone() else { return Fate::Settled(Settled::AsReleased) };
+    if let (Some(canaries), Reason::Missing | Reason::Differs(_)) = (builder.turn.waits_for, &because) {
+        return Fate::Waits { canaries, because };
+    }
     if standing.wants_new()
         && let Some(blocked) = start::excess(builder, instance, standing.current, false)
     {
         return blocked;
     }
-    let goes_down =
-        matches!(because, Reason::Differs(_)) && standing.current.is_some_and(|c| c.state.is_running());
-    if let (true, Some((unseen, allowed))) = (goes_down, builder.turn.exhausted) {
-        return Fate::Blocked(Blocked::Unavailable { service: instance.service.clone(), unseen, allowed });
+    let (way, hindrance) = way(builder, instance, &standing);
+    match way {
+        Way::StopFirst => {
+            if let Some(blocked) = none_may_go_down(builder, instance, hindrance.as_ref()) {
+                return Fate::Blocked(blocked);
+            }
+        }
+        Way::Beside => {
+            if let Some(blocked) = standing.taken_name(builder.environment, state, &instance.name) {
+                return blocked;
+            }
+        }
+        Way::InPlace => {}
     }
     if let Some(other) = builder.blocked_dependency(instance) {
         return Fate::Blocked(Blocked::Dependency(other));
     }
+    let ports = match standing.wanted {
+        Wanted::New => match builder.pick(instance, true) {
+            Ok(ports) => ports,
+            Err(blocked) => return Fate::Blocked(blocked),
+        },
+        Wanted::Current(container) | Wanted::Next(container) | Wanted::Kept(container) => {
+            builder.reserve(&instance.ship, container);
+            builder.know_seen(instance, container);
+            Picked::default()
+        }
+    };
+    builder.turn.begin(&instance.name, way == Way::Beside);
     let mut chain = builder.chain(instance);
     if standing.wants_new() {
         start::image(builder, &mut chain, instance, None, false, false);
         builder.after_images(&mut chain);
     }
-    let named = |id: &ContainerId, name: &InstanceName| Target::Seen { id: id.clone(), name: name.clone() };
-    let target = match (&because, standing.current, standing.kept) {
-        (Reason::Stopped | Reason::Unproven, Some(current), _) => named(&current.id, &instance.name),
-        (_, current, kept) => {
-            make_way(builder, &mut chain, instance, state, current);
-            let made = Target::Made(instance.name.clone());
-            builder.checks(
-                &mut chain,
-                instance,
-                Phase::PreStart,
-                &made,
-                Condition::NotRunning,
-                OnFailure::Fail,
-            );
-            let (call, target) = match kept {
-                Some(kept) => {
-                    let target = named(&kept.id, &InstanceName::from(&*kept.name));
-                    let call = EngineCall::RenameContainer { target, to: instance.name.clone() };
-                    (call, named(&kept.id, &instance.name))
-                }
-                None => {
-                    let spec = Box::new(standing.spec);
-                    (EngineCall::CreateContainer { spec, hash: standing.hash }, made)
-                }
-            };
-            builder.call(&mut chain, call, OnFailure::Fail);
-            target
-        }
-    };
-    if because != Reason::Unproven {
-        builder.call(&mut chain, EngineCall::StartContainer { target: target.clone() }, OnFailure::Fail);
+    let switch =
+        replace::bring_up(builder, &mut chain, instance, state, (standing, ports), (way, because.clone()));
+    if let Some(together) = builder.turn.together.as_mut().filter(|_| switch.is_beside()) {
+        let steps = chain.steps.clone();
+        together.push((&instance.name, chain, switch));
+        return Fate::Act { steps, because, hindrance };
     }
-    start::prove(builder, &mut chain, instance, &target);
-    bake(builder, &mut chain, instance, &target);
-    if let Reason::Differs(_) = because {
-        forget(builder, &mut chain, instance, state, standing.kept);
-    }
-    chain.act(because)
+    replace::hand_over(builder, &mut chain, switch);
+    Fate::Act { steps: chain.steps, because, hindrance }
 }
 
-/// Takes the container away that bears the instance's name. It is kept: the way back.
-fn make_way<'a>(
-    builder: &mut Builder<'a>,
-    chain: &mut Chain,
-    instance: &'a Instance,
-    state: &EngineState,
-    current: Option<&ObservedContainer>,
-) {
-    let Some(current) = current else { return };
-    if current.state.is_running() {
-        stop::steps(builder, chain, instance, current, stop::Purpose::Replace);
+/// Why an instance may not be stopped: too many of its service are down, or none may be.
+fn none_may_go_down(
+    builder: &Builder<'_>,
+    instance: &Instance,
+    hindrance: Option<&Hindrance>,
+) -> Option<Blocked> {
+    let Turn { unseen, allowed, .. } = builder.turn;
+    if allowed > unseen {
+        return None;
     }
-    let target = Target::Seen { id: current.id.clone(), name: instance.name.clone() };
-    let short = current.id.as_str().get(..SHORT).unwrap_or(current.id.as_str());
-    let number = kept(state, &instance.name).map(|(number, _)| number).max().unwrap_or(0).saturating_add(1);
-    let to = InstanceName::from(format!("{}{number}-{short}", kept_prefix(&instance.name)).as_str());
-    builder.call(chain, EngineCall::RenameContainer { target, to }, OnFailure::Fail);
-}
-
-/// Removes what was kept longest, but for the last few. Last of all, so that nothing is gone that a failure might call
-/// for.
-fn forget<'a>(
-    builder: &mut Builder<'a>,
-    chain: &mut Chain,
-    instance: &'a Instance,
-    state: &EngineState,
-    back: Option<&ObservedContainer>,
-) {
-    let is_back = |container: &ObservedContainer| back.is_some_and(|back| back.id == container.id);
-    let mut older: Vec<_> = kept(state, &instance.name)
-        .filter(|(_, container)| !container.state.is_running() && !is_back(container))
-        .filter(|(_, c)| !matches!(c.ownership(builder.environment), Ownership::Foreign(_)))
-        .collect();
-    // The one that has just made way is the newest.
-    let most = KEPT - 1;
-    older.sort_by_key(|(number, _)| *number);
-    let superfluous = older.len().saturating_sub(most);
-    for (_, container) in older.into_iter().take(superfluous) {
-        let target = Target::Seen { id: container.id.clone(), name: InstanceName::from(&*container.name) };
-        builder.call(chain, EngineCall::RemoveContainer { target }, OnFailure::GoOn);
-    }
-}
-
-/// Containers of an instance that were replaced, and when: the higher the number, the later.
-fn kept<'s>(
-    state: &'s EngineState,
-    instance: &InstanceName,
-) -> impl Iterator<Item = (u64, &'s ObservedContainer)> + use<'s> {
-    let prefix = kept_prefix(instance);
-    let behind = state.containers.range::<str, _>((Bound::Included(&*prefix), Bound::Unbounded));
-    behind.map_while(move |(name, container)| {
-        let rest = name.strip_prefix(&*prefix)?;
-        let number = rest.split('-').next().and_then(|number| number.parse().ok()).unwrap_or(0);
-        Some((number, container))
+    let service = instance.service.clone();
+    Some(match hindrance {
+        Some(why) if allowed == 0 => Blocked::Alone { service, why: why.clone() },
+        _ => Blocked::Unavailable { service, unseen, allowed },
     })
-}
-
-/// How the names of containers begin that an instance's were replaced by others.
-fn kept_prefix(instance: &InstanceName) -> String {
-    format!("{instance}.kept-")
-}
-
-/// A container that was replaced has to stay well for a while.
-fn bake<'a>(builder: &mut Builder<'a>, chain: &mut Chain, instance: &'a Instance, target: &Target) {
-    let bake = builder.deploy_of(instance).bake;
-    if !bake.is_zero() {
-        let check = Check::Sleep { wait: bake };
-        let baking = builder.checking(instance, Phase::Running, target, check, Condition::Running);
-        builder.push(chain, baking, OnFailure::Fail);
-    }
 }
 
 /// What a failure means for the others: only where every service says so do the others go on.
@@ -228,33 +139,149 @@ pub(super) fn service<'a>(
     mut members: Vec<(usize, &'a Instance)>,
     intent: &Intent,
 ) {
-    let Some((_, first)) = members.first() else { return };
+    let Some(&(_, first)) = members.first() else { return };
     let Some(service) = builder.environment.services.get(&first.service) else { return };
-    let allowed = service.deploy.strategy.at_once(service.instances.len());
+    let strategy = service.deploy.strategy;
+    let all = service.instances.len();
     let fleet = builder.fleet;
     let unseen = members.iter().filter(|(_, i)| !is_seen(fleet, i)).count();
-    let is_up = |instance: &Instance| {
-        fleet.container(&instance.ship, &instance.name).is_some_and(|container| container.state.is_running())
-    };
     // Who takes volumes from another one has its place in the order already.
     if members.iter().all(|(_, instance)| instance.after.is_empty()) {
-        members.sort_by_key(|(_, instance)| is_up(instance));
+        members.sort_by_key(|(_, instance)| is_up(builder, instance));
     }
-    let free = allowed.saturating_sub(unseen);
-    let exhausted = (free == 0).then_some((unseen, allowed));
-    let mut begun: Vec<&InstanceName> = Vec::new();
-    for (index, instance) in members {
-        let before = begun.len().checked_sub(free.max(1)).and_then(|place| begun.get(place));
-        builder.turn = Turn { after: before.copied(), exhausted };
-        let fate = super::fate(builder, index, instance, intent);
-        if matches!(fate, Fate::Act { .. }) {
-            begun.push(&instance.name);
+    let turn = || Turn::new(unseen, strategy.down(all), strategy.beside(all));
+    match strategy {
+        Strategy::Recreate | Strategy::Rolling(_) => {
+            builder.turn = turn();
+            some(builder, members, intent);
         }
-        builder.settle(index, instance, fate);
+        Strategy::BlueGreen => {
+            builder.turn = Turn::together(all, unseen);
+            together(builder, &first.service, members, intent);
+        }
+        Strategy::Canary(canary) => {
+            let promote = matches!(intent, Intent::Deploy { promote: true, .. });
+            let first: Vec<&InstanceName> =
+                service.instances.iter().take(canary.canaries.of_surplus(all)).collect();
+            let (canaries, others): (Vec<_>, Vec<_>) =
+                members.into_iter().partition(|(_, instance)| first.contains(&&instance.name));
+            if promote || !is_release_new(builder, service.instances.iter()) {
+                builder.turn = turn();
+                some(builder, canaries.into_iter().chain(others).collect(), intent);
+            } else {
+                builder.turn = turn();
+                // Who does not serve has nothing to lose, and would be one more that is down.
+                let (others, down): (Vec<_>, Vec<_>) =
+                    others.into_iter().partition(|(_, instance)| is_up(builder, instance));
+                let mut behind = some(builder, down, intent);
+                behind.extend(tried(builder, canary, canaries, intent));
+                builder.turn = turn();
+                builder.turn.behind = behind;
+                builder.turn.waits_for = canary.pause.is_none().then_some(first.len());
+                some(builder, others, intent);
+            }
+        }
     }
     builder.turn = Turn::default();
 }
 
+/// Whether a service has anything to lose: something of it serves that is not as the release says.
+fn is_release_new<'a>(builder: &mut Builder<'a>, instances: impl Iterator<Item = &'a InstanceName>) -> bool {
+    let environment = builder.environment;
+    let fleet = builder.fleet;
+    let instances: Vec<_> = instances.filter_map(|name| environment.instances.get(name)).collect();
+    instances.into_iter().any(|instance| match fleet.ship(&instance.ship) {
+        Some(ShipView::Reachable(state)) => {
+            let standing = Standing::of(builder, instance, state, false);
+            matches!(standing.because, Some(Reason::Missing | Reason::Differs(_)))
+                && standing.is_served_by_another()
+        }
+        Some(ShipView::Unreachable(_)) | None => false,
+    })
+}
+
+/// Plans some instances of a service; returns how their chains end.
+fn some<'a>(builder: &mut Builder<'a>, members: Vec<(usize, &'a Instance)>, intent: &Intent) -> Vec<StepId> {
+    let mut ends = Vec::new();
+    for (index, instance) in members {
+        let fate = super::fate(builder, index, instance, intent);
+        if let Fate::Act { steps, .. } = &fate {
+            ends.extend(builder.ends_of(steps));
+        }
+        builder.settle(index, instance, fate);
+    }
+    ends
+}
+
+/// Plans the instances that are tried first. Where others follow by themselves, those that are as the release says have to
+/// stay well, too: it may have been broken off while they did.
+fn tried<'a>(
+    builder: &mut Builder<'a>,
+    canary: Canary,
+    canaries: Vec<(usize, &'a Instance)>,
+    intent: &Intent,
+) -> Vec<StepId> {
+    let Some(pause) = canary.pause else { return some(builder, canaries, intent) };
+    builder.turn.pause = pause;
+    let again = match intent {
+        Intent::Deploy { promote, .. } => Intent::Deploy { ask_again: true, promote: *promote },
+        other => other.clone(),
+    };
+    some(builder, canaries, &again)
+}
+
+/// Plans all instances of a service: when all replacements have been proved beside what they replace, they take over.
+fn together<'a>(
+    builder: &mut Builder<'a>,
+    service: &ServiceName,
+    members: Vec<(usize, &'a Instance)>,
+    intent: &Intent,
+) {
+    let mark = builder.mark();
+    let mut fates: Vec<_> = members
+        .into_iter()
+        .map(|(index, instance)| (index, instance, super::fate(builder, index, instance, intent)))
+        .collect();
+    // What a ship that is down has is none of the others' business.
+    let is_in_the_way = |fate: &Fate| matches!(fate, Fate::Blocked(why) if !matches!(why, Blocked::Ship(_)));
+    let blocked = fates.iter().find(|(_, _, fate)| is_in_the_way(fate)).map(|(_, i, _)| i.name.clone());
+    let waiting = builder.turn.together.take().unwrap_or_default();
+    if let Some(blocked) = blocked {
+        builder.rewind(mark);
+        for (_, _, fate) in fates.iter_mut().filter(|(_, _, fate)| matches!(fate, Fate::Act { .. })) {
+            *fate = Fate::Blocked(Blocked::Dependency(blocked.clone()));
+        }
+    } else if !waiting.is_empty() {
+        let mut proofs = Vec::new();
+        for (_, _, fate) in &fates {
+            if let Fate::Act { steps, .. } = fate {
+                proofs.extend(builder.ends_of(steps));
+            }
+        }
+        let proved = builder.milestone(Milestone::Proved(service.clone()), proofs);
+        for (name, before, switch) in waiting {
+            let mut chain = builder.resume(switch.instance(), before, proved);
+            replace::hand_over(builder, &mut chain, switch);
+            let found = fates.iter_mut().find(|(_, instance, _)| instance.name == *name);
+            if let Some((_, _, Fate::Act { steps, .. })) = found {
+                *steps = chain.steps;
+            }
+        }
+    }
+    for (index, instance, fate) in fates {
+        builder.settle(index, instance, fate);
+    }
+}
+
 fn is_seen(fleet: &FleetSnapshot, instance: &Instance) -> bool {
     matches!(fleet.ship(&instance.ship), Some(ShipView::Reachable(_)))
+}
+
+/// Whether anything serves for an instance.
+fn is_up(builder: &Builder<'_>, instance: &Instance) -> bool {
+    let Some(ShipView::Reachable(state)) = builder.fleet.ship(&instance.ship) else { return false };
+    let current = state.containers.get(instance.name.as_str()).into_iter();
+    current
+        .chain(state.nexts(builder.environment, &instance.name))
+        .any(|container| container.state.is_running())
 }

@@ -3,6 +3,7 @@
 pub mod budget;
 mod builder;
 mod deploy;
+mod ports;
 mod start;
 mod stop;
 
@@ -11,7 +12,7 @@ use crate::fleet::{FleetSnapshot, ObservedContainer, Ownership, ShipView};
 use crate::image::ImageRef;
 use crate::model::graph::Direction;
 use crate::model::{Environment, Instance};
-use crate::names::ShipName;
+use crate::names::{InstanceName, ShipName};
 use crate::plan::{
     Blocked, FailurePolicy, Fate, Intent, Limits, Plan, Reason, Restart, Seen, Settled, StepId,
 };
@@ -122,7 +123,24 @@ fn fate<'a>(builder: &mut Builder<'a>, index: usize, instance: &'a Instance, int
     {
         return Fate::Blocked(Blocked::Foreign(whose));
     }
+    if let Some(found) = container {
+        builder.know_seen(instance, found);
+    }
     let running = container.is_some_and(|c| c.state.is_running());
+    // What a deployment has left beside it, if it was broken off.
+    let left: Vec<&ObservedContainer> = match intent {
+        Intent::Pull | Intent::Deploy { .. } => Vec::new(),
+        Intent::Start { .. } | Intent::Stop | Intent::Kill | Intent::Restart(_) | Intent::Clean => {
+            state.nexts(builder.environment, &instance.name).collect()
+        }
+    };
+    let (left_running, left_stopped): (Vec<_>, Vec<_>) =
+        left.into_iter().partition(|next| next.state.is_running());
+    if let (Intent::Start { .. } | Intent::Restart(_), false, Some(next)) =
+        (intent, running, left_running.first())
+    {
+        return Fate::Blocked(Blocked::HalfDone(InstanceName::from(&*next.name)));
+    }
     match intent {
         Intent::Start { .. } if running => Fate::Settled(Settled::Up),
         Intent::Start { refresh, reuse } => {
@@ -133,36 +151,49 @@ fn fate<'a>(builder: &mut Builder<'a>, index: usize, instance: &'a Instance, int
                 return Fate::Blocked(Blocked::Dependency(other));
             }
             let because = if container.is_none() { Reason::Missing } else { Reason::Stopped };
+            let ports = match start::ports(builder, instance, container, *reuse) {
+                Ok(ports) => ports,
+                Err(blocked) => return Fate::Blocked(blocked),
+            };
             let mut chain = builder.chain(instance);
             start::image(builder, &mut chain, instance, container, *refresh, *reuse);
-            start::steps(builder, &mut chain, instance, container, *reuse);
+            start::steps(builder, &mut chain, instance, container, ports);
             chain.act(because)
         }
-        Intent::Stop | Intent::Kill => match container.filter(|_| running) {
-            None => Fate::Settled(Settled::Down),
-            Some(container) => {
-                let mut chain = builder.chain(instance);
-                let kill = matches!(intent, Intent::Kill);
-                let purpose = if kill { stop::Purpose::Kill } else { stop::Purpose::Stop };
-                stop::steps(builder, &mut chain, instance, container, purpose);
-                chain.act(Reason::Asked)
+        Intent::Stop | Intent::Kill => {
+            let containers: Vec<_> = container.filter(|_| running).into_iter().chain(left_running).collect();
+            if containers.is_empty() {
+                return Fate::Settled(Settled::Down);
             }
-        },
+            let mut chain = builder.chain(instance);
+            let kill = matches!(intent, Intent::Kill);
+            let purpose = if kill { stop::Purpose::Kill } else { stop::Purpose::Stop };
+            for container in containers {
+                builder.know_seen(instance, container);
+                stop::steps(builder, &mut chain, instance, container, purpose);
+            }
+            chain.act(Reason::Asked)
+        }
         Intent::Restart(how) => restart(builder, index, instance, container, how),
-        Intent::Deploy { ask_again } => deploy::fate(builder, instance, state, *ask_again),
+        Intent::Deploy { ask_again, .. } => deploy::fate(builder, instance, state, *ask_again),
         Intent::Pull => {
             let step = builder.pull(instance);
-            Fate::Act { steps: vec![step], because: Reason::Refresh }
+            Fate::Act { steps: vec![step], because: Reason::Refresh, hindrance: None }
         }
-        Intent::Clean => match container {
-            None => Fate::Settled(Settled::Absent),
-            Some(_) if running => Fate::Settled(Settled::Running),
-            Some(container) => {
-                let mut chain = builder.chain(instance);
-                stop::remove(builder, &mut chain, instance, container);
-                chain.act(Reason::Asked)
+        Intent::Clean => {
+            if running || !left_running.is_empty() {
+                return Fate::Settled(Settled::Running);
             }
-        },
+            let containers: Vec<_> = container.into_iter().chain(left_stopped).collect();
+            if containers.is_empty() {
+                return Fate::Settled(Settled::Absent);
+            }
+            let mut chain = builder.chain(instance);
+            for container in containers {
+                stop::remove(builder, &mut chain, container);
+            }
+            chain.act(Reason::Asked)
+        }
     }
 }
 
@@ -192,6 +223,10 @@ fn restart<'a>(
     if let Some(blocked) = start::excess(builder, instance, container, how.reuse) {
         return blocked;
     }
+    let ports = match start::ports(builder, instance, container, how.reuse) {
+        Ok(ports) => ports,
+        Err(blocked) => return Fate::Blocked(blocked),
+    };
     let mut chain = builder.chain(instance);
     start::image(builder, &mut chain, instance, container, how.refresh, how.reuse);
     if index > 0 {
@@ -201,7 +236,7 @@ fn restart<'a>(
         stop::steps(builder, &mut chain, instance, container, stop::Purpose::Restart);
     }
     builder.delay(&mut chain, how.stop_start_delay, crate::plan::DelayReason::StopStart);
-    start::steps(builder, &mut chain, instance, container, how.reuse);
+    start::steps(builder, &mut chain, instance, container, ports);
     chain.act(because)
 }
 
@@ -235,7 +270,7 @@ struct Chain {
 
 impl Chain {
     fn act(self, because: Reason) -> Fate {
-        Fate::Act { steps: self.steps, because }
+        Fate::Act { steps: self.steps, because, hindrance: None }
     }
 }
 

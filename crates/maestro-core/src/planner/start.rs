@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use super::{Chain, has_image};
 use crate::fleet::ObservedContainer;
-use crate::model::{Instance, Phase};
+use crate::model::{Instance, Phase, Picked};
 use crate::plan::{Action, Blocked, Condition, EngineCall, Fate, OnFailure, Target};
 use std::time::Duration;
 
@@ -43,27 +43,43 @@ pub(super) fn image<'a>(
     }
 }
 
-/// From a container that does not run to one that runs and passes its checks.
+/// The ports that a container gets which is made now; none if the one that is there is started as it is.
+pub(super) fn ports<'a>(
+    builder: &mut Builder<'a>,
+    instance: &'a Instance,
+    container: Option<&ObservedContainer>,
+    reuse: bool,
+) -> Result<Option<Picked>, Blocked> {
+    if reuse && container.is_some() { Ok(None) } else { builder.pick(instance, false).map(Some) }
+}
+
+/// From a container that does not run to one that runs and passes its checks: one that is made and has these ports, or
+/// the one that is there.
 pub(super) fn steps<'a>(
     builder: &mut Builder<'a>,
     chain: &mut Chain,
     instance: &'a Instance,
     container: Option<&ObservedContainer>,
-    reuse: bool,
+    ports: Option<Picked>,
 ) {
     let name = &instance.name;
     let old = container.map(|c| Target::Seen { id: c.id.clone(), name: name.clone() });
     let watched = old.clone().unwrap_or_else(|| Target::Made(name.clone()));
     builder.checks(chain, instance, Phase::PreStart, &watched, Condition::NotRunning, OnFailure::Fail);
-    let target = match old {
-        Some(old) if reuse => old,
-        old => {
+    let target = match (old, ports) {
+        (Some(old), None) => old,
+        (old, ports) => {
             if let Some(old) = old {
                 builder.call(chain, EngineCall::RemoveContainer { target: old }, OnFailure::Fail);
             }
-            let (spec, hash) = builder.spec(instance);
+            let (mut spec, hash) = builder.spec(instance);
+            let made = Target::Made(name.clone());
+            if let Some(ports) = ports {
+                spec.publish(instance, &ports);
+                builder.know(instance, &made, ports);
+            }
             builder.call(chain, EngineCall::CreateContainer { spec: Box::new(spec), hash }, OnFailure::Fail);
-            Target::Made(name.clone())
+            made
         }
     };
     builder.call(chain, EngineCall::StartContainer { target: target.clone() }, OnFailure::Fail);

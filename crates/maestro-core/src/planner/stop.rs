@@ -5,6 +5,7 @@ use super::builder::Builder;
 use super::start::SETTLE;
 use crate::fleet::ObservedContainer;
 use crate::model::{Instance, Phase};
+use crate::names::InstanceName;
 use crate::plan::{Action, Condition, EngineCall, OnFailure, Target};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub(super) enum Purpose {
     Restart,
     /// Another one takes its place: one that refuses to stop stays, and nothing takes its place.
     Replace,
+    /// It was never to stay: whatever its checks say, it goes.
+    Discard,
 }
 
 /// From a container that runs to one that does not.
@@ -32,13 +35,16 @@ pub(super) fn steps<'a>(
     let (refusal, aftermath) = match purpose {
         Purpose::Stop | Purpose::Kill => (OnFailure::Tolerate, OnFailure::Tolerate),
         Purpose::Restart => (OnFailure::TolerateIfRunning, OnFailure::GoOn),
-        Purpose::Replace => (OnFailure::Fail, OnFailure::GoOn),
+        Purpose::Replace | Purpose::Discard => (OnFailure::Fail, OnFailure::GoOn),
     };
-    let target = Target::Seen { id: container.id.clone(), name: instance.name.clone() };
+    let asked = if purpose == Purpose::Discard { OnFailure::GoOn } else { refusal };
+    // One that was to take the instance's place has a name of its own.
+    let name = InstanceName::from(&*container.name);
+    let target = Target::Seen { id: container.id.clone(), name };
     let call = if purpose == Purpose::Kill {
         EngineCall::KillContainer { target: target.clone() }
     } else {
-        builder.checks(chain, instance, Phase::PreStop, &target, Condition::Running, refusal);
+        builder.checks(chain, instance, Phase::PreStop, &target, Condition::Running, asked);
         EngineCall::StopContainer { target: target.clone(), grace: instance.stop_timeout }
     };
     builder.call(chain, call, refusal);
@@ -53,12 +59,7 @@ pub(super) fn steps<'a>(
 }
 
 /// Removes a container that does not run, with its anonymous volumes.
-pub(super) fn remove<'a>(
-    builder: &mut Builder<'a>,
-    chain: &mut Chain,
-    instance: &'a Instance,
-    container: &ObservedContainer,
-) {
-    let target = Target::Seen { id: container.id.clone(), name: instance.name.clone() };
+pub(super) fn remove(builder: &mut Builder<'_>, chain: &mut Chain, container: &ObservedContainer) {
+    let target = Target::Seen { id: container.id.clone(), name: InstanceName::from(&*container.name) };
     builder.call(chain, EngineCall::RemoveContainer { target }, OnFailure::Fail);
 }

@@ -44,6 +44,7 @@ fn plan(
                         .map(|(i, _)| StepId(u32::try_from(i).unwrap()))
                         .collect(),
                     because: Reason::Asked,
+                    hindrance: None,
                 },
             })
             .collect(),

@@ -131,7 +131,9 @@ fn intent(intent: &Intent) -> Value {
             "step_delay": how.step_delay.as_secs(),
             "stop_start_delay": how.stop_start_delay.as_secs(),
         }),
-        Intent::Deploy { ask_again } => json!({"do": "deploy", "ask_again": ask_again}),
+        Intent::Deploy { ask_again, promote } => {
+            json!({"do": "deploy", "ask_again": ask_again, "promote": promote})
+        }
     }
 }
 
@@ -151,7 +153,10 @@ fn read_intent(value: &Value) -> Option<Intent> {
             step_delay: seconds("step_delay")?,
             stop_start_delay: seconds("stop_start_delay")?,
         }),
-        "deploy" => Intent::Deploy { ask_again: flag("ask_again")? },
+        // Plans of before there were canaries promote nothing.
+        "deploy" => {
+            Intent::Deploy { ask_again: flag("ask_again")?, promote: flag("promote").unwrap_or_default() }
+        }
         _ => return None,
     })
 }

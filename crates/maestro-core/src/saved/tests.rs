@@ -44,7 +44,7 @@ fn saved(intent: &Intent) -> SavedPlan {
     SavedPlan::from_bytes(&saved.to_bytes()).unwrap()
 }
 
-const DEPLOY: Intent = Intent::Deploy { ask_again: false };
+const DEPLOY: Intent = Intent::Deploy { ask_again: false, promote: false };
 
 #[test]
 fn every_intent_is_kept() {
@@ -55,7 +55,7 @@ fn every_intent_is_kept() {
         Intent::Pull,
         Intent::Clean,
         Intent::Restart(Restart { reuse: true, step_delay: Duration::from_secs(7), ..Restart::default() }),
-        Intent::Deploy { ask_again: true },
+        Intent::Deploy { ask_again: true, promote: false },
     ] {
         let saved = saved(&intent);
         assert_eq!(saved.intent, intent);

@@ -22,9 +22,9 @@ pub(crate) fn with_settings(name: InstanceName, image: ImageRef, settings: Setti
         image,
         ports: Vec::new(),
         labels: BTreeMap::from([
-            (LABEL_ENVIRONMENT, "conformance".into()),
-            (LABEL_SERVICE, "suite".into()),
-            (LABEL_INSTANCE, name.as_str().into()),
+            (LABEL_ENVIRONMENT.into(), "conformance".into()),
+            (LABEL_SERVICE.into(), "suite".into()),
+            (LABEL_INSTANCE.into(), name.as_str().into()),
         ]),
         settings: settings.into(),
         name,
@@ -47,7 +47,7 @@ pub(crate) fn published(mut spec: ContainerSpec, port: u16) -> ContainerSpec {
 
 fn seal(spec: &mut ContainerSpec) {
     let hash = spec.config_hash();
-    spec.labels.insert(LABEL_CONFIG, hash.0.into());
+    spec.labels.insert(LABEL_CONFIG.into(), hash.0.into());
 }
 
 /// The call that creates it.

@@ -26,7 +26,7 @@ pub fn create_config(spec: &ContainerSpec) -> CreateConfig {
         });
     }
     let mut labels = settings.labels.clone();
-    labels.extend(spec.labels.iter().map(|(key, value)| ((*key).to_owned(), value.to_string())));
+    labels.extend(spec.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())));
     let env = spec.env.resolved().into_iter().map(|(name, value)| match value {
         Some(value) => format!("{name}={value}"),
         None => name.to_owned(),
@@ -184,6 +184,7 @@ fn observed(
         finished_at: container.finished_at.filter(|_| details),
         exit_code: container.exit().filter(|_| details),
         restarts: details.then_some(container.restarts),
+        ports: container.published.iter().map(|published| published.host).collect(),
         configuration: configuration.then(|| Arc::new(machine.configuration(container))),
     }
 }

@@ -114,7 +114,7 @@ fn assemble(
         let Some(found) = found else { continue };
         let (spec, hash) = writer.spec(instance);
         let mut labels: BTreeMap<String, String> =
-            spec.labels.iter().map(|(key, value)| ((*key).to_owned(), value.to_string())).collect();
+            spec.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
         match found.whose {
             Whose::Ours => {}
             Whose::OursOutdated => _ = labels.insert(LABEL_CONFIG.to_owned(), format!("{hash}-before")),
@@ -203,6 +203,7 @@ fn container(
         finished_at: ended.then(|| ago(found.age / 2)),
         exit_code: matches!(found.state, ContainerState::Exited | ContainerState::Dead).then_some(found.code),
         restarts: Some(u64::from(found.state == ContainerState::Restarting)),
+        ports: std::collections::BTreeSet::new(),
         configuration: None,
     }
 }

@@ -39,7 +39,11 @@ pub(crate) fn create(name: &str) -> EngineCall {
         hostname: Some(name.clone()),
         name,
         image: ImageRef::parse(IMAGE),
-        env: ContainerEnv { own: Vec::new(), links: std::sync::Arc::default() },
+        env: ContainerEnv {
+            own: Vec::new(),
+            links: std::sync::Arc::default(),
+            picked: std::sync::Arc::default(),
+        },
         ports: Vec::new(),
         settings: Settings::default().into(),
         labels: BTreeMap::new(),

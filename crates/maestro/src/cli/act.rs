@@ -1,6 +1,7 @@
 //! The straight line of every command that acts: select, observe, plan, execute, report.
 
 use super::arguments::{Selecting, Showing};
+use super::change::PARTLY;
 use super::kept::Kept;
 use super::safeguards::{see, unless_frozen};
 use super::session::Session;
@@ -10,7 +11,7 @@ use crate::execute::{Means, execute};
 use crate::ledger::{Fence, LeaseError};
 use crate::observe::Engines;
 use crate::probe::SystemProbe;
-use crate::report::{ErrorReport, reporter};
+use crate::report::{ErrorReport, Printer, reporter};
 use futures_util::StreamExt;
 use maestro_core::boundary::LogOptions;
 use maestro_core::check::lint;
@@ -62,9 +63,27 @@ pub(super) async fn act(
 /// Carries out the first plan of a command, and what follows from it.
 pub(super) async fn carry_out(line: Line<'_>, intent: &Intent, plan: Plan, showing: Showing) -> Outcome {
     unless_frozen(line.session, &line.environment, &plan, pulls_first(intent))?;
+    let session = line.session;
     let carried = line.carry(intent, plan, showing).await;
     line.leave();
-    Ok(if carried?.summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let summary = carried?.summary;
+    Ok(match summary.is_success() {
+        true if summary.waiting > 0 => {
+            tell_waiting(&session.printer, summary.waiting);
+            ExitCode::from(PARTLY)
+        }
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// How to go on where canaries have been tried.
+pub(super) fn tell_waiting(printer: &Printer, waiting: usize) {
+    let (what, wait) = if waiting == 1 { ("instance", "waits") } else { ("instances", "wait") };
+    ErrorReport::new(format!("{waiting} {what} {wait} while others of the service are tried"))
+        .warning()
+        .hint("`maestro deploy --promote` goes on with them, `maestro abort` goes back")
+        .print(printer);
 }
 
 /// How a plan was carried out.

@@ -1,12 +1,12 @@
 //! A change from one release to another: under the lease, written into the journal before it begins, recorded when it is
 //! done, and taken back when it fails and its services say so.
 
-use super::act::{Carried, Line, carry_out, untouched};
+use super::act::{Carried, Line, carry_out, tell_waiting, untouched};
 use super::arguments::{Selecting, Showing};
 use super::confirm::Confirming;
 use super::kept::{self, Kept, Past, Patience};
 use super::session::Session;
-use super::{Fault, Outcome};
+use super::{Fault, Outcome, deploy};
 use crate::ledger::{HeldLease, OwnedLedger};
 use crate::report::{ErrorReport, list};
 use futures_util::future::LocalBoxFuture;
@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 /// Something was changed, and not all is done.
-const PARTLY: u8 = 3;
+pub(super) const PARTLY: u8 = 3;
 /// It failed, and everything is as it was.
 const TAKEN_BACK: u8 = 4;
 /// So many releases are kept.
@@ -195,6 +195,14 @@ impl<'a> Change<'a> {
             }
         };
         let Carried { summary, touched, failed } = carried;
+        if summary.is_success() && summary.waiting > 0 {
+            // It is not finished before somebody has decided.
+            if !touched {
+                self.leave_journal(ledger, past).await?;
+            }
+            tell_waiting(&self.session.printer, summary.waiting);
+            return Ok(ExitCode::from(PARTLY));
+        }
         if summary.is_success() {
             self.record(ledger, past, before.as_ref()).await?;
             ledger.close_journal().await?;
@@ -336,7 +344,7 @@ impl<'a> Change<'a> {
             Some(fence) => line.behind(fence.clone()),
             None => line,
         };
-        let intent = Intent::Deploy { ask_again: false };
+        let intent = deploy::BACK;
         let plan = line.plan_seen(&intent, intent.selection_rules()).await.map_err(untouched)?.0;
         let carried = line.carry(&intent, plan, self.options.showing.beside()).await?;
         if carried.summary.is_success() {
@@ -415,6 +423,6 @@ pub(super) fn going_back(
 
 /// The instances that are meant; none if a name means nothing.
 fn instances(environment: &Environment, selector: &Selector) -> Option<BTreeSet<InstanceName>> {
-    let rules = Intent::Deploy { ask_again: false }.selection_rules();
+    let rules = deploy::INTENT.selection_rules();
     Some(select(environment, selector, rules).ok()?.instances.into_iter().collect())
 }

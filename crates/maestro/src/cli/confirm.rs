@@ -101,7 +101,7 @@ fn stopped(plan: &Plan) -> Vec<&str> {
         Fate::Act { steps, .. } => {
             steps.iter().filter_map(|id| plan.step(*id)).any(|step| stops(&step.action))
         }
-        Fate::Settled(_) | Fate::Blocked(_) => false,
+        Fate::Settled(_) | Fate::Blocked(_) | Fate::Waits { .. } => false,
     });
     items.map(|item| item.instance.as_str()).collect()
 }

@@ -26,8 +26,8 @@ use std::collections::BTreeSet;
 /// Bring containers to what the file says
 ///
 /// What is as the file says and runs is left alone. The rest is replaced, as the `deploy:` section of its service has
-/// it: all at once, or a few at a time. Tags are resolved to one content for all ships, and every ship has every image
-/// before the first container is stopped. The last three that were replaced are kept, stopped: the way back.
+/// it: all at once, a few at a time, all together beside the old ones, or some first. Tags are resolved to one content
+/// for all ships, and every ship has every image before the first container is stopped. The last three that were replaced are kept, stopped: the way back.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -35,6 +35,9 @@ pub(super) struct Args {
     /// This tag instead of those that the file gives to the images of the services named
     #[arg(short, long)]
     tag: Option<String>,
+    /// Go on with the instances that wait while others of their service are tried (`strategy: canary`)
+    #[arg(long)]
+    promote: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -44,22 +47,30 @@ impl Args {
         self.options.showing
     }
 
+    /// What is wanted of the fleet.
+    pub(super) fn intent(&self, ask_again: bool) -> Intent {
+        Intent::Deploy { ask_again, promote: self.promote }
+    }
+
     /// As one would type it.
     fn doing(&self) -> String {
-        let tag = self.tag.iter().flat_map(|tag| ["--tag", tag]);
+        let tag = self.tag.iter().flat_map(|tag| ["--tag", tag]).chain(self.promote.then_some("--promote"));
         let words = ["deploy"].into_iter().chain(self.selecting.things.iter().map(String::as_str)).chain(tag);
         words.collect::<Vec<_>>().join(" ")
     }
 }
 
 /// What a deployment wants of a fleet.
-pub(super) const INTENT: Intent = Intent::Deploy { ask_again: false };
+pub(super) const INTENT: Intent = Intent::Deploy { ask_again: false, promote: false };
+
+/// What a way back wants of a fleet: nobody tries it first.
+pub(super) const BACK: Intent = Intent::Deploy { ask_again: false, promote: true };
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let draft = Draft::new(session, &args).await?;
     let past = draft.kept.past().await?;
     // Nobody has seen what was begun come up.
-    let intent = Intent::Deploy { ask_again: past.unfinished.is_some() };
+    let intent = args.intent(past.unfinished.is_some());
     let (plan, _) = draft.plan(&intent).await.map_err(untouched)?;
     let Draft { line, release, kept, today, .. } = draft;
     let target = Deployment {

@@ -57,7 +57,7 @@ pub(super) async fn foreseen(
     let changes = |step: &_| matches!(plan.step(*step).map(|step| &step.action), Some(Action::Call(_)));
     let acting = plan.items.iter().filter_map(|item| match &item.fate {
         Fate::Act { steps, .. } if steps.iter().any(changes) => Some(item.instance.clone()),
-        Fate::Act { .. } | Fate::Settled(_) | Fate::Blocked(_) => None,
+        Fate::Act { .. } | Fate::Settled(_) | Fate::Blocked(_) | Fate::Waits { .. } => None,
     });
     let acting: Vec<InstanceName> = acting.collect();
     if acting.is_empty() {

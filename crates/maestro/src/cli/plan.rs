@@ -91,7 +91,7 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
         Command::Kill(args) => (args.intent()?, &args.selecting),
         Command::Deploy(args) => {
             let draft = deploy::Draft::new(session, args).await?;
-            let (plan, fleet) = draft.plan(&deploy::INTENT).await?;
+            let (plan, fleet) = draft.plan(&args.intent(false)).await?;
             let foreseen = draft.foreseen(&plan).await?;
             let (release, selector) = (draft.release, args.selecting.selector());
             return Ok(Made { plan, fleet, release, selector, foreseen });

@@ -68,7 +68,8 @@ async fn settle(session: &Session, options: Options, which: Which) -> Outcome {
         (back.target, back.environment, back.selecting)
     };
     let line = Line::of(session, Cow::Owned(selecting), environment, engines);
-    let intent = Intent::Deploy { ask_again: which == Which::GoOn };
+    // Nobody tries the way back first.
+    let intent = Intent::Deploy { ask_again: which == Which::GoOn, promote: which == Which::GoBack };
     let (plan, _) = line.plan_seen(&intent, intent.selection_rules()).await.map_err(untouched)?;
     let change =
         Change { session, line, kept, past, target, today: of_today, intent, options, settles: true };

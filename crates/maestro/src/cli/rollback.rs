@@ -55,7 +55,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let draft = Draft::new(session, &args).await?;
     let (plan, _) = draft.plan().await.map_err(untouched)?;
     let Draft { line, kept, past, target, today } = draft;
-    let (intent, options) = (deploy::INTENT, args.options);
+    let (intent, options) = (deploy::BACK, args.options);
     let change = Change { session, line, kept, past, target, today, intent, options, settles: false };
     change.run(plan, Agreed::Shown).await
 }
@@ -108,7 +108,7 @@ impl<'a> Draft<'a> {
 
     /// Looks at the fleet and decides what to do.
     pub(super) async fn plan(&self) -> Result<(Plan, FleetSnapshot), Fault> {
-        self.line.plan_seen(&deploy::INTENT, deploy::INTENT.selection_rules()).await
+        self.line.plan_seen(&deploy::BACK, deploy::BACK.selection_rules()).await
     }
 }
 

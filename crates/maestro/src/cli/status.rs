@@ -43,7 +43,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     // Where dependencies are included, as without names, what is needed comes first (maestro-ng's numbers of rows).
     let selection = select(&environment, &args.selecting.selector(), rules)?;
     let engines = session.engines(&environment);
-    let needs = Needs { details: true, ..Needs::default() };
+    // All containers, for what a deployment may have left beside them.
+    let needs = Needs { details: true, others: true, ..Needs::default() };
     let fleet = look(session, &environment, &engines, &selection.instances, needs).await?;
     let mut rows = rows(&environment, &fleet, &selection.instances, Timestamp::now());
     if args.full {

@@ -214,8 +214,8 @@ impl Serialize for Labels<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let theirs = self.0.settings.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         // Ours win.
-        let theirs = theirs.filter(|(key, _)| !self.0.labels.contains_key(key));
-        let ours = self.0.labels.iter().map(|(key, value)| (*key, &**value));
+        let theirs = theirs.filter(|(key, _)| !self.0.labels.contains_key(*key));
+        let ours = self.0.labels.iter().map(|(key, value)| (&**key, &**value));
         serializer.collect_map(theirs.chain(ours))
     }
 }
@@ -262,7 +262,7 @@ mod tests {
             ]),
             ports: Vec::new(),
             settings: Arc::new(settings),
-            labels: BTreeMap::from([("maestro.instance", "web-1".into())]),
+            labels: BTreeMap::from([("maestro.instance".into(), "web-1".into())]),
         }
     }
 

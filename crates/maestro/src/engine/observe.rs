@@ -43,6 +43,16 @@ struct Listed {
     labels: Option<BTreeMap<String, String>>,
     #[serde(default)]
     state: String,
+    #[serde(default)]
+    ports: Option<Vec<ListedPort>>,
+}
+
+/// A port of a container in a list; without a public one it is not published.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedPort {
+    #[serde(default)]
+    public_port: Option<u16>,
 }
 
 /// The answer to `GET /containers/{}/json`.
@@ -60,6 +70,30 @@ pub(super) struct Inspected {
     #[serde(default)]
     restart_count: Option<i64>,
     pub(super) config: Config,
+    #[serde(default)]
+    network_settings: Networking,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Networking {
+    #[serde(default)]
+    ports: Option<BTreeMap<String, Option<Vec<HostPort>>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HostPort {
+    #[serde(default)]
+    host_port: String,
+}
+
+impl Networking {
+    /// Ports of the host that the container has now.
+    fn host_ports(&self) -> BTreeSet<u16> {
+        let bindings = self.ports.iter().flatten().filter_map(|(_, bindings)| bindings.as_ref()).flatten();
+        bindings.filter_map(|binding| binding.host_port.parse().ok()).collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -290,6 +324,7 @@ impl Listed {
             finished_at: None,
             exit_code: None,
             restarts: None,
+            ports: self.ports.unwrap_or_default().into_iter().filter_map(|port| port.public_port).collect(),
             configuration: None,
         }
     }
@@ -312,6 +347,7 @@ impl Inspected {
             finished_at,
             exit_code: self.state.exit_code.filter(|_| finished_at.is_some() && !state.is_running()),
             restarts: self.restart_count.and_then(|count| u64::try_from(count).ok()),
+            ports: self.network_settings.host_ports(),
             configuration: None,
             id: ContainerId::new(self.id),
             name,

@@ -125,7 +125,7 @@ impl Calling<'_> {
             error.ambiguous |= ambiguous && error.kind.is_about_ship();
             let next = next(call, &error, attempt);
             if ambiguous
-                && let Some(container) = call.container()
+                && let Some(container) = call.evidence()
                 && let Ok(state) = self.looks.at(self.ship, container).await
                 && let Some(outcome) = settled(call, &state)
             {

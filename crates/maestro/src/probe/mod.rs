@@ -88,7 +88,7 @@ impl Probe for SystemProbe {
         env: Option<&'a ContainerEnv>,
     ) -> BoxFuture<'a, Result<(), CheckFailure>> {
         match check {
-            Check::Tcp { host, port, attempts } => tcp::check(host, *port, *attempts).boxed(),
+            Check::Tcp { host, port, attempts, .. } => tcp::check(host, *port, *attempts).boxed(),
             Check::Http(check) => http::check(&self.clients, &self.patterns, check).boxed(),
             Check::Exec { command, attempts, env_from } => {
                 let program = exec::Program { command, env, env_from, limit: self.program_limit };

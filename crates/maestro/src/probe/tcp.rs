@@ -82,7 +82,7 @@ mod tests {
 
     async fn check(host: &str, port: u16, attempts: u32) -> (Result<(), CheckFailure>, Duration) {
         let begin = Instant::now();
-        let check = Check::Tcp { host: host.into(), port, attempts };
+        let check = Check::Tcp { host: host.into(), port, picked: None, attempts };
         (SystemProbe::new().check(&instance(), &check, None).await, begin.elapsed())
     }
 

@@ -68,13 +68,16 @@ fn container(item: &Item) -> String {
 /// What becomes of an instance, in words.
 fn fate(plan: &Plan, item: &Item) -> (Tone, String) {
     match &item.fate {
-        Fate::Act { steps, because } => {
+        Fate::Act { steps, because, hindrance } => {
             let what = verbs(plan, steps);
-            let text = match because {
+            let mut text = match because {
                 // Nobody has to be told what was asked for.
                 Reason::Asked | Reason::Refresh => what,
                 because => format!("{what}: {because}"),
             };
+            if let Some(why) = hindrance {
+                text = format!("{text}; stopped first, since {why}");
+            }
             (Tone::Good, clean(&text).into_owned())
         }
         // The ship has a column.
@@ -84,8 +87,19 @@ fn fate(plan: &Plan, item: &Item) -> (Tone, String) {
         Fate::Blocked(Blocked::Ship(error)) => {
             (Tone::Bad, clean(&format!("blocked: {}", error.kind)).into_owned())
         }
+        Fate::Waits { .. } => (Tone::Warn, clean(&waits(item)).into_owned()),
         Fate::Settled(settled) => (Tone::Calm, clean(&settled.to_string()).into_owned()),
         Fate::Blocked(blocked) => (Tone::Bad, clean(&format!("blocked: {blocked}")).into_owned()),
+    }
+}
+
+/// That an instance waits for others to be tried.
+fn waits(item: &Item) -> String {
+    match &item.fate {
+        Fate::Waits { canaries, because } => {
+            format!("waits for the {canaries} of {} tried first: {because}", item.service)
+        }
+        Fate::Act { .. } | Fate::Settled(_) | Fate::Blocked(_) => String::new(),
     }
 }
 
@@ -124,7 +138,11 @@ fn changes(plan: &Plan) -> String {
     let mut alike: Vec<(String, Vec<&str>)> = Vec::new();
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for item in &plan.items {
-        let Fate::Act { because: Reason::Differs(changes), .. } = &item.fate else { continue };
+        let (Fate::Act { because: Reason::Differs(changes), .. }
+        | Fate::Waits { because: Reason::Differs(changes), .. }) = &item.fate
+        else {
+            continue;
+        };
         if changes.len() > 1 {
             let lines = changes.iter().map(|change| format!("  {}\n", clean(&change.to_come())));
             let lines: String = lines.collect();
@@ -167,6 +185,7 @@ fn summary(plan: &Plan) -> String {
     let parts = [
         (act, verb),
         (count(&|fate| matches!(fate, Fate::Settled(_))), "unchanged"),
+        (count(&|fate| matches!(fate, Fate::Waits { .. })), "waiting"),
         (count(&|fate| matches!(fate, Fate::Blocked(_))), "blocked"),
     ];
     let parts: Vec<String> =

@@ -33,6 +33,13 @@ pub(super) fn problems(rows: &Rows) -> (Vec<ErrorReport>, usize) {
             Trouble::Unavailable(why) => ErrorReport::new(why.clone()).hint(
                 "bring those ships back first, or let more be down: `max_unavailable` in the service's `deploy:`",
             ),
+            Trouble::HalfDone(why) => ErrorReport::new(why.clone())
+                .hint("`maestro deploy` goes on with that, or goes back if the file is as it was"),
+            Trouble::Ports(why) => ErrorReport::new(why.clone()).hint(
+                "make the range larger: it has to have a port for each container on the ship, those included that are to be replaced",
+            ),
+            Trouble::Alone(why) => ErrorReport::new(why.clone())
+                .hint("let one be down: `max_unavailable: 1` in the service's `deploy:`"),
         };
         if matches!(row.state, RowState::Tolerated | RowState::Done) {
             report = report.warning();
@@ -107,6 +114,7 @@ pub(super) fn summary(rows: &Rows) -> (Tone, String) {
     };
     let count = |state| rows.count(state);
     let (done, unchanged) = (count(RowState::Done), count(RowState::Unchanged));
+    let held = count(RowState::Held);
     let bad = [
         (count(RowState::Tolerated), format!("could not be {verb}")),
         (count(RowState::Failed), "failed".to_owned()),
@@ -118,13 +126,16 @@ pub(super) fn summary(rows: &Rows) -> (Tone, String) {
     let mut text = match rows.plan().intent {
         _ if rows.rows().is_empty() => "nothing was selected".to_owned(),
         Intent::Start { .. } | Intent::Restart(_) | Intent::Pull | Intent::Deploy { .. }
-            if well && done == 0 =>
+            if well && done == 0 && held == 0 =>
         {
             format!("all is up to date: {unchanged} unchanged")
         }
         _ if well && done == 0 => format!("nothing was to be done: {unchanged} unchanged"),
         _ => {
-            let parts = [(done, verb.to_owned()), (unchanged, "unchanged".to_owned())].into_iter().chain(bad);
+            let parts =
+                [(done, verb.to_owned()), (unchanged, "unchanged".to_owned()), (held, "waiting".to_owned())]
+                    .into_iter()
+                    .chain(bad);
             let parts: Vec<String> = parts
                 .filter(|(count, _)| *count > 0)
                 .map(|(count, what)| format!("{count} {what}"))

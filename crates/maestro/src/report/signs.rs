@@ -20,6 +20,7 @@ impl Signs {
             RowState::Working => (Tone::Calm, self.spinner(at)),
             RowState::Done => (Tone::Good, pick("✓", "+")),
             RowState::Unchanged => (Tone::Calm, pick("✓", "=")),
+            RowState::Held => (Tone::Warn, pick("–", "-")),
             RowState::Tolerated => (Tone::Warn, pick("!", "!")),
             // Something that it needs is blocked.
             RowState::Blocked if row.trouble.is_none() => (Tone::Warn, pick("–", "-")),

@@ -7,7 +7,7 @@ use super::rows::health;
 use super::signs::Signs;
 use super::table::{Columns, push_cell, push_result};
 use super::text::{clean, right};
-use super::{ErrorReport, wire};
+use super::{ErrorReport, list, wire};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::fleet::ContainerState;
 use maestro_core::image::ImageRef;
@@ -66,6 +66,15 @@ pub fn print(printer: &Printer, rows: &[StatusRow], output: Output, look: Look) 
     for (_, error) in ships_down(rows) {
         ErrorReport::from(error).warning().print(printer);
     }
+    let left: Vec<&str> =
+        rows.iter().filter(|row| !row.left.is_empty()).map(|row| row.instance.as_str()).collect();
+    if !left.is_empty() {
+        ErrorReport::new("a deployment was broken off, and has left containers beside what they were to replace")
+            .warning()
+            .about(&list(&left))
+            .hint("`maestro deploy` goes on with it, or goes back if the file is as it was; `maestro plan deploy` shows how")
+            .print(printer);
+    }
 }
 
 fn ships_down(rows: &[StatusRow]) -> BTreeMap<&ShipName, &EngineError> {
@@ -89,6 +98,7 @@ fn fitted_table(rows: &[StatusRow], look: Look, columns: usize, signs: Signs) ->
         let names = [row.instance.as_str(), row.service.as_str(), ship(row, look), cell];
         text.push_str(&grid.row(at + 1, names, false).open());
         push_status(&mut text, &row.found, signs.paint);
+        push_left(&mut text, row, signs.paint);
         text.push('\n');
         if look.full {
             push_details(&mut text, row, signs.paint);
@@ -116,6 +126,7 @@ pub(super) fn table(rows: &[StatusRow], look: Look, columns: usize, paint: Paint
         push_cell(&mut text, tone, &cell(&row.found, &row.image), paint);
         text.push(' ');
         push_status(&mut text, &row.found, paint);
+        push_left(&mut text, row, paint);
         text.push('\n');
         if look.full {
             push_details(&mut text, row, paint);
@@ -152,6 +163,13 @@ fn push_status(line: &mut String, found: &Found, paint: Paint) {
             }
         }
         Found::Unknown => push_result(line, Tone::Warn, "unknown", paint),
+    }
+}
+
+/// What a deployment has left beside it.
+fn push_left(line: &mut String, row: &StatusRow, paint: Paint) {
+    for (name, state) in &row.left {
+        paint.push(line, Tone::Warn, &format!(" ({}: {})", clean(name), state.name()));
     }
 }
 

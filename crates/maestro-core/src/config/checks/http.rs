@@ -76,6 +76,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node, map: &Mapping, what: &s
     let check = HttpCheck {
         host: host.into(),
         port: 0,
+        picked: None,
         scheme: scheme.into(),
         path: path.into(),
         method: method.into(),

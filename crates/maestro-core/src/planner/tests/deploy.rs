@@ -1,21 +1,26 @@
 //! Deployments: plans in their text form, and what comes of them wherever they are broken off.
 
+mod beside;
+mod broken_off;
+mod canary;
+mod blue_green;
+mod ranges;
+mod world;
+
 use super::{fleet, shop};
 use crate::check::lint;
 use crate::config::{Limits as TextLimits, load};
-use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, ObservedImage, ShipView};
+use crate::fleet::{ContainerState, FleetSnapshot, ShipView};
 use crate::model::Environment;
-use crate::names::{ContainerId, ImageId};
-use crate::plan::{Action, EngineCall, Fate, Intent, Limits, Plan, StepId, Target};
+use crate::plan::{Fate, Intent, Limits, Plan};
 use crate::planner::plan;
-use crate::run::Run;
 use crate::select::{Selector, select};
 use crate::source::MapSources;
-use proptest::prelude::*;
-use std::fmt::Write as _;
 use std::sync::Arc;
+use world::{World, names};
 
-const DEPLOY: Intent = Intent::Deploy { ask_again: false };
+const DEPLOY: Intent = Intent::Deploy { ask_again: false, promote: false };
+const PROMOTE: Intent = Intent::Deploy { ask_again: false, promote: true };
 
 fn environment(text: &str) -> Environment {
     let loaded = load(&MapSources::of(text), &TextLimits::default());
@@ -31,129 +36,31 @@ fn planned(environment: &Environment, fleet: &FleetSnapshot, intent: &Intent) ->
 }
 
 /// A fleet on which every instance is as released.
-fn released(environment: &Environment) -> FleetSnapshot {
+fn released(environment: &Environment) -> World {
     let ships: Vec<String> = environment.ships.keys().map(|ship| format!("{ship}:")).collect();
     let ships = ships.join("\n");
     let mut world = World::of(fleet(&ships));
     let plan = planned(environment, &world.fleet, &DEPLOY);
-    world.carry_out(&plan, usize::MAX, |_| 0);
-    world.fleet
+    world.finish(&plan);
+    world
 }
 
-/// What engines would do.
-struct World {
-    fleet: FleetSnapshot,
-    made: usize,
-    /// Instances that ran at the beginning, and have been stopped since.
-    stopped: Vec<ContainerId>,
-}
-
-impl World {
-    fn of(fleet: FleetSnapshot) -> Self {
-        Self { fleet, made: 0, stopped: Vec::new() }
-    }
-
-    /// Carries a plan out up to a number of steps; of those that could be next, `choose` says which one is.
-    fn carry_out(&mut self, plan: &Plan, most: usize, mut choose: impl FnMut(usize) -> usize) -> usize {
-        let mut run = Run::new(Arc::new(plan.clone()));
-        let mut open: Vec<StepId> = Vec::new();
-        let mut done = 0;
-        while done < most && !run.is_over() {
-            open.extend(run.take_ready());
-            let step = open.remove(choose(open.len()));
-            let outcome = match &plan.step(step).unwrap().action {
-                Action::Call(call) => {
-                    self.perform(plan, step, call);
-                    crate::boundary::CallOutcome::Done
-                }
-                _ => crate::boundary::CallOutcome::Done,
-            };
-            run.finish(step, &crate::event::StepOutcome::Done(outcome));
-            done += 1;
-        }
-        done
-    }
-
-    fn state(&mut self, plan: &Plan, step: StepId) -> &mut EngineState {
-        let ship = plan.unit_of(step).unwrap().ship().unwrap();
-        match self.fleet.ships.get_mut(ship).unwrap() {
-            ShipView::Reachable(state) => Arc::make_mut(state),
-            ShipView::Unreachable(error) => panic!("{error}"),
-        }
-    }
-
-    fn perform(&mut self, plan: &Plan, step: StepId, call: &EngineCall) {
-        self.made += 1;
-        let id = ContainerId::new(format!("{:012x}{:052}", self.made, 0));
-        let mut stopped = None;
-        let state = self.state(plan, step);
-        match call {
-            EngineCall::Login { .. } => {}
-            EngineCall::PullImage { image, .. } => {
-                let id = ImageId::new(format!("sha256:{image}"));
-                let image = ObservedImage { id, tags: vec![image.to_string()], digests: Vec::new() };
-                state.images.get_or_insert_default().push(image);
-            }
-            EngineCall::CreateContainer { spec, .. } => {
-                let image_id = state
-                    .image(&spec.image)
-                    .unwrap_or_else(|| panic!("{} is not there", spec.image))
-                    .id
-                    .clone();
-                let name: Arc<str> = spec.name.as_str().into();
-                let container = ObservedContainer {
-                    id,
-                    name: name.clone(),
-                    state: ContainerState::Created,
-                    health: None,
-                    image: spec.image.clone(),
-                    image_id,
-                    labels: spec.labels.iter().map(|(k, v)| ((*k).to_owned(), v.to_string())).collect(),
-                    started_at: None,
-                    finished_at: None,
-                    exit_code: None,
-                    restarts: None,
-                    configuration: None,
-                };
-                assert!(state.containers.insert(name.clone(), container).is_none(), "{name} is taken");
-            }
-            EngineCall::StartContainer { target } => found(state, target).state = ContainerState::Running,
-            EngineCall::StopContainer { target, .. } | EngineCall::KillContainer { target } => {
-                let container = found(state, target);
-                container.state = ContainerState::Exited;
-                stopped = Some(container.id.clone());
-            }
-            EngineCall::RenameContainer { target, to } => {
-                let mut container = found(state, target).clone();
-                state.containers.remove(&container.name);
-                container.name = to.as_str().into();
-                assert!(
-                    state.containers.insert(container.name.clone(), container).is_none(),
-                    "{to} is taken"
-                );
-            }
-            EngineCall::RemoveContainer { target } => {
-                let container = found(state, target);
-                assert!(!container.state.is_running());
-                let name = container.name.clone();
-                state.containers.remove(&name);
-            }
-        }
-        self.stopped.extend(stopped);
-    }
-}
-
-fn found<'a>(state: &'a mut EngineState, target: &Target) -> &'a mut ObservedContainer {
-    let container = match target {
-        Target::Seen { id, .. } => state.containers.values_mut().find(|container| container.id == *id),
-        Target::Made(name) => state.containers.get_mut(name.as_str()),
+/// The containers of a ship.
+fn state<'w>(world: &'w mut World, ship: &str) -> &'w mut crate::fleet::EngineState {
+    let ShipView::Reachable(state) = world.fleet.ships.get_mut(&crate::names::ShipName::from(ship)).unwrap()
+    else {
+        panic!()
     };
-    container.unwrap_or_else(|| panic!("{target:?} is not there"))
+    Arc::make_mut(state)
+}
+
+fn nothing_is_left(environment: &Environment, fleet: &FleetSnapshot) -> bool {
+    planned(environment, fleet, &DEPLOY).items.iter().all(|item| matches!(item.fate, Fate::Settled(_)))
 }
 
 #[test]
 fn a_new_release_takes_the_place_of_the_old_one_which_is_kept() {
-    let mut world = World::of(released(&shop()));
+    let mut world = released(&shop());
     let mut next = shop();
     for instance in next.instances.values_mut().filter(|i| i.service.as_str() == "api") {
         instance.image = crate::image::ImageRef::parse("api:2");
@@ -182,7 +89,7 @@ fn a_new_release_takes_the_place_of_the_old_one_which_is_kept() {
        15. api-2 on b: wait until api-2 is running [after 14]
        16. service api: done [after 9 15]
     ");
-    world.carry_out(&plan, usize::MAX, |_| 0);
+    world.finish(&plan);
     insta::assert_snapshot!(names(&world.fleet), @"
     a: api-1 running api:2
     a: api-1.kept-1-000000000008 exited api:1
@@ -207,13 +114,13 @@ fn a_new_release_takes_the_place_of_the_old_one_which_is_kept() {
       web-1 (web) on b: is as released
         1. api-1 on a: stop api-1 (grace 10 s)
         2. api-1 on a: wait until api-1 is not running [after 1]
-        3. api-1 on a: rename api-1 to api-1.kept-2-000000000007 [after 2]
+        3. api-1 on a: rename api-1 to api-1.kept-2-000000000014 [after 2]
         4. api-1 on a: rename api-1.kept-1-000000000008 to api-1 [after 3]
         5. api-1 on a: start api-1 [after 4]
         6. api-1 on a: wait until api-1 is running [after 5]
         7. api-2 on b: stop api-2 (grace 10 s)
         8. api-2 on b: wait until api-2 is not running [after 7]
-        9. api-2 on b: rename api-2 to api-2.kept-2-000000000008 [after 8]
+        9. api-2 on b: rename api-2 to api-2.kept-2-000000000015 [after 8]
        10. api-2 on b: rename api-2.kept-1-000000000009 to api-2 [after 9]
        11. api-2 on b: start api-2 [after 10]
        12. api-2 on b: wait until api-2 is running [after 11]
@@ -230,8 +137,8 @@ fn what_another_environment_has_kept_is_left_alone() {
         api.for_each(|instance| instance.image = crate::image::ImageRef::parse(format!("api:{tag}")));
         environment
     };
-    let mut world = World::of(released(&with("1")));
-    world.carry_out(&planned(&with("2"), &world.fleet, &DEPLOY), usize::MAX, |_| 0);
+    let mut world = released(&with("1"));
+    world.finish(&planned(&with("2"), &world.fleet, &DEPLOY));
     let back = planned(&with("1"), &world.fleet, &DEPLOY);
     let makes = |plan: &Plan| plan.to_string().matches(": create ").count();
     assert_eq!(makes(&back), 0, "{back}");
@@ -255,35 +162,23 @@ fn what_was_kept_longest_is_removed_in_the_end() {
         api.for_each(|instance| instance.image = crate::image::ImageRef::parse(format!("api:{tag}")));
         environment
     };
-    let mut world = World::of(released(&with("1")));
+    let mut world = released(&with("1"));
     for tag in ["2", "3", "2", "4", "5", "6"] {
         let plan = planned(&with(tag), &world.fleet, &DEPLOY);
-        world.carry_out(&plan, usize::MAX, |_| 0);
+        world.finish(&plan);
     }
     insta::assert_snapshot!(names(&world.fleet), @"
     a: api-1 running api:6
-    a: api-1.kept-4-000000000007 exited api:2
-    a: api-1.kept-5-000000000023 exited api:4
-    a: api-1.kept-6-00000000002d exited api:5
+    a: api-1.kept-4-000000000014 exited api:2
+    a: api-1.kept-5-000000000030 exited api:4
+    a: api-1.kept-6-00000000003a exited api:5
     a: db-1 running reg:5000/db:1
     b: api-2 running api:6
-    b: api-2.kept-4-000000000008 exited api:2
-    b: api-2.kept-5-000000000024 exited api:4
-    b: api-2.kept-6-00000000002e exited api:5
+    b: api-2.kept-4-000000000015 exited api:2
+    b: api-2.kept-5-000000000031 exited api:4
+    b: api-2.kept-6-00000000003b exited api:5
     b: web-1 running web:1
     ");
-}
-
-/// All containers: ship, name, state, image.
-fn names(fleet: &FleetSnapshot) -> String {
-    let mut text = String::new();
-    for (ship, view) in &fleet.ships {
-        let ShipView::Reachable(state) = view else { continue };
-        for container in state.containers.values() {
-            _ = writeln!(text, "{ship}: {} {} {}", container.name, container.state.name(), container.image);
-        }
-    }
-    text
 }
 
 const ROLLING: &str = "
@@ -293,18 +188,17 @@ ships: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}, c: {ip: 192.0.2.3}, d: {ip: 192.
 services:
   web:
     image: web:1
-    deploy: {strategy: rolling, max_unavailable: 50%, bake: 20s, on_failure: pause}
+    deploy: {strategy: rolling, max_unavailable: 50%, max_surge: 0, bake: 20s, on_failure: pause}
     instances: {web-1: {ship: a}, web-2: {ship: b}, web-3: {ship: c}, web-4: {ship: d}}
 ";
 
 #[test]
 fn a_rolling_deployment_takes_a_few_at_a_time_and_those_that_are_down_first() {
     let old = environment(ROLLING);
-    let mut fleet = released(&old);
-    let ShipView::Reachable(state) = fleet.ships.values_mut().nth(2).unwrap() else { panic!() };
-    Arc::make_mut(state).containers.get_mut("web-3").unwrap().state = ContainerState::Exited;
+    let mut world = released(&old);
+    state(&mut world, "c").containers.get_mut("web-3").unwrap().state = ContainerState::Exited;
     let next = environment(&ROLLING.replace("web:1", "web:2"));
-    insta::assert_snapshot!(planned(&next, &fleet, &DEPLOY), @"
+    insta::assert_snapshot!(planned(&next, &world.fleet, &DEPLOY), @"
     deploy shop
       web-1 (web) on a: it is not as released
       web-2 (web) on b: it is not as released
@@ -343,7 +237,7 @@ fn a_rolling_deployment_takes_a_few_at_a_time_and_those_that_are_down_first() {
        31. web-4 on d: running check sleep [after 30]
     ");
     // Half of them cannot be seen: no other one may go down.
-    let mut lost = released(&old);
+    let mut lost = released(&old).fleet;
     for ship in ["a", "b"] {
         let down = super::fleet(&format!("{ship}: down"));
         lost.ships.extend(down.ships);
@@ -355,140 +249,4 @@ fn a_rolling_deployment_takes_a_few_at_a_time_and_those_that_are_down_first() {
       web-3 (web) on c: blocked: 2 of the instances of web cannot be seen, and 2 may be down at a time
       web-4 (web) on d: blocked: 2 of the instances of web cannot be seen, and 2 may be down at a time
     ");
-}
-
-/// A service of a random world.
-#[derive(Debug, Clone)]
-struct Drawn {
-    rolling: Option<u32>,
-    ships: Vec<usize>,
-    /// Whether it needs the service before it.
-    needs: bool,
-    /// What changes with the next release.
-    changes: Changes,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Changes {
-    Nothing,
-    Image,
-    Variable,
-}
-
-fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
-    let changes = prop_oneof![Just(Changes::Nothing), Just(Changes::Image), Just(Changes::Variable)];
-    let service = (prop::option::of(1..3u32), prop::collection::vec(0..3usize, 1..4), any::<bool>(), changes)
-        .prop_map(|(rolling, ships, needs, changes)| Drawn { rolling, ships, needs, changes });
-    prop::collection::vec(service, 1..4)
-}
-
-/// The file of a release of a random world.
-fn file(services: &[Drawn], next: bool) -> String {
-    let mut text = "__maestro: {schema: 2}\nname: w\nships: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}, c: {ip: 192.0.2.3}}\nservices:\n".to_owned();
-    for (number, service) in services.iter().enumerate() {
-        let tag = if next && service.changes == Changes::Image { 2 } else { 1 };
-        _ = writeln!(text, "  s{number}:\n    image: i{number}:{tag}");
-        if next && service.changes == Changes::Variable {
-            text += "    env: {V: next}\n";
-        }
-        if service.needs && number > 0 {
-            _ = writeln!(text, "    requires: [s{}]", number - 1);
-        }
-        if let Some(count) = service.rolling {
-            _ = writeln!(text, "    deploy: {{strategy: rolling, max_unavailable: {count}}}");
-        }
-        text += "    instances:\n";
-        for (place, ship) in service.ships.iter().enumerate() {
-            _ = writeln!(text, "      s{number}-{place}: {{ship: {}}}", ["a", "b", "c"][*ship]);
-        }
-    }
-    text
-}
-
-fn nothing_is_left(environment: &Environment, fleet: &FleetSnapshot) -> bool {
-    planned(environment, fleet, &DEPLOY).items.iter().all(|item| matches!(item.fate, Fate::Settled(_)))
-}
-
-/// The instances' own containers, without those that are kept.
-fn serving(fleet: &FleetSnapshot) -> String {
-    names(fleet).lines().filter(|line| !line.contains(".kept-")).collect::<Vec<_>>().join("\n")
-}
-
-proptest! {
-    /// Broken off after any number of steps, in any order that may occur, a deployment can be gone on with and taken
-    /// back; each time the fleet comes to what that release says, and what is so already is not stopped for it.
-    #[test]
-    fn broken_off_anywhere_it_goes_on_or_back(
-        services in drawn(),
-        luck in prop::collection::vec(any::<prop::sample::Index>(), 400),
-        most in 0..120usize,
-        again in 0..60usize,
-    ) {
-        let (old, next) = (environment(&file(&services, false)), environment(&file(&services, true)));
-        let before = released(&old);
-        let mut luck = luck.into_iter().cycle();
-        let mut choose = |count: usize| luck.next().unwrap().index(count);
-        let mut world = World::of(before.clone());
-        world.made = 1000;
-        world.carry_out(&planned(&next, &before, &DEPLOY), most, &mut choose);
-        for (target, expected) in [(&next, serving(&released(&next))), (&old, serving(&before))] {
-            let mut branch = World { fleet: world.fleet.clone(), made: world.made, stopped: Vec::new() };
-            // Broken off once more, on the way.
-            let plan = planned(target, &branch.fleet, &DEPLOY);
-            let settled = well(&plan, &branch.fleet);
-            branch.carry_out(&plan, again, &mut choose);
-            let plan = planned(target, &branch.fleet, &DEPLOY);
-            branch.carry_out(&plan, usize::MAX, &mut choose);
-            prop_assert_eq!(serving(&branch.fleet), expected);
-            prop_assert!(nothing_is_left(target, &branch.fleet));
-            prop_assert!(branch.stopped.iter().all(|id| !settled.contains(id)), "a good one was stopped");
-        }
-    }
-
-    /// However steps interleave, no more instances of a rolling service are down than may be, and none is touched
-    /// before every image is everywhere.
-    #[test]
-    fn no_more_are_down_than_may_be(
-        services in drawn(),
-        luck in prop::collection::vec(any::<prop::sample::Index>(), 400),
-    ) {
-        let (old, next) = (environment(&file(&services, false)), environment(&file(&services, true)));
-        let before = released(&old);
-        let plan = planned(&next, &before, &DEPLOY);
-        let mut luck = luck.into_iter().cycle();
-        let mut world = World::of(before);
-        world.made = 1000;
-        let mut run = Run::new(Arc::new(plan.clone()));
-        let mut open: Vec<StepId> = Vec::new();
-        while !run.is_over() {
-            open.extend(run.take_ready());
-            let step = open.remove(luck.next().unwrap().index(open.len()));
-            if let Action::Call(call) = &plan.step(step).unwrap().action {
-                let pulls = plan.steps.iter().filter(|s| matches!(s.action, Action::Call(EngineCall::PullImage { .. }))).count();
-                let had = world.made;
-                world.perform(&plan, step, call);
-                if matches!(call, EngineCall::StopContainer { .. }) {
-                    prop_assert!(had - 1000 >= pulls, "stopped before all images were there");
-                }
-            }
-            run.finish(step, &crate::event::StepOutcome::Done(crate::boundary::CallOutcome::Done));
-            for (number, service) in services.iter().enumerate() {
-                let Some(allowed) = service.rolling else { continue };
-                let up = service.ships.iter().enumerate().filter(|(place, ship)| {
-                    let name = format!("s{number}-{place}");
-                    let ship = ["a", "b", "c"][**ship].into();
-                    world.fleet.container(&ship, &name.as_str().into()).is_some_and(|c| c.state.is_running())
-                });
-                let down = service.ships.len() - up.count();
-                prop_assert!(down <= allowed as usize, "{down} of s{number} are down");
-            }
-        }
-        prop_assert!(nothing_is_left(&next, &world.fleet));
-    }
-}
-
-/// The containers that a plan has nothing to do for.
-fn well(plan: &Plan, fleet: &FleetSnapshot) -> Vec<ContainerId> {
-    let settled = plan.items.iter().filter(|item| matches!(item.fate, Fate::Settled(_)));
-    settled.filter_map(|item| Some(fleet.container(&item.ship, &item.instance)?.id.clone())).collect()
 }

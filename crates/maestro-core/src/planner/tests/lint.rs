@@ -70,3 +70,59 @@ fn a_container_is_made_once() {
     let found = lint(&plan, &fleet);
     assert!(matches!(found[..], [Finding::NameTaken(id)] if id.0 as usize == create + 1), "{found:?}");
 }
+
+/// A deployment that starts a container beside the one that it replaces.
+fn beside() -> (FleetSnapshot, Plan) {
+    let mut environment = super::shop();
+    for service in environment.services.values_mut() {
+        service.deploy.strategy = crate::model::Strategy::Rolling(crate::model::Pace {
+            max_unavailable: crate::model::Share::Count(0),
+            max_surge: crate::model::Share::Count(1),
+        });
+    }
+    let fleet = fleet("a: db-1 running reg:5000/db:1, api-1 running api:1* | reg:5000/db:1\nb: |");
+    let intent = Intent::Deploy { ask_again: false, promote: false };
+    let selection =
+        crate::select::select(&environment, &named(&["api-1"]), intent.selection_rules()).unwrap();
+    let plan =
+        crate::planner::plan(&environment, &fleet, &intent, &selection, crate::plan::Limits::default());
+    assert_eq!(lint(&plan, &fleet), [], "{plan}");
+    (fleet, plan)
+}
+
+#[test]
+fn what_serves_is_stopped_when_the_next_one_is_proved() {
+    let (fleet, mut plan) = beside();
+    let stop = plan
+        .steps
+        .iter()
+        .position(|step| matches!(step.action, Action::Call(EngineCall::StopContainer { .. })));
+    let stop = stop.unwrap_or_else(|| panic!("{plan}"));
+    let proof = plan.steps[stop].after.clone();
+    for step in &mut plan.steps[stop..] {
+        step.after = step
+            .after
+            .iter()
+            .map(|id| if proof.contains(id) { crate::plan::StepId(id.0 - 1) } else { *id })
+            .collect();
+    }
+    let found = lint(&plan, &fleet);
+    assert!(matches!(found[..], [Finding::Unproved(id)] if id.index() == stop), "{found:?} in {plan}");
+}
+
+#[test]
+fn no_port_is_published_twice() {
+    let (fleet, mut plan) = beside();
+    for step in &mut plan.steps {
+        if let Action::Call(EngineCall::CreateContainer { spec, .. }) = &mut step.action {
+            spec.ports.push(crate::model::PortBinding {
+                exposed: 80,
+                protocol: crate::model::Protocol::Tcp,
+                address: "".into(),
+                external: "8080".into(),
+            });
+        }
+    }
+    let found = lint(&plan, &fleet);
+    assert!(matches!(&found[..], [Finding::Doubled { port, .. }] if &**port == "8080"), "{found:?}");
+}

@@ -19,6 +19,7 @@ fn get(server: &Server) -> HttpCheck {
     HttpCheck {
         host: server.address.ip().to_string().into(),
         port: server.address.port(),
+        picked: None,
         scheme: "http".into(),
         path: "/health".into(),
         method: "GET".into(),
@@ -302,6 +303,7 @@ fn logins_and_queries_are_not_told() {
     let check = HttpCheck {
         host: "user:hunter2@2001:db8::1".into(),
         port: 8443,
+        picked: None,
         scheme: "https".into(),
         path: "/health?token=hunter2".into(),
         method: "GET".into(),

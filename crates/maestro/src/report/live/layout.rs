@@ -111,7 +111,12 @@ impl Layout {
                 }
                 Some(Trouble::Foreign(whose)) => Some(whose.clone()),
                 Some(Trouble::Variables(excess)) => Some(excess.to_string()),
-                Some(Trouble::Unavailable(why)) => Some(why.clone()),
+                Some(
+                    Trouble::Unavailable(why)
+                    | Trouble::HalfDone(why)
+                    | Trouble::Ports(why)
+                    | Trouble::Alone(why),
+                ) => Some(why.clone()),
                 None => row.because_of.as_ref().map(|what| format!("because of {what}")),
             };
             if let Some(why) = why {
@@ -249,6 +254,7 @@ impl Layout {
         let parts: Vec<String> = [
             (RowState::Done, "done"),
             (RowState::Unchanged, "unchanged"),
+            (RowState::Held, "held"),
             (RowState::Working, "active"),
             (RowState::Waiting, "waiting"),
             (RowState::Tolerated, "tolerated"),

@@ -182,6 +182,7 @@ impl Rows {
         RunSummary {
             done: self.count(RowState::Done),
             unchanged: self.count(RowState::Unchanged),
+            waiting: self.count(RowState::Held),
             tolerated: self.count(RowState::Tolerated),
             failed: self.count(RowState::Failed),
             aborted: self.count(RowState::Aborted),

@@ -25,6 +25,8 @@ pub enum RowState {
     Done,
     /// Nothing was to be done.
     Unchanged,
+    /// It is not as it is to be, and waits for somebody to decide.
+    Held,
     /// It failed, and that does not count.
     Tolerated,
     /// It failed.
@@ -79,6 +81,12 @@ pub enum Trouble {
     Variables(Excess),
     /// More of its service would be down than may be; the text says how many.
     Unavailable(String),
+    /// A deployment has left another container in its place.
+    HalfDone(String),
+    /// No port of a range is free on its ship.
+    Ports(String),
+    /// It would have to go down, and none of its service may.
+    Alone(String),
 }
 
 /// One instance in a run.
@@ -115,6 +123,8 @@ pub struct Row {
     tag: String,
     /// The image that it is to be of.
     wanted: ImageRef,
+    /// The container that has been made for it.
+    made: Option<ContainerId>,
     id: Option<ContainerId>,
     running: Vec<StepId>,
     remaining: usize,
@@ -150,6 +160,7 @@ impl Row {
                 .shown_version()
                 .to_owned(),
             wanted: item.image.clone(),
+            made: None,
             id: seen.map(|s| s.id.clone()),
             running: Vec::new(),
             remaining: 0,
@@ -169,6 +180,7 @@ impl Row {
             }
             Fate::Settled(settled) => row.settle(settled, item, now),
             Fate::Blocked(blocked) => row.block(blocked),
+            Fate::Waits { .. } => row.hold(),
         }
         row
     }
@@ -210,6 +222,14 @@ impl Row {
         self.ended = Some(Duration::ZERO);
     }
 
+    /// It waits for somebody to decide.
+    fn hold(&mut self) {
+        self.state = RowState::Held;
+        self.cell = Some(Piece::new(Tone::Plain, self.container()));
+        self.results.push(Piece::result(Tone::Warn, "waits"));
+        self.ended = Some(Duration::ZERO);
+    }
+
     fn block(&mut self, blocked: &Blocked) {
         self.state = RowState::Blocked;
         self.ended = Some(Duration::ZERO);
@@ -237,6 +257,24 @@ impl Row {
                 self.results.push(Piece::result(Tone::Bad, "too many are down"));
                 self.results.push(Piece::new(Tone::Bad, "failed!"));
                 self.trouble = Some(Trouble::Unavailable(blocked.to_string()));
+            }
+            Blocked::HalfDone(_) => {
+                self.cell = Some(Piece::new(Tone::Plain, self.container()));
+                self.results.push(Piece::result(Tone::Bad, "half deployed"));
+                self.results.push(Piece::new(Tone::Bad, "failed!"));
+                self.trouble = Some(Trouble::HalfDone(blocked.to_string()));
+            }
+            Blocked::Ports { .. } => {
+                self.cell = Some(Piece::new(Tone::Plain, self.container()));
+                self.results.push(Piece::result(Tone::Bad, "no port is free"));
+                self.results.push(Piece::new(Tone::Bad, "failed!"));
+                self.trouble = Some(Trouble::Ports(blocked.to_string()));
+            }
+            Blocked::Alone { .. } => {
+                self.cell = Some(Piece::new(Tone::Plain, self.container()));
+                self.results.push(Piece::result(Tone::Bad, "none may be down"));
+                self.results.push(Piece::new(Tone::Bad, "failed!"));
+                self.trouble = Some(Trouble::Alone(blocked.to_string()));
             }
             Blocked::Dependency(other) => {
                 self.results.push(Piece::new(Tone::Bad, "aborted!"));
@@ -292,6 +330,7 @@ impl Row {
 
     pub(super) fn container_created(&mut self, id: &ContainerId) {
         self.id = Some(id.clone());
+        self.made = Some(id.clone());
         self.pending = Some(Piece::new(Tone::Plain, "waiting for container..."));
     }
 
@@ -314,7 +353,8 @@ impl Row {
                     }
                     self.id = match target {
                         Target::Seen { id, .. } if is_back => Some(id.clone()),
-                        _ => None,
+                        // What was made beside it is there already.
+                        Target::Seen { .. } | Target::Made(_) => self.made.clone(),
                     };
                 }
                 Action::Call(EngineCall::CreateContainer { spec, .. }) => {

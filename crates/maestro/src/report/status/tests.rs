@@ -26,6 +26,7 @@ fn row(instance: &str, ship: &str, found: Found) -> StatusRow {
             port("administration-of-it", "21900-21950", Protocol::Tcp, None, None),
             port("metrics", "9100", Protocol::Tcp, Some(9100), Some(false)),
         ],
+        left: Vec::new(),
     }
 }
 

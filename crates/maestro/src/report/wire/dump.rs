@@ -92,7 +92,7 @@ impl InstanceDump {
     ) -> Self {
         let settings = &*spec.settings;
         let ship = environment.ships.get(&instance.ship);
-        let own_labels = spec.labels.iter().map(|(key, value)| ((*key).to_owned(), value.to_string()));
+        let own_labels = spec.labels.iter().map(|(key, value)| (key.to_string(), value.to_string()));
         Self {
             name: instance.name.to_string(),
             service: instance.service.to_string(),

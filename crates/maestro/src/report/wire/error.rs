@@ -89,6 +89,9 @@ impl From<&Trouble> for Error {
             }
             Trouble::Variables(excess) => Self::of("variables", excess.into()),
             Trouble::Unavailable(why) => Self::of("unavailable", ErrorReport::new(why.clone())),
+            Trouble::HalfDone(why) => Self::of("half_done", ErrorReport::new(why.clone())),
+            Trouble::Ports(why) => Self::of("ports", ErrorReport::new(why.clone())),
+            Trouble::Alone(why) => Self::of("alone", ErrorReport::new(why.clone())),
         }
     }
 }

@@ -33,12 +33,16 @@ pub struct Item {
     pub container: Option<Container>,
     /// What becomes of it.
     pub fate: Fate,
-    /// Why: `missing`, `stopped`, `asked`, `image_moved`, `refresh`, `differs`, `unproven` where something is done;
+    /// Why: `missing`, `stopped`, `asked`, `image_moved`, `refresh`, `differs`, `unproven`,
+    /// `left_beside` where something is done or waits;
     /// `up`, `down`, `up_to_date`, `as_released`, `absent`, `running`, `host_down` where nothing is to be done;
-    /// `host_down`, `foreign`, `variables`, `unavailable`, `dependency` where it cannot.
+    /// `host_down`, `foreign`, `variables`, `unavailable`, `half_done`, `ports`, `alone`, `dependency` where it cannot.
     pub reason: String,
     /// The same in words.
     pub text: String,
+    /// Why it is stopped before its replacement starts, where its strategy would have it otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_first: Option<String>,
     /// In which attributes it differs from what it is to be, where that is the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
@@ -75,6 +79,8 @@ pub enum Fate {
     Settled,
     /// It cannot be done.
     Blocked,
+    /// It is to be done, and waits for others to be tried and for somebody to decide.
+    Waits,
 }
 
 /// A container that was there when the plan was made.
@@ -162,10 +168,14 @@ impl From<&plan::Item> for Item {
                     Blocked::Foreign(_) => ("foreign", None),
                     Blocked::Variables(_) => ("variables", None),
                     Blocked::Unavailable { .. } => ("unavailable", None),
+                    Blocked::HalfDone(_) => ("half_done", None),
+                    Blocked::Ports { .. } => ("ports", None),
+                    Blocked::Alone { .. } => ("alone", None),
                     Blocked::Dependency(_) => ("dependency", None),
                 };
                 (Fate::Blocked, word, blocked.to_string(), error)
             }
+            plan::Fate::Waits { because, .. } => (Fate::Waits, reason(because), because.to_string(), None),
         };
         Self {
             instance: item.instance.as_str().into(),
@@ -176,15 +186,20 @@ impl From<&plan::Item> for Item {
             fate,
             reason: reason.into(),
             text,
+            stopped_first: match &item.fate {
+                plan::Fate::Act { hindrance, .. } => hindrance.as_ref().map(ToString::to_string),
+                plan::Fate::Settled(_) | plan::Fate::Blocked(_) | plan::Fate::Waits { .. } => None,
+            },
             changes: match &item.fate {
-                plan::Fate::Act { because: Reason::Differs(changes), .. } => {
+                plan::Fate::Act { because: Reason::Differs(changes), .. }
+                | plan::Fate::Waits { because: Reason::Differs(changes), .. } => {
                     changes.iter().map(Change::from).collect()
                 }
                 _ => Vec::new(),
             },
             steps: match &item.fate {
                 plan::Fate::Act { steps, .. } => steps.iter().map(|id| id.0).collect(),
-                plan::Fate::Settled(_) | plan::Fate::Blocked(_) => Vec::new(),
+                plan::Fate::Settled(_) | plan::Fate::Blocked(_) | plan::Fate::Waits { .. } => Vec::new(),
             },
             error: error.map(Error::from),
         }
@@ -213,6 +228,7 @@ fn reason(reason: &Reason) -> &'static str {
         Reason::Refresh => "refresh",
         Reason::Differs(_) => "differs",
         Reason::Unproven => "unproven",
+        Reason::LeftBeside => "left_beside",
     }
 }
 

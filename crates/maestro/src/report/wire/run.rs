@@ -137,6 +137,9 @@ pub struct Summary {
     pub done: usize,
     /// Nothing was to be done.
     pub unchanged: usize,
+    /// Not as it is to be, and waiting for somebody to decide.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub waiting: usize,
     /// Failed, and that does not count.
     pub tolerated: usize,
     /// Failed.
@@ -153,12 +156,18 @@ pub struct Summary {
     pub took_ms: u64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
 impl From<&RunSummary> for Summary {
     fn from(summary: &RunSummary) -> Self {
         Self {
             success: summary.is_success(),
             done: summary.done,
             unchanged: summary.unchanged,
+            waiting: summary.waiting,
             tolerated: summary.tolerated,
             failed: summary.failed,
             aborted: summary.aborted,
@@ -262,7 +271,7 @@ pub struct Instance {
     pub image: String,
     /// Id of its container.
     pub container: Option<String>,
-    /// `done`, `unchanged`, `tolerated`, `failed`, `aborted`, `blocked` or `interrupted`.
+    /// `done`, `unchanged`, `held`, `tolerated`, `failed`, `aborted`, `blocked` or `interrupted`.
     pub state: String,
     /// The same as the table says it, such as `started`, `up for 3m2s`, `failed!`.
     pub text: String,
@@ -320,6 +329,7 @@ fn state(state: RowState) -> &'static str {
         RowState::Working => "working",
         RowState::Done => "done",
         RowState::Unchanged => "unchanged",
+        RowState::Held => "held",
         RowState::Tolerated => "tolerated",
         RowState::Failed => "failed",
         RowState::Aborted => "aborted",

@@ -4,6 +4,7 @@ use super::Error;
 use maestro_core::fleet::Health;
 use maestro_core::status::{Found, PortStatus, StatusRow};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One instance: what the file wants and what its ship says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,9 @@ pub struct StatusEntry {
     pub foreign: Option<String>,
     /// Published ports.
     pub ports: Vec<Port>,
+    /// Containers that were to take its place, left by a deployment that was broken off, and what they are doing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left: BTreeMap<String, State>,
     /// Why nothing is known.
     pub error: Option<Error>,
 }
@@ -143,6 +147,7 @@ impl From<&StatusRow> for StatusEntry {
             config: None,
             foreign: None,
             ports: row.ports.iter().map(Port::from).collect(),
+            left: row.left.iter().map(|(name, state)| (name.to_string(), (*state).into())).collect(),
             error: None,
         };
         match &row.found {

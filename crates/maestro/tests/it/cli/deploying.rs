@@ -136,3 +136,39 @@ async fn releases_are_a_way_back() {
     site.write(&rolling("3.0").replace("production", "test"));
     site.run("plan deploy --detailed-exitcode").await.exits(0);
 }
+
+/// The shop with a web of which there can be two of each instance.
+fn beside(tag: &str, deploy: &str) -> String {
+    SHOP.replace("shop/web:2.0", &format!("shop/web:{tag}"))
+        .replace("    requires: [db]\n", &format!("    requires: [db]\n    deploy: {{{deploy}}}\n"))
+        .replace("'8080:18080'", "'8080:18100-18109'")
+        .replace("'8080:18081'", "'8080:18100-18109'")
+}
+
+#[tokio::test]
+async fn some_are_tried_first_and_the_others_follow_when_told() {
+    let canary = "strategy: canary, max_unavailable: 0, on_failure: pause";
+    let site = Site::new(&beside("2.0", canary));
+    site.run("deploy -c 1").await.ok();
+    site.write(&beside("3.0", canary));
+    let mut text = site.transcript(&["plan deploy web", "deploy --yes -c 1 web"]).await;
+    site.clear_writes();
+    site.run("deploy --yes web").await.exits(3);
+    assert!(site.changes().is_empty(), "{:?}", site.changes());
+    text += &site.transcript(&["plan --output json deploy web", "deploy --yes --promote -c 1 web"]).await;
+    insta::assert_snapshot!(anywhere(&text));
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_deployment_that_was_broken_off_is_told() {
+    let together = "strategy: blue-green, on_failure: pause";
+    let site = Site::new(&beside("2.0", together));
+    site.run("deploy").await.ok();
+    site.write(&beside("brief-3.0", together));
+    site.run("deploy --yes web").await.exits(3);
+    assert!(site.image("web-2").contains("web:2.0"));
+    let mut text = site.transcript(&["status web", "status --output json web"]).await;
+    site.write(&beside("2.0", together));
+    text += &site.transcript(&["plan deploy web", "deploy --yes -c 1 web", "status web"]).await;
+    insta::assert_snapshot!(anywhere(&text));
+}

@@ -139,10 +139,10 @@ impl Judge<'_> {
         let same = unchanged(self.before, now);
         match self.row.state {
             RowState::Waiting | RowState::Working => Some("nothing happens any more"),
-            RowState::Blocked | RowState::Unchanged if !same => Some("it has changed"),
+            RowState::Blocked | RowState::Unchanged | RowState::Held if !same => Some("it has changed"),
             RowState::Aborted if !same && !self.was_touched() => Some("it has changed"),
             RowState::Interrupted if !same && !self.was_touched() => Some("it has changed"),
-            RowState::Blocked | RowState::Aborted | RowState::Interrupted => None,
+            RowState::Blocked | RowState::Held | RowState::Aborted | RowState::Interrupted => None,
             RowState::Unchanged => self.lie_about_unchanged(now, runs),
             RowState::Done => self.lie_about_done(now, runs),
             RowState::Tolerated => self.lie_about_tolerated(runs, same),

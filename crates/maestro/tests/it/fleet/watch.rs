@@ -382,7 +382,7 @@ impl Watch {
             }
             let Some(item) = self.items.get(&other).map(|at| &plan.items[*at]) else { continue };
             let verdict = match &item.fate {
-                Fate::Settled(_) => continue,
+                Fate::Settled(_) | Fate::Waits { .. } => continue,
                 Fate::Blocked(_) if !matches!(self.intent, Intent::Start { .. } | Intent::Deploy { .. }) => {
                     continue;
                 }
@@ -503,6 +503,7 @@ pub(super) fn is_foreign(labels: &BTreeMap<String, String>, environment: &Enviro
         finished_at: None,
         exit_code: None,
         restarts: None,
+        ports: std::collections::BTreeSet::new(),
         configuration: None,
     };
     matches!(container.ownership(environment), Ownership::Foreign(_))

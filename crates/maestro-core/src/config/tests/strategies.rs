@@ -1,0 +1,92 @@
+//! `deploy:` of services: what it may say, and what instances cannot keep.
+
+use super::{HEAD, show};
+use crate::config::{Limits, load};
+use crate::model::Strategy;
+use crate::source::MapSources;
+
+fn loaded(deploy: &str, instance: &str) -> (Option<Strategy>, String) {
+    let text = format!(
+        "{HEAD}services:\n  web:\n    image: bb\n    deploy: {{{deploy}}}\n    instances:\n      web-1: {{ship: a{instance}}}\n"
+    );
+    let loaded = load(&MapSources::of(&*text), &Limits::default());
+    let said = show(&loaded.diagnostics, &loaded.sources);
+    let strategy = loaded.environment.map(|environment| environment.services["web"].deploy.strategy);
+    (strategy, said)
+}
+
+#[test]
+fn a_pace_has_two_parts() {
+    for (written, down, beside) in [
+        ("strategy: rolling", 1, 1),
+        ("strategy: rolling, max_unavailable: 50%", 5, 5),
+        ("strategy: rolling, max_unavailable: 25%", 2, 3),
+        ("strategy: rolling, max_unavailable: 0", 0, 1),
+        ("strategy: rolling, max_surge: 0", 1, 0),
+        ("strategy: rolling, max_unavailable: 0%, max_surge: 33%", 0, 4),
+        ("strategy: recreate", 10, 0),
+        ("strategy: blue-green", 0, 10),
+        ("strategy: canary, canaries: 10%, pause: 5m", 1, 1),
+        ("strategy: canary, max_unavailable: 0, max_surge: 2", 0, 2),
+    ] {
+        let (strategy, said) = loaded(written, "");
+        let strategy = strategy.unwrap_or_else(|| panic!("{written}: {said}"));
+        assert_eq!((strategy.down(10), strategy.beside(10)), (down, beside), "{written}");
+        assert_eq!(said, "", "{written}");
+    }
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused() {
+    let said = |deploy: &str, instance: &str| loaded(deploy, instance).1;
+    insta::assert_snapshot!(said("strategy: rolling, max_unavailable: 0, max_surge: 0", ""), @r#"
+    E0404 `max_unavailable` and `max_surge` of `deploy` of service `web` are both 0: no instance could ever be replaced
+      maestro.yaml:9:50 "0"
+      maestro.yaml:9:64 "0" and this is 0
+      help: let one more be there for a while (`max_surge: 1`), or one be down (`max_unavailable: 1`)
+    "#);
+    insta::assert_snapshot!(said("strategy: rolling, max_surge: most", ""), @r#"
+    E0304 `max_surge` of `deploy` of service `web` must be a number of instances, or a percentage such as `25%`
+      maestro.yaml:9:44 "most"
+    "#);
+    insta::assert_snapshot!(said("strategy: canary, canaries: 0, pause: soon", ""), @r#"
+    E0304 `canaries` of `deploy` of service `web` is 0: nothing would be tried before the others
+      maestro.yaml:9:42 "0"
+      help: write `strategy: rolling`
+    E0304 `pause` of `deploy` of service `web` must be a number of seconds, not `soon`
+      maestro.yaml:9:52 "soon"
+    "#);
+    insta::assert_snapshot!(said("strategy: blue-green, max_surge: 1", ""), @r#"
+    W0501 `max_surge` of `deploy` of service `web` does nothing: `blue-green` replaces all instances together
+      maestro.yaml:9:47 "1"
+      help: write `strategy: rolling`
+    "#);
+    insta::assert_snapshot!(said("strategy: blue-green", ", net: host"), @r#"
+    E0404 `strategy: blue-green` of service `web` cannot be kept: there cannot be two containers of `web-1` at the same time
+      maestro.yaml:11:7 "web-1"
+      note: its network is `host`
+      help: replace one after the other: `strategy: rolling`
+    "#);
+    insta::assert_snapshot!(said("strategy: rolling, pause: 5m", ""), @r#"
+    W0501 `pause` of `deploy` of service `web` does nothing: `rolling` tries none of them first
+      maestro.yaml:9:40 "5m"
+      help: write `strategy: canary`
+    "#);
+    insta::assert_snapshot!(said("max_surge: 1", ""), @r#"
+    W0501 `max_surge` of `deploy` of service `web` does nothing: `recreate` replaces all instances at once
+      maestro.yaml:9:25 "1"
+      help: write `strategy: rolling`
+    "#);
+    insta::assert_snapshot!(said("strategy: rolling, max_unavailable: 0", ", ports: {http: 80}"), @r#"
+    E0404 `max_unavailable: 0` of service `web` cannot be kept: there cannot be two containers of `web-1` at the same time
+      maestro.yaml:11:7 "web-1"
+      note: it publishes the fixed port 80 of its ship
+      help: give it a range of ports, such as {exposed: 80, external: 8100-8199}, or let one be down: `max_unavailable: 1`
+    "#);
+    insta::assert_snapshot!(said("strategy: rolling, max_unavailable: 0", ", volumes: {/data: /var/data}"), @r#"
+    E0404 `max_unavailable: 0` of service `web` cannot be kept: there cannot be two containers of `web-1` at the same time
+      maestro.yaml:11:7 "web-1"
+      note: it can write to /data
+      help: let one be down: `max_unavailable: 1`
+    "#);
+}

@@ -1,0 +1,191 @@
+//! A fleet that does what plans say, and no more than engines would.
+
+use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, ObservedImage, ShipView};
+use crate::model::{Check, Environment, LABEL_PORT};
+use crate::names::{ContainerId, ImageId, InstanceName, ServiceName};
+use crate::plan::{Action, Condition, EngineCall, Plan, StepId, Target};
+use crate::run::Run;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// What engines would do.
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) fleet: FleetSnapshot,
+    pub(super) made: usize,
+    /// Instances that ran at the beginning, and have been stopped since.
+    pub(super) stopped: Vec<ContainerId>,
+    /// Fixed ports of containers.
+    ports: BTreeMap<ContainerId, Vec<String>>,
+    /// Containers that have been seen to run since they were started.
+    proved: BTreeSet<ContainerId>,
+}
+
+impl World {
+    pub(super) fn of(fleet: FleetSnapshot) -> Self {
+        Self { fleet, made: 0, stopped: Vec::new(), ports: BTreeMap::new(), proved: BTreeSet::new() }
+    }
+
+    /// Carries a plan out up to a number of steps; of those that could be next, `choose` says which one is. After each,
+    /// `look` looks at what there is.
+    pub(super) fn carry_out(
+        &mut self,
+        plan: &Plan,
+        most: usize,
+        mut choose: impl FnMut(usize) -> usize,
+        mut look: impl FnMut(&World, &Action),
+    ) {
+        let mut run = Run::new(Arc::new(plan.clone()));
+        let mut open: Vec<StepId> = Vec::new();
+        let mut done = 0;
+        while done < most && !run.is_over() {
+            open.extend(run.take_ready());
+            let step = open.remove(choose(open.len()));
+            let action = &plan.step(step).unwrap().action;
+            match action {
+                Action::Call(call) => self.perform(plan, step, call),
+                Action::Await { target, condition: Condition::Running, .. } => {
+                    let container = found(self.state(plan, step), target);
+                    assert!(container.state.is_running(), "{} does not run", container.name);
+                    let id = container.id.clone();
+                    self.proved.insert(id);
+                }
+                Action::Check { target, check: Check::Tcp { port, picked: Some(name), .. }, .. } => {
+                    let labels = &found(self.state(plan, step), target).labels;
+                    let label = labels.get(&format!("{LABEL_PORT}{name}"));
+                    assert_eq!(label, Some(&port.to_string()), "{target:?} is asked at another port");
+                }
+                _ => {}
+            }
+            look(self, action);
+            run.finish(step, &crate::event::StepOutcome::Done(crate::boundary::CallOutcome::Done));
+            done += 1;
+        }
+    }
+
+    /// Carries a plan out.
+    pub(super) fn finish(&mut self, plan: &Plan) {
+        self.carry_out(plan, usize::MAX, |_| 0, |_, _| ());
+    }
+
+    /// How many instances of a service serve: their own container runs, or one beside it that has been proved.
+    pub(super) fn serving(&self, environment: &Environment, service: &ServiceName) -> usize {
+        let instances = environment.services[service].instances.iter();
+        let serves = |name: &&InstanceName| {
+            let instance = &environment.instances[*name];
+            let Some(ShipView::Reachable(state)) = self.fleet.ship(&instance.ship) else { return false };
+            let own = state.containers.get(name.as_str()).is_some_and(|c| c.state.is_running());
+            own || state
+                .nexts(environment, name)
+                .any(|next| next.state.is_running() && self.proved.contains(&next.id))
+        };
+        instances.filter(serves).count()
+    }
+
+    fn state(&mut self, plan: &Plan, step: StepId) -> &mut EngineState {
+        let ship = plan.unit_of(step).unwrap().ship().unwrap();
+        match self.fleet.ships.get_mut(ship).unwrap() {
+            ShipView::Reachable(state) => Arc::make_mut(state),
+            ShipView::Unreachable(error) => panic!("{error}"),
+        }
+    }
+
+    fn perform(&mut self, plan: &Plan, step: StepId, call: &EngineCall) {
+        self.made += 1;
+        let id = ContainerId::new(format!("{:012x}{:052}", self.made, 0));
+        let mut stopped = None;
+        let fixed = self.ports.clone();
+        let mut ports = None;
+        let state = self.state(plan, step);
+        match call {
+            EngineCall::Login { .. } => {}
+            EngineCall::PullImage { image, .. } => {
+                let id = ImageId::new(format!("sha256:{image}"));
+                let image = ObservedImage { id, tags: vec![image.to_string()], digests: Vec::new() };
+                state.images.get_or_insert_default().push(image);
+            }
+            EngineCall::CreateContainer { spec, .. } => {
+                let image_id = state
+                    .image(&spec.image)
+                    .unwrap_or_else(|| panic!("{} is not there", spec.image))
+                    .id
+                    .clone();
+                // Of a range, the engine picks one that is free.
+                let is_one = |port: &String| port.parse::<u16>().is_ok();
+                let bindings = spec.ports.iter().map(|binding| binding.external.to_string()).filter(is_one);
+                ports = Some((id.clone(), bindings.collect()));
+                let name: Arc<str> = spec.name.as_str().into();
+                let container = ObservedContainer {
+                    id,
+                    name: name.clone(),
+                    state: ContainerState::Created,
+                    health: None,
+                    image: spec.image.clone(),
+                    image_id,
+                    labels: spec.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+                    started_at: None,
+                    finished_at: None,
+                    exit_code: None,
+                    restarts: None,
+                    ports: std::collections::BTreeSet::new(),
+                    configuration: None,
+                };
+                assert!(state.containers.insert(name.clone(), container).is_none(), "{name} is taken");
+            }
+            EngineCall::StartContainer { target } => {
+                let id = found(state, target).id.clone();
+                let running = state.containers.values().filter(|c| c.state.is_running() && c.id != id);
+                let taken: Vec<_> = running.filter_map(|c| fixed.get(&c.id)).flatten().collect();
+                let clash = fixed.get(&id).into_iter().flatten().find(|port| taken.contains(port));
+                assert_eq!(clash, None, "{} starts on a port that another one has", target.name());
+                found(state, target).state = ContainerState::Running;
+            }
+            EngineCall::StopContainer { target, .. } | EngineCall::KillContainer { target } => {
+                let container = found(state, target);
+                container.state = ContainerState::Exited;
+                stopped = Some(container.id.clone());
+            }
+            EngineCall::RenameContainer { target, to } => {
+                let mut container = found(state, target).clone();
+                state.containers.remove(&container.name);
+                container.name = to.as_str().into();
+                assert!(
+                    state.containers.insert(container.name.clone(), container).is_none(),
+                    "{to} is taken"
+                );
+            }
+            EngineCall::RemoveContainer { target } => {
+                let container = found(state, target);
+                assert!(!container.state.is_running());
+                let name = container.name.clone();
+                state.containers.remove(&name);
+            }
+        }
+        if let Some(id) = &stopped {
+            self.proved.remove(id);
+        }
+        self.stopped.extend(stopped);
+        self.ports.extend(ports);
+    }
+}
+
+fn found<'a>(state: &'a mut EngineState, target: &Target) -> &'a mut ObservedContainer {
+    let container = match target {
+        Target::Seen { id, .. } => state.containers.values_mut().find(|container| container.id == *id),
+        Target::Made(name) => state.containers.get_mut(name.as_str()),
+    };
+    container.unwrap_or_else(|| panic!("{target:?} is not there"))
+}
+
+/// All containers: ship, name, state, image.
+pub(super) fn names(fleet: &FleetSnapshot) -> String {
+    let mut text = String::new();
+    for (ship, view) in &fleet.ships {
+        let ShipView::Reachable(state) = view else { continue };
+        for container in state.containers.values() {
+            _ = writeln!(text, "{ship}: {} {} {}", container.name, container.state.name(), container.image);
+        }
+    }
+    text
+}
