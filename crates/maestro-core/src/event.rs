@@ -109,6 +109,9 @@ pub enum Failure {
         /// What it is instead.
         found: String,
     },
+    /// A balancer does not send requests where it should. The text says why.
+    #[error("{0}")]
+    Unbalanced(String),
     /// Whoever carries the plan out has lost the right to; it was not begun.
     #[error(transparent)]
     Fenced(#[from] LedgerError),
@@ -158,9 +161,11 @@ impl Failure {
             }
             Failure::Check(_) => true,
             Failure::NotReached { condition, .. } => *condition == Condition::NotRunning,
-            Failure::NotKept { .. } | Failure::Fenced(_) | Failure::Interrupted | Failure::Internal(_) => {
-                false
-            }
+            Failure::NotKept { .. }
+            | Failure::Fenced(_)
+            | Failure::Unbalanced(_)
+            | Failure::Interrupted
+            | Failure::Internal(_) => false,
         }
     }
 }

@@ -343,9 +343,12 @@ impl Run {
         match &self.plan.steps[id.index()].action {
             Action::Call(EngineCall::PullImage { .. }) => Room::Pull,
             Action::Call(_) => Room::Call,
-            Action::Await { .. } | Action::Check { .. } | Action::Delay { .. } | Action::Reached => {
-                Room::None
-            }
+            Action::Await { .. }
+            | Action::Check { .. }
+            | Action::Delay { .. }
+            | Action::Route { .. }
+            | Action::Provide { .. }
+            | Action::Reached => Room::None,
         }
     }
 

@@ -4,6 +4,7 @@
 mod look;
 mod step;
 
+use crate::balance::Routes;
 use crate::ledger::Fence;
 use crate::observe::Engines;
 use look::Looks;
@@ -27,6 +28,8 @@ pub struct Means {
     pub probe: Arc<dyn Probe>,
     /// What every change of a container has to pass, where only one may make changes.
     pub fence: Option<Fence>,
+    /// The balancers, where there are any.
+    pub routes: Option<Arc<Routes>>,
 }
 
 /// How often reporters may redraw what only time changes.

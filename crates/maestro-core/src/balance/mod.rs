@@ -11,7 +11,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-pub use rotation::{Rotation, Standing};
+pub use rotation::{Rotation, RouteChange, Standing, endpoints};
 
 use crate::config::Unrenderable;
 use crate::model::{Balancer, BalancerKind, Route};
@@ -38,6 +38,12 @@ pub struct Endpoint {
     pub standing: Standing,
     /// Its share of the requests, against those of the others of its service.
     pub weight: u8,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.instance, self.authority())
+    }
 }
 
 impl Endpoint {

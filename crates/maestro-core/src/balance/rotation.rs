@@ -2,9 +2,9 @@
 
 use super::Endpoint;
 use crate::fleet::{ContainerState, FleetSnapshot, Ownership, ShipView};
-use crate::model::{Balancer, BalancerPlace, Environment, Port};
+use crate::model::{Balancer, BalancerPlace, Environment, Picked, Port};
 use crate::names::{InstanceName, ServiceName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Whether an endpoint gets requests.
@@ -57,7 +57,9 @@ impl Rotation {
         };
         let mut rotation = Self::default();
         for (name, instance) in &environment.instances {
-            for endpoint in endpoints(environment, name, name, standing(name, &instance.ship)) {
+            let container = fleet.container(&instance.ship, name);
+            let picked = container.map(|found| Picked::of(instance, &found.labels)).unwrap_or_default();
+            for endpoint in endpoints(environment, name, name, &picked, standing(name, &instance.ship)) {
                 rotation.put(endpoint);
             }
         }
@@ -76,10 +78,16 @@ impl Rotation {
         ports.insert(endpoint.port.clone(), endpoint);
     }
 
-    /// Adds the endpoints of an instance as the environment has them, for a container that is called like this.
-    pub fn admit_as(&mut self, environment: &Environment, instance: &InstanceName, container: &InstanceName) {
-        for endpoint in endpoints(environment, instance, container, Standing::In) {
-            self.put(endpoint);
+    /// What it is after a change.
+    pub fn change(&mut self, change: &RouteChange) {
+        for container in &change.withdraw {
+            self.endpoints.remove(container);
+        }
+        for endpoint in &change.admit {
+            self.put(endpoint.clone());
+        }
+        for container in &change.drain {
+            self.drain(container);
         }
     }
 
@@ -131,17 +139,37 @@ impl Rotation {
     }
 }
 
-/// The TCP ports of an instance, as far as it is known beforehand where they are published.
-fn endpoints(
+/// Who gets requests, and who gets no more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RouteChange {
+    /// Requests go there from now on.
+    pub admit: Vec<Endpoint>,
+    /// These containers get no new requests, and finish those that they have.
+    pub drain: Vec<InstanceName>,
+    /// These are not known any more.
+    pub withdraw: Vec<InstanceName>,
+    /// Front ends that will be stopped, and need not acknowledge anything until they are back.
+    pub leave: Vec<InstanceName>,
+    /// Front ends that are up again.
+    pub join: Vec<InstanceName>,
+}
+
+/// The TCP ports of an instance, as far as it is known beforehand where they are published, for a container that is
+/// called like this and for which these ports were picked.
+pub fn endpoints(
     environment: &Environment,
     instance: &InstanceName,
     container: &InstanceName,
+    picked: &Picked,
     standing: Standing,
 ) -> Vec<Endpoint> {
     let Some(found) = environment.instances.get(instance) else { return Vec::new() };
     let Some(ship) = environment.ships.get(&found.ship) else { return Vec::new() };
-    let place = |port: &Port| {
-        let (address, number) = found.published(port.exposed.parse().ok()?)?;
+    let place = |name: &str, port: &Port| {
+        let (address, number) = match picked.get(name) {
+            Some(number) => (&*port.address, number),
+            None => found.published(port.exposed.parse().ok()?)?,
+        };
         // Published at one address of the ship, it is nowhere else.
         let anywhere = matches!(address, "" | "0.0.0.0" | "::");
         let address: Arc<str> = if anywhere { ship.ip.clone() } else { address.into() };
@@ -150,7 +178,7 @@ fn endpoints(
     let ports = found.ports.iter().filter(|(_, port)| port.protocol == crate::model::Protocol::Tcp);
     ports
         .filter_map(|(name, port)| {
-            let (address, number) = place(port)?;
+            let (address, number) = place(name, port)?;
             Some(Endpoint {
                 service: found.service.clone(),
                 instance: container.clone(),
@@ -168,6 +196,40 @@ impl Environment {
     /// The balancers that stand before a service.
     pub fn balancers_of<'a>(&'a self, service: &'a ServiceName) -> impl Iterator<Item = &'a Balancer> {
         self.balancers.values().filter(move |balancer| balancer.serves(service))
+    }
+
+    /// The instances in whose containers front ends run that have to acknowledge what is published: all that run, and those
+    /// that cannot be seen, for they may serve.
+    pub fn front_ends_up(&self, fleet: &FleetSnapshot) -> BTreeSet<InstanceName> {
+        let all = self.balancers.values().flat_map(|balancer| self.front_ends_of(balancer));
+        let is_up = |name: &InstanceName| {
+            let ship = self.instances.get(name).and_then(|instance| fleet.ship(&instance.ship));
+            match ship {
+                None | Some(ShipView::Unreachable(_)) => true,
+                Some(ShipView::Reachable(state)) => {
+                    state.containers.get(name.as_str()).is_some_and(|container| container.state.is_running())
+                }
+            }
+        };
+        all.filter(is_up).collect()
+    }
+
+    /// Everything that has to be seen for balancers of these services to be told: their front ends, and all that they
+    /// send requests to.
+    pub fn balanced_with(&self, services: &BTreeSet<&ServiceName>) -> BTreeSet<InstanceName> {
+        let balancers: Vec<&Balancer> = self
+            .balancers
+            .values()
+            .filter(|balancer| {
+                let is_place =
+                    |s: &&ServiceName| matches!(&balancer.place, BalancerPlace::Service(p) if p == *s);
+                services.iter().any(|service| balancer.serves(service) || is_place(service))
+            })
+            .collect();
+        let behind = balancers.iter().flat_map(|balancer| &balancer.routes);
+        let behind = behind.filter_map(|route| self.services.get(&route.service));
+        let behind = behind.flat_map(|service| service.instances.iter().cloned());
+        balancers.iter().flat_map(|balancer| self.front_ends_of(balancer)).chain(behind).collect()
     }
 
     /// The instances in whose containers front ends of a balancer run; none if they run elsewhere.

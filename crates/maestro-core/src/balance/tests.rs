@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::{Limits, load};
 use crate::fleet::FleetSnapshot;
-use crate::model::Environment;
+use crate::model::{Environment, Picked};
 use crate::source::MapSources;
 
 const SERVICES: &str = "
@@ -366,8 +366,12 @@ fn a_container_can_stand_in_for_an_instance() {
     let environment =
         environment("  front: {kind: nginx, service: edge, routes: [{service: api, port: http}]}\n");
     let mut rotation = Rotation::all(&environment);
-    rotation.admit_as(&environment, &"api-1".into(), &"api-1.next-c0ffee".into());
-    rotation.drain(&"api-1".into());
+    let next: InstanceName = "api-1.next-c0ffee".into();
+    let mut picked = Picked::default();
+    picked.pick(&"http".into(), 8199);
+    let admit = endpoints(&environment, &"api-1".into(), &next, &picked, Standing::In);
+    assert_eq!(admit.iter().map(|endpoint| endpoint.number).collect::<Vec<_>>(), [8199]);
+    rotation.change(&RouteChange { admit, drain: vec!["api-1".into()], ..RouteChange::default() });
     let names: Vec<_> = rotation
         .endpoints_of(&environment.balancers["front"])
         .iter()

@@ -5,7 +5,7 @@ use super::fields::Reader;
 use super::node::{Mapping, Node, Value};
 use super::python;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Freeze, Safeguards, Window};
+use crate::model::{Freeze, Safeguards, Share, Window};
 use jiff::ToSpan;
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -30,7 +30,15 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Mapping) -> Safeguards {
     if let Some(map) = root.get("budget").and_then(|node| reader.mapping(node, "`budget`")) {
         reader.check_keys(map, &["max_unavailable"], "`budget`", &[]);
         let node = map.get("max_unavailable").filter(|node| !node.is_null());
-        max_unavailable = node.and_then(|node| share(reader, node, "`max_unavailable` of `budget`"));
+        max_unavailable = node.and_then(|node| {
+            let found = share(reader, node, "`max_unavailable` of `budget`")?;
+            if matches!(found, Share::Count(0) | Share::Percent(0)) {
+                let message =
+                    "`max_unavailable` of `budget` must be more than nothing, or nothing could ever be done";
+                reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
+            }
+            Some(found)
+        });
     }
     let mut freezes = Vec::new();
     if let Some(node) = root.get("freeze").filter(|node| !node.is_null()) {
@@ -236,7 +244,7 @@ mod tests {
             ("freeze: [{from: 2026-12-20}]", "to"),
             ("freeze: [{from: 2026-12-20, to: 2026-12-21, timezone: Mars/Olympus}]", "there is no time zone"),
             ("freeze: always", "must be a list"),
-            ("budget: {max_unavailable: 0}", "must be a number of instances"),
+            ("budget: {max_unavailable: 0}", "must be more than nothing"),
             ("budget: 3", "budget"),
         ] {
             let said = windows(text).unwrap_err();

@@ -10,13 +10,15 @@ mod render;
 pub use call::{EngineCall, RegistryAuth};
 pub use intent::{Intent, Restart};
 
+use crate::balance::{Rotation, RouteChange};
 use crate::compare::Change;
 use crate::engine_error::EngineError;
 use crate::fleet::{ContainerState, EngineState, Health, ObservedContainer};
 use crate::image::ImageRef;
 use crate::model::{Check, ContainerEnv, Excess, Hindrance, Phase};
-use crate::names::{ContainerId, ImageId, InstanceName, RegistryName, ServiceName, ShipName};
+use crate::names::{BalancerName, ContainerId, ImageId, InstanceName, RegistryName, ServiceName, ShipName};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +40,10 @@ pub struct Plan {
     pub limits: Limits,
     /// What a failure means for the rest.
     pub on_failure: FailurePolicy,
+    /// Where balancers send requests before anything is done.
+    pub rotation: Rotation,
+    /// Front ends in containers that have to acknowledge where they do.
+    pub front_ends: BTreeSet<InstanceName>,
 }
 
 /// One selected instance and what becomes of it.
@@ -328,6 +334,19 @@ pub enum Action {
         pause: Duration,
         /// What for.
         why: DelayReason,
+    },
+    /// Has balancers send requests elsewhere. Over when every front end has acknowledged it, and when those that get no
+    /// more requests have finished what they had, or have had the time that the balancers give them.
+    Route {
+        /// The balancers.
+        balancers: Vec<BalancerName>,
+        /// What changes.
+        change: RouteChange,
+    },
+    /// Gives a front end of balancers, in a container that does not run yet, what it starts with.
+    Provide {
+        /// The instance.
+        front_end: InstanceName,
     },
     /// Does nothing: what it comes after is over.
     Reached,

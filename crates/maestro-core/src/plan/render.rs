@@ -4,6 +4,7 @@
 use super::{
     Action, Blocked, Condition, DelayReason, EngineCall, Fate, Milestone, Plan, Settled, StepId, Unit,
 };
+use crate::names::BalancerName;
 use std::fmt;
 
 impl fmt::Display for Unit {
@@ -60,6 +61,29 @@ impl fmt::Display for Action {
                 };
                 write!(f, "wait {} s {why}", pause.as_secs_f64())
             }
+            Action::Route { balancers, change } => {
+                let balancers: Vec<&str> = balancers.iter().map(BalancerName::as_str).collect();
+                if !balancers.is_empty() {
+                    write!(f, "tell {}", balancers.join(", "))?;
+                }
+                for endpoint in &change.admit {
+                    write!(f, ", requests go to {endpoint}")?;
+                }
+                for container in &change.drain {
+                    write!(f, ", none go to {container} any more")?;
+                }
+                for container in &change.withdraw {
+                    write!(f, ", {container} is gone")?;
+                }
+                for front_end in &change.leave {
+                    write!(f, "do without {front_end}")?;
+                }
+                for front_end in &change.join {
+                    write!(f, ", with {front_end}")?;
+                }
+                Ok(())
+            }
+            Action::Provide { front_end } => write!(f, "give {front_end} its configuration"),
             Action::Reached => f.write_str("done"),
         }
     }

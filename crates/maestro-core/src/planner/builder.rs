@@ -3,6 +3,7 @@
 use super::deploy::Switch;
 use super::ports::Ports;
 use super::{Chain, seen};
+use crate::balance::Rotation;
 use crate::fleet::{FleetSnapshot, ShipView};
 use crate::image::ImageRef;
 use crate::model::graph::{Direction, Graph};
@@ -491,6 +492,7 @@ impl<'a> Builder<'a> {
                 })
             })
             .collect();
+        let balanced = !self.environment.balancers.is_empty();
         Plan {
             environment: self.environment.display_name().to_owned(),
             intent,
@@ -499,6 +501,8 @@ impl<'a> Builder<'a> {
             units: self.units,
             limits,
             on_failure,
+            rotation: if balanced { Rotation::of(self.environment, self.fleet) } else { Rotation::default() },
+            front_ends: self.environment.front_ends_up(self.fleet),
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod budget;
 mod builder;
 mod deploy;
 mod ports;
+mod routes;
 mod start;
 mod stop;
 

@@ -28,6 +28,8 @@ fn plan(
     let ship = |unit: usize| ShipName::from(format!("s-{}", unit % 3).as_str());
     Arc::new(Plan {
         environment: "test".into(),
+        rotation: crate::balance::Rotation::default(),
+        front_ends: std::collections::BTreeSet::new(),
         intent: Intent::Stop,
         items: (0..units)
             .map(|unit| Item {

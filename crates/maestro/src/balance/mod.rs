@@ -5,12 +5,14 @@
 
 mod container;
 mod host;
+mod routes;
 mod status;
 #[cfg(test)]
 mod tests;
 
 pub use container::ContainerFrontEnd;
 pub use host::HostFrontEnd;
+pub use routes::Routes;
 
 use crate::engine::{DockerEngine, EngineOptions};
 use futures_util::future::join_all;
@@ -19,7 +21,7 @@ use maestro_core::boundary::{FrontEnd, FrontEndError};
 use maestro_core::config::Unrenderable;
 use maestro_core::model::{Balancer, BalancerPlace, Environment};
 use maestro_core::names::{BalancerName, InstanceName, ShipName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -218,6 +220,19 @@ impl Balancing {
     /// These front ends: for tests, with front ends in memory.
     pub fn of(front_ends: BTreeMap<BalancerName, Vec<Arc<dyn FrontEnd>>>) -> Self {
         Self { front_ends }
+    }
+
+    /// The same, of front ends in containers only with these.
+    #[must_use]
+    pub fn among(&self, environment: &Environment, up: &BTreeSet<InstanceName>) -> Self {
+        let front_ends = self.front_ends.iter().map(|(name, all)| {
+            let instances = environment.balancers.get(name).map(|b| environment.front_ends_of(b));
+            let instances = instances.unwrap_or_default();
+            let is_up = |at: usize| instances.get(at).is_none_or(|instance| up.contains(instance));
+            let up = all.iter().enumerate().filter(|(at, _)| is_up(*at)).map(|(_, one)| one.clone());
+            (name.clone(), up.collect())
+        });
+        Self { front_ends: front_ends.collect() }
     }
 
     /// The front ends of a balancer.

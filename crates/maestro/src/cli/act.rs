@@ -7,6 +7,7 @@ use super::safeguards::{see, unless_frozen};
 use super::session::Session;
 use super::telling::Telling;
 use super::{Fault, Outcome, doctor, interrupts};
+use crate::balance::{Balancing, Routes};
 use crate::execute::{Means, execute};
 use crate::ledger::{Fence, LeaseError};
 use crate::observe::Engines;
@@ -154,6 +155,8 @@ pub(super) struct Line<'a> {
     engines: Arc<Engines>,
     /// What every change has to pass, where only one may make changes.
     fence: Option<Fence>,
+    /// The balancers, where they are to be told.
+    balancing: Option<Balancing>,
 }
 
 impl<'a> Line<'a> {
@@ -164,12 +167,17 @@ impl<'a> Line<'a> {
         environment: Environment,
         engines: Arc<Engines>,
     ) -> Self {
-        Self { session, selecting, environment, engines, fence: None }
+        Self { session, selecting, environment, engines, fence: None, balancing: None }
     }
 
     /// The same for who has a lease.
     pub(super) fn behind(self, fence: Fence) -> Self {
         Self { fence: Some(fence), ..self }
+    }
+
+    /// The same for who tells balancers what it does.
+    pub(super) fn balanced(self, balancing: Balancing) -> Self {
+        Self { balancing: Some(balancing), ..self }
     }
 
     pub(super) fn fence(&self) -> Option<&Fence> {
@@ -211,7 +219,13 @@ impl<'a> Line<'a> {
     ) -> Result<(Plan, FleetSnapshot), Fault> {
         let selection = select(&self.environment, &self.selecting.selector(), rules)?;
         let needs = intent.needs();
-        let seen = see(self.session, &self.environment, &self.engines, &selection.instances, needs).await?;
+        let mut wanted = selection.instances.clone();
+        if matches!(intent, Intent::Deploy { .. }) {
+            let selected = wanted.iter().filter_map(|name| self.environment.instances.get(name));
+            let services = selected.map(|instance| &instance.service).collect();
+            wanted.extend(self.environment.balanced_with(&services));
+        }
+        let seen = see(self.session, &self.environment, &self.engines, &wanted, needs).await?;
         let fleet = &seen.fleet;
         let limits = self.selecting.limits().unwrap_or_default();
         let mut plan = plan(&self.environment, fleet, intent, &selection, limits);
@@ -222,14 +236,28 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Where balancers send requests while a plan is carried out; none where it tells them nothing.
+    fn routes(&self, plan: &Plan) -> Option<Arc<Routes>> {
+        let tells = |action: &Action| matches!(action, Action::Route { .. } | Action::Provide { .. });
+        let balancing = self.balancing.clone()?;
+        plan.steps
+            .iter()
+            .any(|step| tells(&step.action))
+            .then(|| Arc::new(Routes::new(self.environment.clone(), balancing, plan)))
+    }
+
     /// What would be in the way of a plan besides containers.
     pub(super) async fn foreseen(&self, plan: &Plan) -> Result<Vec<Finding>, Fault> {
         doctor::foreseen(self.session, &self.environment, &self.engines, plan).await
     }
 
-    /// Refuses a plan that would fail, and one for which this is not the time.
+    /// Refuses a plan for which this is not the time.
+    pub(super) fn unless_frozen(&self, plan: &Plan) -> Result<(), Fault> {
+        unless_frozen(self.session, &self.environment, plan, false)
+    }
+
+    /// Refuses a plan that would fail.
     pub(super) async fn preflight(&self, plan: &Plan) -> Result<(), Fault> {
-        unless_frozen(self.session, &self.environment, plan, false)?;
         doctor::judge(self.session, self.foreseen(plan).await?)
     }
 
@@ -282,8 +310,12 @@ impl<'a> Line<'a> {
         telling: &mut Telling,
         interrupts: &mut mpsc::UnboundedReceiver<()>,
     ) -> Carried {
-        let means =
-            Means { engines: self.engines.clone(), probe: Arc::new(probe), fence: self.fence.clone() };
+        let means = Means {
+            engines: self.engines.clone(),
+            probe: Arc::new(probe),
+            fence: self.fence.clone(),
+            routes: self.routes(&plan),
+        };
         let mut watching = Watching {
             inner: reporter(showing.progress(), self.session.printer.clone(), self.session.began),
             untold: walk == Walk::First && showing.is_one_document(),
@@ -347,6 +379,8 @@ fn started(action: &Action) -> Option<&Target> {
         | Action::Check { .. }
         | Action::Call(_)
         | Action::Delay { .. }
+        | Action::Route { .. }
+        | Action::Provide { .. }
         | Action::Reached => None,
     }
 }

@@ -88,10 +88,14 @@ impl<'a> Change<'a> {
         if plan.steps.is_empty() && (is_blocked || !is_news) {
             return carry_out(self.line, &self.intent, plan, self.options.showing).await;
         }
-        self.line.preflight(&plan).await.map_err(untouched)?;
+        self.line.unless_frozen(&plan)?;
+        // What ran before will run again; whoever goes back is in a hurry.
+        if self.target.back.is_none() && !self.target.gives_up {
+            self.line.preflight(&plan).await.map_err(untouched)?;
+        }
         self.confirm(&plan).await?;
         let lease = self.kept.claim(self.session, &self.target.doing, self.options.patience).await?;
-        let outcome = self.under(&lease, &plan.to_string(), agreed).await;
+        let outcome = Box::pin(self.under(&lease, &plan.to_string(), agreed)).await;
         if !outcome.as_ref().is_ok_and(|ended| ended.abandoned) {
             // Where it cannot be given back, it is dead soon.
             lease.release().await.ok();
@@ -143,7 +147,8 @@ impl<'a> Change<'a> {
             }
             Agreed::Shown => {}
         }
-        let line = self.line.behind(lease.fence());
+        let balancing = self.kept.balancing(self.line.environment());
+        let line = self.line.behind(lease.fence()).balanced(balancing);
         let change = Change { line, ..self };
         ledger.open_journal(&change.target.document()).await?;
         let carried = change.line.carry(&change.intent, plan, change.options.showing).await;
@@ -344,6 +349,8 @@ impl<'a> Change<'a> {
             Some(fence) => line.behind(fence.clone()),
             None => line,
         };
+        let balancing = self.kept.balancing(line.environment());
+        let line = line.balanced(balancing);
         let intent = deploy::BACK;
         let plan = line.plan_seen(&intent, intent.selection_rules()).await.map_err(untouched)?.0;
         let carried = line.carry(&intent, plan, self.options.showing.beside()).await?;

@@ -4,7 +4,8 @@ use super::Fault;
 use super::interrupts::unless_interrupted;
 use super::session::Session;
 use crate::audit::who;
-use crate::engine::DockerEngine;
+use crate::balance::Balancing;
+use crate::engine::{DockerEngine, EngineOptions};
 use crate::ledger::{Anchors, BootClock, Claim, HeldLease, ShelfLedger, Waiting, at_work, claim};
 use crate::report::{Printer, list};
 use jiff::{SignedDuration, Timestamp};
@@ -26,6 +27,8 @@ const ANCHORS: usize = 3;
 pub(super) struct Kept {
     anchors: Anchors,
     times: Times,
+    engines: BTreeMap<ShipName, Arc<DockerEngine>>,
+    options: EngineOptions,
 }
 
 /// What was there before.
@@ -45,7 +48,11 @@ pub(super) struct Patience {
 }
 
 impl Kept {
-    pub(super) fn new(environment: &Environment, engines: &BTreeMap<ShipName, Arc<DockerEngine>>) -> Self {
+    pub(super) fn new(
+        environment: &Environment,
+        engines: BTreeMap<ShipName, Arc<DockerEngine>>,
+        options: EngineOptions,
+    ) -> Self {
         let many = if engines.len() < ANCHORS { 1 } else { ANCHORS };
         let places = engines.iter().take(many).map(|(name, engine)| {
             let shelf: Arc<dyn Shelf> = engine.clone();
@@ -58,7 +65,14 @@ impl Kept {
         Self {
             anchors: Anchors::new(environment.display_name(), places),
             times: Times::new(Times::TTL, longest),
+            engines,
+            options,
         }
+    }
+
+    /// The front ends of an environment's balancers, over the same connections.
+    pub(super) fn balancing(&self, environment: &Environment) -> Balancing {
+        Balancing::new(environment, &self.engines, &self.options)
     }
 
     pub(super) fn anchors(&self) -> &Anchors {

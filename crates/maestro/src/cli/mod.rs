@@ -134,6 +134,7 @@ pub async fn run(cli: Cli) -> ExitCode {
             | Command::Resume(_)
             | Command::Abort(_)
             | Command::Unlock(_)
+            | Command::Balancers(_)
     );
     let outcome = match cli.command {
         Command::Status(args) => status::run(&session, args).await,

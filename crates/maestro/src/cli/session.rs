@@ -113,10 +113,11 @@ impl Session {
     /// The same, and where they keep what is for everybody who deploys.
     pub(super) fn fleet(&self, environment: &Environment) -> (Arc<Engines>, Kept) {
         let options = EngineOptions { ssh_config: self.ssh_config.clone(), ..EngineOptions::default() };
-        let engines = engine::docker_engines(environment.ships.values(), options);
-        let kept = Kept::new(environment, &engines);
-        let engines = engines.into_iter().map(|(name, engine)| (name, engine as Arc<dyn Engine>));
-        (Arc::new(engines.collect()), kept)
+        let docker_engines = engine::docker_engines(environment.ships.values(), options.clone());
+        let engines =
+            docker_engines.iter().map(|(name, engine)| (name.clone(), engine.clone() as Arc<dyn Engine>));
+        let engines = Arc::new(engines.collect());
+        (engines, Kept::new(environment, docker_engines, options))
     }
 
     /// The front ends of an environment's balancers, and the engines of its ships, which share their connections. Opens no

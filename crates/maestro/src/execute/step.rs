@@ -82,8 +82,28 @@ async fn attempt(
             // It may have ended since the guard last looked, and not every check would notice.
             broken(looks, ship, target, *guard, Closely(true)).await.map_or(Ok(CallOutcome::Done), Err)
         }
+        Action::Route { balancers, change } => {
+            pass(means).await?;
+            let routes = means.routes.as_ref().ok_or_else(|| internal("without balancers"))?;
+            let changed = routes.change(balancers, change).await;
+            changed.map_err(|error| Failure::Unbalanced(error.to_string())).map(|()| CallOutcome::Done)
+        }
+        Action::Provide { front_end } => {
+            pass(means).await?;
+            let routes = means.routes.as_ref().ok_or_else(|| internal("without balancers"))?;
+            let provided = routes.provide(front_end).await;
+            provided.map_err(|error| Failure::Unbalanced(error.to_string())).map(|()| CallOutcome::Done)
+        }
         Action::Delay { .. } | Action::Reached => Ok(CallOutcome::Done),
     }
+}
+
+/// Whether whoever carries the plan out may change something.
+async fn pass(means: &Means) -> Result<(), Failure> {
+    if let Some(fence) = &means.fence {
+        fence.pass().await?;
+    }
+    Ok(())
 }
 
 /// A call that changes a ship, with its retries.

@@ -170,6 +170,9 @@ impl From<&Failure> for ErrorReport {
             | Failure::NotKept { .. }
             | Failure::Interrupted
             | Failure::Internal(_) => Self::of(failure),
+            Failure::Unbalanced(_) => Self::of(failure)
+                .note("what was served before is still served")
+                .hint("`maestro balancers` shows what every front end serves"),
             Failure::Fenced(_) => {
                 Self::of(failure).note("nothing is changed without it, for somebody else may be at work")
             }

@@ -123,7 +123,13 @@ fn verbs(plan: &Plan, steps: &[StepId]) -> String {
             Action::Check { .. } if checks == 1 => "check".to_owned(),
             Action::Check { .. } => format!("{checks} checks"),
             Action::Delay { pause, .. } => format!("wait {}s", pause.as_secs_f64()),
-            Action::Await { .. } | Action::Reached => continue,
+            Action::Route { change, .. } if !change.drain.is_empty() && change.admit.is_empty() => {
+                "drain".to_owned()
+            }
+            Action::Route { change, .. } if !change.admit.is_empty() => "route".to_owned(),
+            Action::Route { .. } | Action::Provide { .. } | Action::Await { .. } | Action::Reached => {
+                continue;
+            }
         };
         if !words.contains(&word) {
             words.push(word);

@@ -21,7 +21,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("observe", &[]),
     ("resolve", &["observe"]),
     ("preflight", &["observe"]),
-    ("execute", &["ledger", "observe"]),
+    ("execute", &["balance", "ledger", "observe"]),
     ("report", &["terminal"]),
     (
         "cli",

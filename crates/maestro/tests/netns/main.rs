@@ -6,6 +6,7 @@
 mod balancing;
 mod beside;
 mod conformance;
+mod cutover;
 mod deploying;
 mod doctor;
 mod drift;

@@ -77,6 +77,10 @@ pub(super) fn bring_up<'a>(
         }
     }
     if is_named_first && !is_current {
+        if current.is_some_and(|current| current.state.is_running()) {
+            builder.drain(chain, instance, &instance.name);
+            builder.leave(chain, instance);
+        }
         make_way(builder, chain, instance, state, current);
     }
     // What is not to be may have the name, and may be all that serves.
@@ -118,6 +122,7 @@ pub(super) fn bring_up<'a>(
         builder.call(chain, call, OnFailure::Fail);
     }
     if !runs {
+        builder.provide(chain, instance);
         builder.call(chain, EngineCall::StartContainer { target: target.clone() }, OnFailure::Fail);
     }
     let is_proved = because == Reason::LeftBeside && left.iter().all(|one| one.is_stopped);
@@ -131,6 +136,10 @@ pub(super) fn bring_up<'a>(
         Wanted::Kept(container) | Wanted::Next(container) => Some(&container.id),
         Wanted::Current(_) | Wanted::New => None,
     };
+    if is_named_first && !(is_current && runs) {
+        builder.join(chain, instance);
+        builder.admit(chain, instance, &target, None);
+    }
     Switch { instance, state, current, next: target, is_named: is_named_first, left, back, because }
 }
 
@@ -149,16 +158,22 @@ impl<'a> Switch<'a> {
 pub(super) fn hand_over<'a>(builder: &mut Builder<'a>, chain: &mut Chain, switch: Switch<'a>) {
     let Switch { instance, state, current, mut next, is_named, left, back, because } = switch;
     if !is_named {
-        // The balancer is told here: the new one is let in, and the old one is drained.
+        // One of them serves at any time: the new one is let in, and the old one is drained.
+        let serves = current.filter(|current| current.state.is_running()).map(|_| &instance.name);
+        builder.admit(chain, instance, &next, serves);
+        builder.leave(chain, instance);
         make_way(builder, chain, instance, state, current);
         let call = EngineCall::RenameContainer { target: next.clone(), to: instance.name.clone() };
         builder.call(chain, call, OnFailure::Fail);
         let picked = builder.picked(instance, &next).cloned().unwrap_or_default();
+        let before = next.name().clone();
         next = match next {
             Target::Seen { id, .. } => Target::Seen { id, name: instance.name.clone() },
             Target::Made(_) => Target::Made(instance.name.clone()),
         };
         builder.know(instance, &next, picked);
+        builder.join(chain, instance);
+        builder.renamed(chain, instance, &before, &next);
     }
     for Left { container, target, is_stopped } in left {
         if !is_stopped {

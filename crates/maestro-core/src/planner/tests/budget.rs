@@ -163,6 +163,8 @@ fn simulate(
             left.insert(item.instance.clone(), steps.iter().copied().filter(own).collect());
         }
     }
+    // Those whose replacements serve beside them: what stops afterwards is not missed.
+    let mut beside: BTreeSet<InstanceName> = BTreeSet::new();
     let mut run = Run::new(Arc::new(plan.clone()));
     let mut open: Vec<StepId> = Vec::new();
     let (mut most, mut ups) = (counted.len() - up.len(), 0);
@@ -172,6 +174,7 @@ fn simulate(
             if let Action::Call(
                 EngineCall::StopContainer { target, .. } | EngineCall::KillContainer { target },
             ) = &plan.step(step).unwrap().action
+                && !beside.contains(target.name())
             {
                 up.remove(target.name());
             }
@@ -204,6 +207,11 @@ fn simulate(
             });
             if !failed {
                 own.remove(&step);
+                if let Action::Call(EngineCall::StartContainer { target }) = &plan.step(step).unwrap().action
+                    && target.name().as_str().contains(".next-")
+                {
+                    beside.insert(instance.clone());
+                }
                 if own.is_empty() && comes_up {
                     up.insert(instance.clone());
                     ups += 1;

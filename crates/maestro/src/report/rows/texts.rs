@@ -36,6 +36,8 @@ pub(super) fn half(intent: &Intent, action: &Action) -> Half {
         Action::Check { phase: Phase::PreStop | Phase::Stopped, .. } => Half::Stopping,
         Action::Check { phase: Phase::PreStart | Phase::Running, .. } => Half::Starting,
         Action::Delay { why: DelayReason::StopStart, .. } => Half::Starting,
+        Action::Route { change, .. } if change.admit.is_empty() => Half::Stopping,
+        Action::Route { .. } | Action::Provide { .. } => Half::Starting,
         Action::Delay { why: DelayReason::Step, .. } | Action::Reached => Half::Neither,
     }
 }
@@ -84,6 +86,9 @@ pub(super) fn pending(intent: &Intent, action: &Action, id: Option<&str>) -> Opt
         Action::Delay { pause, why: DelayReason::StopStart } => {
             format!("waiting {}s before starting...", pause.as_secs_f64())
         }
+        Action::Route { change, .. } if change.admit.is_empty() => "draining...".into(),
+        Action::Route { .. } => "waiting for balancers...".into(),
+        Action::Provide { .. } => "configuring...".into(),
         Action::Reached => return None,
     };
     Some(text)

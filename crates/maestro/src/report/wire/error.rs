@@ -72,6 +72,7 @@ impl From<&Failure> for Error {
             Failure::NotReached { .. } => "not_reached",
             Failure::NotKept { .. } => "not_kept",
             Failure::Fenced(_) => "lease_lost",
+            Failure::Unbalanced(_) => "unbalanced",
             Failure::Interrupted => "interrupted",
             Failure::Internal(_) => "internal",
         };

@@ -248,6 +248,8 @@ pub(super) fn action(action: &Action) -> &'static str {
         Action::Await { condition: Condition::NotRunning, .. } => "await_not_running",
         Action::Check { .. } => "check",
         Action::Delay { .. } => "delay",
+        Action::Route { .. } => "route",
+        Action::Provide { .. } => "provide",
         Action::Reached => "reached",
     }
 }

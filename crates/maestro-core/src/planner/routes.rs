@@ -1,0 +1,87 @@
+//! What balancers are told while containers come and go.
+
+use super::Chain;
+use super::builder::Builder;
+use crate::balance::{Endpoint, RouteChange, Standing, endpoints};
+use crate::model::{BalancerPlace, Instance};
+use crate::names::{BalancerName, InstanceName};
+use crate::plan::{Action, OnFailure, Target};
+
+impl<'a> Builder<'a> {
+    /// Requests go to a container of an instance, and none to another one any more.
+    pub(super) fn admit(
+        &mut self,
+        chain: &mut Chain,
+        instance: &'a Instance,
+        container: &Target,
+        instead_of: Option<&InstanceName>,
+    ) {
+        let admit = self.endpoints(instance, container);
+        let drain = instead_of.into_iter().cloned().collect();
+        self.route(chain, instance, RouteChange { admit, drain, ..RouteChange::default() });
+    }
+
+    /// No requests go to a container any more, before it is stopped.
+    pub(super) fn drain(&mut self, chain: &mut Chain, instance: &'a Instance, container: &InstanceName) {
+        let drain = vec![container.clone()];
+        self.route(chain, instance, RouteChange { drain, ..RouteChange::default() });
+    }
+
+    /// A container that requests go to has another name.
+    pub(super) fn renamed(
+        &mut self,
+        chain: &mut Chain,
+        instance: &'a Instance,
+        from: &InstanceName,
+        container: &Target,
+    ) {
+        let admit = self.endpoints(instance, container);
+        let withdraw = vec![from.clone()];
+        self.route(chain, instance, RouteChange { admit, withdraw, ..RouteChange::default() });
+    }
+
+    /// A front end is about to be stopped, if the instance is one.
+    pub(super) fn leave(&mut self, chain: &mut Chain, instance: &'a Instance) {
+        if !self.placed_in(instance).is_empty() {
+            let change = RouteChange { leave: vec![instance.name.clone()], ..RouteChange::default() };
+            self.push(chain, Action::Route { balancers: Vec::new(), change }, OnFailure::Fail);
+        }
+    }
+
+    /// What a front end is to start with, if the instance is one.
+    pub(super) fn provide(&mut self, chain: &mut Chain, instance: &'a Instance) {
+        if !self.placed_in(instance).is_empty() {
+            let action = Action::Provide { front_end: instance.name.clone() };
+            self.push(chain, action, OnFailure::Fail);
+        }
+    }
+
+    /// A front end is up again, if the instance is one.
+    pub(super) fn join(&mut self, chain: &mut Chain, instance: &'a Instance) {
+        let balancers = self.placed_in(instance);
+        if !balancers.is_empty() {
+            let change = RouteChange { join: vec![instance.name.clone()], ..RouteChange::default() };
+            self.push(chain, Action::Route { balancers, change }, OnFailure::Fail);
+        }
+    }
+
+    /// The balancers of which an instance is a front end.
+    fn placed_in(&self, instance: &Instance) -> Vec<BalancerName> {
+        let is_place = |place: &BalancerPlace| matches!(place, BalancerPlace::Service(service) if *service == instance.service);
+        let balancers = self.environment.balancers.values().filter(|balancer| is_place(&balancer.place));
+        balancers.map(|balancer| balancer.name.clone()).collect()
+    }
+
+    fn endpoints(&self, instance: &'a Instance, container: &Target) -> Vec<Endpoint> {
+        let picked = self.picked(instance, container).cloned().unwrap_or_default();
+        endpoints(self.environment, &instance.name, container.name(), &picked, Standing::In)
+    }
+
+    fn route(&mut self, chain: &mut Chain, instance: &'a Instance, change: RouteChange) {
+        let balancers: Vec<BalancerName> =
+            self.environment.balancers_of(&instance.service).map(|balancer| balancer.name.clone()).collect();
+        if !balancers.is_empty() {
+            self.push(chain, Action::Route { balancers, change }, OnFailure::Fail);
+        }
+    }
+}
