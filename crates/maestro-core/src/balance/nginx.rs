@@ -56,7 +56,7 @@ fn upstream(out: &mut String, backend: &Backend<'_>) {
     _ = writeln!(out, "\n    upstream {} {{", backend.name);
     for server in &backend.servers {
         let state = if server.takes_requests() {
-            format!("weight={}", server.endpoint.weight)
+            format!("weight={} max_fails=0", server.endpoint.weight)
         } else {
             "down".to_owned()
         };

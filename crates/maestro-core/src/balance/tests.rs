@@ -135,7 +135,7 @@ fn nginx_is_told_all() {
     insta::assert_snapshot!(
         text("kind: nginx, local: true, listen: ['127.0.0.1:80', '[::1]:80'], defaults: 'access_log off;'"),
         @r#"
-    # Written by Maestro for the balancer front, generation 4e001e7a4a6dddea: what is changed here is lost.
+    # Written by Maestro for the balancer front, generation 8e9aec41d1a7aa6b: what is changed here is lost.
     worker_processes auto;
     worker_shutdown_timeout 30s;
 
@@ -158,16 +158,16 @@ fn nginx_is_told_all() {
         access_log off;
 
         upstream b2_odd__name______p__1 {
-            server 192.0.2.11:8082 weight=100; # odd-1
+            server 192.0.2.11:8082 weight=100 max_fails=0; # odd-1
         }
 
         upstream b3_web_admin {
-            server 192.0.2.11:9000 weight=5; # web-1
+            server 192.0.2.11:9000 weight=5 max_fails=0; # web-1
             server [2001:db8::2]:9000 down; # web-2
         }
 
         upstream b4_web_http {
-            server 192.0.2.11:8080 weight=5; # web-1
+            server 192.0.2.11:8080 weight=5 max_fails=0; # web-1
             server [2001:db8::2]:8080 down; # web-2
         }
 
@@ -200,7 +200,7 @@ fn nginx_is_told_all() {
             listen 127.0.0.1:8404;
             access_log off;
             keepalive_timeout 0;
-            location = /maestro/generation { default_type text/plain; return 200 "4e001e7a4a6dddea\n"; }
+            location = /maestro/generation { default_type text/plain; return 200 "8e9aec41d1a7aa6b\n"; }
             location / { return 404; }
         }
     }

@@ -71,12 +71,13 @@ async fn deployed_behind(kind: LoadBalancer) -> Tally {
         } else {
             deploying.await
         };
-        let ran = ran.ok();
-        assert!(ran.stderr.contains("3 deployed"), "round {round}: {}", ran.all());
+        let ran = ran.ok().says("3 deployed");
+        let so_far = load.so_far();
+        assert_eq!(so_far.failed(), 0, "round {round}: {so_far:?}\n{}", ran.all());
         site.maestro("balancers").await.ok();
     }
     let (tally, rate) = load.stop().await;
-    println!("{}: {rate:.0} requests/s, {tally:?}", kind.name());
+    assert!(rate > f64::from(RATE) * 0.9, "{rate} requests a second");
     tally
 }
 
