@@ -280,6 +280,7 @@ mod tests {
             auditors: Vec::new(),
             balancers: BTreeMap::new(),
             safeguards: crate::model::Safeguards::default(),
+            anchors: Vec::new(),
         }
     }
 

@@ -5,15 +5,15 @@ use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
 use super::{
-    Schema, auditors, balancers, compat, deploy, host_ports, python, registries, safeguards, secrets,
-    services, ships, variables,
+    Schema, anchors, auditors, balancers, compat, deploy, host_ports, python, registries, safeguards,
+    secrets, services, ships, variables,
 };
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
 use crate::source::{SourceMap, Sources};
 use std::sync::Arc;
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "__maestro",
     "name",
     "registries",
@@ -22,6 +22,7 @@ const KEYS: [&str; 11] = [
     "ships",
     "services",
     "balancers",
+    "anchors",
     "audit",
     "budget",
     "freeze",
@@ -114,6 +115,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node, limits: &Limits) -> Option<Envi
     host_ports::check(reader, &services);
     deploy::check(reader, &services);
     let auditors = auditors::read(reader, root);
+    let anchors = anchors::read(reader, root, &ships);
     let balancers = balancers::read(reader, root, &services, limits);
     let safeguards = safeguards::read(reader, root);
     let environment = Environment {
@@ -125,6 +127,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node, limits: &Limits) -> Option<Envi
         auditors,
         balancers,
         safeguards,
+        anchors,
     };
     variables::check(reader, &environment, &services.service_places);
     Some(environment)

@@ -25,6 +25,7 @@ mod safeguards;
 mod docker_host;
 mod ships;
 mod registries;
+mod anchors;
 mod auditors;
 mod instances;
 mod services;

@@ -57,6 +57,8 @@ pub struct Environment {
     pub balancers: BTreeMap<BalancerName, Balancer>,
     /// What binds every command that acts.
     pub safeguards: Safeguards,
+    /// The ships that keep the lease and what was released; empty if the file does not say.
+    pub anchors: Vec<ShipName>,
 }
 
 /// A logical service: what its instances share, and what it needs.

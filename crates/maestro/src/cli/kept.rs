@@ -20,7 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// So many ships keep it, if there are that many; else one does: of two, both would have to be there.
+/// So many ships keep it where the file names none, if there are that many; else one does: of two, both would have to be
+/// there.
 const ANCHORS: usize = 3;
 
 /// Where it is kept.
@@ -54,9 +55,11 @@ impl Kept {
         options: EngineOptions,
     ) -> Self {
         let many = if engines.len() < ANCHORS { 1 } else { ANCHORS };
-        let places = engines.iter().take(many).map(|(name, engine)| {
-            let shelf: Arc<dyn Shelf> = engine.clone();
-            (name.clone(), shelf)
+        let usual = || engines.keys().take(many).cloned().collect();
+        let names = if environment.anchors.is_empty() { usual() } else { environment.anchors.clone() };
+        let places = names.iter().filter_map(|name| {
+            let shelf: Arc<dyn Shelf> = engines.get(name)?.clone();
+            Some((name.clone(), shelf))
         });
         let grace = environment.instances.values().map(|instance| instance.stop_timeout).max();
         let write =

@@ -75,6 +75,12 @@ impl<'a> Draft<'a> {
         let (today, of_today) = session.release(|_, tree| Ok(tree))?;
         let (engines, kept) = session.fleet(&today);
         let past = kept.past().await?;
+        // What is meant is the way back from what is half done, and not one further.
+        if args.to.is_none()
+            && let Some(unfinished) = past.unfinished.clone()
+        {
+            return Err(Fault::Unfinished(Box::new(unfinished)));
+        }
         let services: BTreeSet<_> =
             args.services.iter().map(|name| ServiceName::from(name.as_str())).collect();
         if let Some(current) = past.history.current()

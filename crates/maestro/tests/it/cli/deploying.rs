@@ -68,6 +68,7 @@ async fn a_deployment_that_fails_waits_for_a_decision() {
     text += &site.transcript(&["deploy --yes db", "deploy --yes web-1"]).await;
     insta::assert_snapshot!(anywhere(&text));
     site.run("resume --yes").await.exits(3).says("the deployment is not finished");
+    site.run("rollback --yes").await.exits(1).says("`maestro abort` goes back");
     site.clear_writes();
     site.run("abort --yes").await.exits(0).says("1 deployed, 1 unchanged");
     assert!(site.image("web-1").contains("web:2.0") && site.image("web-2").contains("web:2.0"));
