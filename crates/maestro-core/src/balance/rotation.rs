@@ -1,8 +1,8 @@
 //! Which instances get requests, while a deployment changes that step by step.
 
 use super::Endpoint;
-use crate::fleet::{ContainerState, FleetSnapshot, Ownership, ShipView};
-use crate::model::{Balancer, BalancerPlace, Environment, Picked, Port};
+use crate::fleet::{ContainerState, FleetSnapshot, ObservedContainer, Ownership, ShipView};
+use crate::model::{Balancer, BalancerPlace, Environment, Instance, Picked, Port};
 use crate::names::{InstanceName, ServiceName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -57,6 +57,13 @@ impl Rotation {
         };
         let mut rotation = Self::default();
         for (name, instance) in &environment.instances {
+            if let Some(next) = standing_in(environment, fleet, instance) {
+                let picked = Picked::of(instance, &next.labels);
+                let called = InstanceName::from(&*next.name);
+                for endpoint in endpoints(environment, name, &called, &picked, Standing::In) {
+                    rotation.put(endpoint);
+                }
+            }
             let container = fleet.container(&instance.ship, name);
             let picked = container.map(|found| Picked::of(instance, &found.labels)).unwrap_or_default();
             for endpoint in endpoints(environment, name, name, &picked, standing(name, &instance.ship)) {
@@ -137,6 +144,21 @@ impl Rotation {
             .cloned()
             .collect()
     }
+}
+
+/// What a deployment that was broken off has left to serve in the place of an instance: its own container has stopped
+/// then, and stops only when the next one has been proved and let in.
+fn standing_in<'f>(
+    environment: &Environment,
+    fleet: &'f FleetSnapshot,
+    instance: &Instance,
+) -> Option<&'f ObservedContainer> {
+    let Some(ShipView::Reachable(state)) = fleet.ship(&instance.ship) else { return None };
+    let own = state.containers.get(instance.name.as_str());
+    if own.is_some_and(|container| container.state.is_running()) {
+        return None;
+    }
+    state.nexts(environment, &instance.name).find(|next| next.state == ContainerState::Running)
 }
 
 /// Who gets requests, and who gets no more.

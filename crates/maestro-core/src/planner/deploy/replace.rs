@@ -72,6 +72,7 @@ pub(super) fn bring_up<'a>(
         .collect();
     if way == Way::StopFirst {
         for one in left.iter_mut().filter(|one| !one.is_stopped) {
+            builder.drain(chain, instance, one.target.name());
             stop::steps(builder, chain, instance, one.container, stop::Purpose::Discard);
             one.is_stopped = true;
         }
@@ -177,6 +178,8 @@ pub(super) fn hand_over<'a>(builder: &mut Builder<'a>, chain: &mut Chain, switch
     }
     for Left { container, target, is_stopped } in left {
         if !is_stopped {
+            // It may have served: whoever left it was on the way to it.
+            builder.drain(chain, instance, &InstanceName::from(&*container.name));
             let container = ObservedContainer { name: target.name().as_str().into(), ..container.clone() };
             stop::steps(builder, chain, instance, &container, stop::Purpose::Discard);
         }

@@ -5,6 +5,7 @@ mod broken_off;
 mod canary;
 mod blue_green;
 mod ranges;
+mod routes;
 mod world;
 
 use super::{fleet, shop};

@@ -1,0 +1,105 @@
+//! What balancers are told: nobody stops who gets requests, wherever an earlier deployment was broken off.
+
+use super::world::World;
+use super::{PROMOTE, environment, planned, released};
+use crate::balance::{Rotation, Standing};
+use crate::fleet::ShipView;
+use crate::model::Environment;
+use crate::plan::{Action, EngineCall, Plan};
+
+const WEB: &str = "
+__maestro: {schema: 2}
+name: shop
+ships: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}, c: {ip: 192.0.2.3}}
+services:
+  web:
+    image: web:1
+    ports: {http: PORTS}
+    deploy: {STRATEGY}
+    instances: {web-1: {ship: a}, web-2: {ship: b}, web-3: {ship: c}}
+  edge: {image: 'edge:1', ports: {http: 80, status: 8404}, instances: {edge-1: {ship: a}}}
+balancers: {front: {kind: haproxy, service: edge, routes: [{service: web, port: http}]}}
+";
+
+const FIXED: &str = "'80:8080'";
+const RANGE: &str = "'80:8100-8104'";
+
+fn web(tag: u32, ports: &str, strategy: &str) -> Environment {
+    let text = WEB.replace("PORTS", ports).replace("STRATEGY", strategy);
+    environment(&text.replace("web:1", &format!("web:{tag}")))
+}
+
+/// Carries out so many steps of a plan, and follows what balancers are told; `least` instances get requests and can
+/// answer them at any time.
+fn followed(world: &mut World, plan: &Plan, most: usize, least: usize) -> usize {
+    let mut rotation = plan.rotation.clone();
+    let mut steps = 0;
+    world.carry_out(
+        plan,
+        most,
+        |_| 0,
+        |world, action| {
+            steps += 1;
+            match action {
+                Action::Route { change, .. } => rotation.change(change),
+                Action::Call(EngineCall::StopContainer { target, .. }) => {
+                    let gets = rotation.endpoints().into_iter().filter(|e| e.standing == Standing::In);
+                    let gets: Vec<_> = gets.map(|endpoint| endpoint.instance).collect();
+                    assert!(
+                        !gets.contains(target.name()),
+                        "{} gets requests and is stopped\n{plan}",
+                        target.name()
+                    );
+                }
+                _ => {}
+            }
+            assert!(answering(world, &rotation) >= least, "after {steps} steps of\n{plan}");
+        },
+    );
+    steps
+}
+
+/// How many endpoints get requests at a port at which a container listens.
+fn answering(world: &World, rotation: &Rotation) -> usize {
+    let listens = |number: u16| {
+        let label = |c: &crate::fleet::ObservedContainer| {
+            c.state.is_running() && c.labels.get("maestro.port.http") == Some(&number.to_string())
+        };
+        let states = world.fleet.ships.values().filter_map(|view| match view {
+            ShipView::Reachable(state) => Some(state),
+            ShipView::Unreachable(_) => None,
+        });
+        states.flat_map(|state| state.containers.values()).any(label)
+    };
+    let gets = rotation.endpoints().into_iter();
+    gets.filter(|e| e.service.as_str() == "web" && e.standing == Standing::In && listens(e.number)).count()
+}
+
+#[test]
+fn nobody_stops_who_gets_requests() {
+    for (ports, strategy, least) in [
+        (RANGE, "strategy: rolling, max_unavailable: 0", 2),
+        (RANGE, "strategy: blue-green", 2),
+        (RANGE, "strategy: canary", 2),
+        (FIXED, "strategy: rolling, max_unavailable: 1", 0),
+        (FIXED, "strategy: recreate", 0),
+    ] {
+        let (old, new) = (web(1, ports, strategy), web(2, ports, strategy));
+        let begun = released(&old);
+        let plan = planned(&new, &begun.fleet, &PROMOTE);
+        assert!(plan.to_string().contains("tell front"), "{plan}");
+        let all = followed(&mut begun.clone(), &plan, usize::MAX, least);
+        assert!(all > 15, "{plan}");
+        for broken_off in 0..=all {
+            let mut half = begun.clone();
+            followed(&mut half, &plan, broken_off, least);
+            for target in [&old, &new] {
+                let mut world = half.clone();
+                let next = planned(target, &world.fleet, &PROMOTE);
+                followed(&mut world, &next, usize::MAX, least);
+                let last = planned(target, &world.fleet, &PROMOTE);
+                assert!(last.steps.is_empty(), "{strategy}, broken off after {broken_off}:\n{last}");
+            }
+        }
+    }
+}
