@@ -271,7 +271,11 @@ impl Run {
 
     /// Calls that were cut off and that change something.
     fn abandoned(&self) -> usize {
-        let may_take_effect = |action: &Action| matches!(action, Action::Call(call) if !matches!(call, EngineCall::Login { .. }));
+        let may_take_effect = |action: &Action| match action {
+            Action::Call(call) => !matches!(call, EngineCall::Login { .. }),
+            Action::Route { .. } | Action::Provide { .. } => true,
+            Action::Await { .. } | Action::Check { .. } | Action::Delay { .. } | Action::Reached => false,
+        };
         let steps = self.plan.steps.iter().zip(&self.steps);
         steps.filter(|(step, state)| **state == StepState::CutOff && may_take_effect(&step.action)).count()
     }

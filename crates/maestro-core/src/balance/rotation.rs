@@ -2,7 +2,7 @@
 
 use super::Endpoint;
 use crate::fleet::{ContainerState, FleetSnapshot, ObservedContainer, Ownership, ShipView};
-use crate::model::{Balancer, BalancerPlace, Environment, Instance, Picked, Port};
+use crate::model::{Balancer, BalancerPlace, Environment, Instance, LABEL_PORT, Picked, Port};
 use crate::names::{InstanceName, ServiceName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -57,15 +57,15 @@ impl Rotation {
         };
         let mut rotation = Self::default();
         for (name, instance) in &environment.instances {
-            if let Some(next) = standing_in(environment, fleet, instance) {
-                let picked = Picked::of(instance, &next.labels);
+            for next in standing_in(environment, fleet, instance) {
+                let picked = published(instance, next);
                 let called = InstanceName::from(&*next.name);
                 for endpoint in endpoints(environment, name, &called, &picked, Standing::In) {
                     rotation.put(endpoint);
                 }
             }
             let container = fleet.container(&instance.ship, name);
-            let picked = container.map(|found| Picked::of(instance, &found.labels)).unwrap_or_default();
+            let picked = container.map(|found| published(instance, found)).unwrap_or_default();
             for endpoint in endpoints(environment, name, name, &picked, standing(name, &instance.ship)) {
                 rotation.put(endpoint);
             }
@@ -152,13 +152,29 @@ fn standing_in<'f>(
     environment: &Environment,
     fleet: &'f FleetSnapshot,
     instance: &Instance,
-) -> Option<&'f ObservedContainer> {
-    let Some(ShipView::Reachable(state)) = fleet.ship(&instance.ship) else { return None };
+) -> Vec<&'f ObservedContainer> {
+    let Some(ShipView::Reachable(state)) = fleet.ship(&instance.ship) else { return Vec::new() };
     let own = state.containers.get(instance.name.as_str());
     if own.is_some_and(|container| container.state.is_running()) {
-        return None;
+        return Vec::new();
     }
-    state.nexts(environment, &instance.name).find(|next| next.state == ContainerState::Running)
+    let running = |next: &&ObservedContainer| next.state == ContainerState::Running;
+    state.nexts(environment, &instance.name).filter(running).collect()
+}
+
+/// Where the ports of a container are, which may be of an earlier release and elsewhere than the file says now.
+fn published(instance: &Instance, container: &ObservedContainer) -> Picked {
+    let mut found = Picked::default();
+    for (name, port) in &*instance.ports {
+        let key = format!("{}/tcp", port.exposed);
+        let bound = container.configuration.as_ref().and_then(|of| of.ports.get(&key)?.first());
+        let bound = bound.and_then(|bound| bound.port.parse().ok()).filter(|number| *number > 0);
+        let labelled = || container.labels.get(&format!("{LABEL_PORT}{name}"))?.parse().ok();
+        if let Some(number) = bound.or_else(labelled) {
+            found.pick(name, number);
+        }
+    }
+    found
 }
 
 /// Who gets requests, and who gets no more.

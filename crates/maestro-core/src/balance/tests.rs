@@ -379,3 +379,27 @@ fn a_container_can_stand_in_for_an_instance() {
         .collect();
     assert_eq!(names, [("api-1".into(), Standing::Draining), ("api-1.next-c0ffee".into(), Standing::In)]);
 }
+
+/// A deployment may change where a service listens: what runs is where it was made, until it is replaced.
+#[test]
+fn what_runs_is_where_it_was_made() {
+    let environment =
+        environment("  front: {kind: nginx, service: edge, routes: [{service: web, port: http}]}\n");
+    let mut fleet = crate::planner::tests::fleet("a: web-1 running w\nb: web-2 running w");
+    let Some(crate::fleet::ShipView::Reachable(state)) = fleet.ships.get_mut("a") else { panic!() };
+    let container = std::sync::Arc::make_mut(state).containers.get_mut("web-1").unwrap();
+    container.labels.insert("maestro.port.http".to_owned(), "9999".to_owned());
+    let numbers = |fleet: &FleetSnapshot| {
+        let rotation = Rotation::of(&environment, fleet);
+        let found = rotation.endpoints_of(&environment.balancers["front"]);
+        found.into_iter().map(|endpoint| endpoint.number).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(&fleet), [9999, 8080]);
+    let Some(crate::fleet::ShipView::Reachable(state)) = fleet.ships.get_mut("a") else { panic!() };
+    let container = std::sync::Arc::make_mut(state).containers.get_mut("web-1").unwrap();
+    let mut configuration = crate::fleet::Configuration::default();
+    let published = crate::fleet::Published { address: String::new(), port: "7777".to_owned() };
+    configuration.ports.insert("80/tcp".to_owned(), vec![published]);
+    container.configuration = Some(std::sync::Arc::new(configuration));
+    assert_eq!(numbers(&fleet), [7777, 8080]);
+}

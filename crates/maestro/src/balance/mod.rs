@@ -12,7 +12,7 @@ mod tests;
 
 pub use container::ContainerFrontEnd;
 pub use host::HostFrontEnd;
-pub use routes::Routes;
+pub use routes::{Routes, Turn};
 
 use crate::engine::{DockerEngine, EngineOptions};
 use futures_util::future::join_all;

@@ -6,7 +6,7 @@ use maestro_core::model::Environment;
 use maestro_core::names::{BalancerName, InstanceName};
 use maestro_core::plan::Plan;
 use std::collections::BTreeSet;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 /// The rotation of a run, as it is published: one change after the other.
 pub struct Routes {
@@ -28,19 +28,32 @@ impl Routes {
         Self { environment, balancing, state: Mutex::new(state) }
     }
 
+    /// Waits until nobody else changes anything: whoever may not any more by then changes nothing.
+    pub async fn turn(&self) -> Turn<'_> {
+        Turn { routes: self, state: self.state.lock().await }
+    }
+}
+
+/// The turn to change something.
+pub struct Turn<'a> {
+    routes: &'a Routes,
+    state: MutexGuard<'a, State>,
+}
+
+impl Turn<'_> {
     /// Has these balancers send requests elsewhere, waits until every front end does, and until whoever gets no more has
     /// finished.
     ///
     /// # Errors
     /// What keeps a front end from it. What was there before is published again then.
-    pub async fn change(&self, names: &[BalancerName], change: &RouteChange) -> Result<(), BalanceError> {
-        let balancers = || names.iter().filter_map(|name| self.environment.balancers.get(name));
-        let mut state = self.state.lock().await;
+    pub async fn change(self, names: &[BalancerName], change: &RouteChange) -> Result<(), BalanceError> {
+        let Self { routes, mut state } = self;
+        let balancers = || names.iter().filter_map(|name| routes.environment.balancers.get(name));
         let before = state.rotation.clone();
         state.rotation.change(change);
         state.up.retain(|name| !change.leave.contains(name));
         state.up.extend(change.join.iter().cloned());
-        let balancing = self.balancing.among(&self.environment, &state.up);
+        let balancing = routes.balancing.among(&routes.environment, &state.up);
         if let Err(error) = balancing.publish(balancers(), &state.rotation).await {
             state.rotation = before;
             // Whoever took it goes back; what keeps one from that is no news.
@@ -58,9 +71,14 @@ impl Routes {
     ///
     /// # Errors
     /// What keeps it from that.
-    pub async fn provide(&self, front_end: &InstanceName) -> Result<(), BalanceError> {
-        let state = self.state.lock().await;
-        self.balancing.prepare(&self.environment, front_end, &state.rotation).await
+    pub async fn provide(self, front_end: &InstanceName) -> Result<(), BalanceError> {
+        self.routes.balancing.prepare(&self.routes.environment, front_end, &self.state.rotation).await
+    }
+}
+
+impl std::fmt::Debug for Turn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Turn").finish_non_exhaustive()
     }
 }
 

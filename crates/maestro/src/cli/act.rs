@@ -14,6 +14,7 @@ use crate::observe::Engines;
 use crate::probe::SystemProbe;
 use crate::report::{ErrorReport, Printer, reporter};
 use futures_util::StreamExt;
+use maestro_core::balance::RouteChange;
 use maestro_core::boundary::LogOptions;
 use maestro_core::check::lint;
 use maestro_core::event::{Event, Failure, Reporter, RunSummary, StepOutcome};
@@ -193,7 +194,7 @@ impl<'a> Line<'a> {
     }
 
     /// Somebody who deploys to the same ships at this moment.
-    async fn in_the_way_of(&self, kept: &Kept, intent: &Intent) -> Result<Option<Holder>, Fault> {
+    pub(super) async fn in_the_way_of(&self, kept: &Kept, intent: &Intent) -> Result<Option<Holder>, Fault> {
         let selection = select(&self.environment, &self.selecting.selector(), intent.selection_rules())?;
         let instances = selection.instances.iter().filter_map(|name| self.environment.instances.get(name));
         let ships = instances.map(|instance| &instance.ship).collect();
@@ -234,6 +235,30 @@ impl<'a> Line<'a> {
             Some(finding) => Err(Fault::UnsoundPlan(finding)),
             None => Ok((plan, seen.fleet)),
         }
+    }
+
+    /// Has balancers send requests to all that serves: what was drained and serves on, whyever, is let in again.
+    ///
+    /// # Errors
+    /// A front end that does not acknowledge it.
+    pub(super) async fn send_everywhere(&self, intent: &Intent) -> Result<(), Fault> {
+        let Some(balancing) = self.balancing.clone() else { return Ok(()) };
+        let selection = select(&self.environment, &self.selecting.selector(), intent.selection_rules())?;
+        let selected = selection.instances.iter().filter_map(|name| self.environment.instances.get(name));
+        let services: BTreeSet<_> = selected.map(|instance| &instance.service).collect();
+        let balancers = services.iter().flat_map(|service| self.environment.balancers_of(service));
+        let balancers: BTreeSet<_> = balancers.map(|balancer| balancer.name.clone()).collect();
+        if balancers.is_empty() {
+            return Ok(());
+        }
+        let (plan, _) = self.plan_seen(intent, intent.selection_rules()).await?;
+        if let Some(fence) = &self.fence {
+            fence.pass().await?;
+        }
+        let routes = Routes::new(self.environment.clone(), balancing, &plan);
+        let balancers: Vec<_> = balancers.into_iter().collect();
+        let sent = routes.turn().await.change(&balancers, &RouteChange::default()).await;
+        sent.map_err(|error| Fault::Unbalanced(error.to_string()))
     }
 
     /// Where balancers send requests while a plan is carried out; none where it tells them nothing.
@@ -400,7 +425,11 @@ struct Watching {
 impl Watching {
     fn ended(&mut self, step: StepId, outcome: &StepOutcome) {
         let action = self.plan.step(step).map(|step| &step.action);
-        let changes = matches!(action, Some(Action::Call(call)) if call.container().is_some());
+        let changes = match action {
+            Some(Action::Call(call)) => call.container().is_some(),
+            Some(Action::Route { .. }) => true,
+            _ => false,
+        };
         match outcome {
             StepOutcome::Done(_) => self.touched |= changes,
             StepOutcome::Failed(failure) => {
@@ -421,7 +450,7 @@ impl Watching {
 fn may_have_happened(failure: &Failure) -> bool {
     match failure {
         Failure::Engine(error) => error.ambiguous,
-        Failure::Interrupted => true,
+        Failure::Interrupted | Failure::Unbalanced(_) => true,
         _ => false,
     }
 }

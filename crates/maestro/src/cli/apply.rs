@@ -6,6 +6,7 @@ use super::change::{Agreed, Change, Options};
 use super::kept::owner;
 use super::session::Session;
 use super::{Fault, Outcome, deploy};
+use crate::ledger::LeaseError;
 use crate::report::ErrorReport;
 use jiff::Timestamp;
 use maestro_core::deployment::Deployment;
@@ -57,6 +58,9 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     is_still(&saved, &plan, &fleet)?;
     let intent = saved.intent.clone();
     if !matches!(intent, Intent::Deploy { .. }) {
+        if let Some(holder) = line.in_the_way_of(&kept, &intent).await.map_err(untouched)? {
+            return Err(Fault::Lease(LeaseError::Held(holder)));
+        }
         args.options.confirming.confirm(&session.printer, &plan, intent.name()).await?;
         return carry_out(line, &intent, plan, args.options.showing).await;
     }

@@ -75,6 +75,12 @@ struct Ended {
     abandoned: bool,
 }
 
+impl Ended {
+    fn with(code: u8) -> Self {
+        Self { code: ExitCode::from(code), abandoned: false }
+    }
+}
+
 impl<'a> Change<'a> {
     /// Carries it through.
     pub(super) fn run(self, plan: Plan, agreed: Agreed) -> LocalBoxFuture<'a, Outcome> {
@@ -153,8 +159,8 @@ impl<'a> Change<'a> {
         ledger.open_journal(&change.target.document()).await?;
         let carried = change.line.carry(&change.intent, plan, change.options.showing).await;
         let abandoned = carried.as_ref().is_ok_and(|carried| carried.summary.abandoned > 0);
-        let code = change.after(carried, &ledger, &past, before).await?;
-        Ok(Ended { code, abandoned })
+        let ended = change.after(carried, &ledger, &past, before).await?;
+        Ok(Ended { abandoned: abandoned || ended.abandoned, ..ended })
     }
 
     /// Whether nothing was done in the meantime that this change does not know of.
@@ -166,10 +172,11 @@ impl<'a> Change<'a> {
         {
             return Err(Fault::Overtaken { number: current.number, by: current.by.clone() });
         }
-        let Some(unfinished) = &past.unfinished else { return Ok(()) };
-        if self.settles && self.past.unfinished.as_ref() == Some(unfinished) {
-            return Ok(());
+        if self.settles {
+            let same = past.unfinished == self.past.unfinished && number(past) == number(&self.past);
+            return if same { Ok(()) } else { Err(Fault::NothingUnfinished) };
         }
+        let Some(unfinished) = &past.unfinished else { return Ok(()) };
         // Whoever deploys all of it again leaves nothing half done.
         let left = unfinished
             .release
@@ -190,7 +197,7 @@ impl<'a> Change<'a> {
         ledger: &Arc<OwnedLedger>,
         past: &Past,
         before: Option<Release>,
-    ) -> Result<ExitCode, Fault> {
+    ) -> Result<Ended, Fault> {
         let carried = match carried {
             Ok(carried) => carried,
             // Nothing was begun.
@@ -206,16 +213,21 @@ impl<'a> Change<'a> {
                 self.leave_journal(ledger, past).await?;
             }
             tell_waiting(&self.session.printer, summary.waiting);
-            return Ok(ExitCode::from(PARTLY));
+            return Ok(Ended::with(PARTLY));
         }
         if summary.is_success() {
+            if let Err(fault) = self.line.send_everywhere(&self.intent).await {
+                fault.print(&self.session.printer);
+                self.explain(past);
+                return Ok(Ended::with(PARTLY));
+            }
             self.record(ledger, past, before.as_ref()).await?;
             ledger.close_journal().await?;
-            return Ok(ExitCode::SUCCESS);
+            return Ok(Ended { code: ExitCode::SUCCESS, abandoned: false });
         }
         if !touched {
             self.leave_journal(ledger, past).await?;
-            return Ok(ExitCode::FAILURE);
+            return Ok(Ended { code: ExitCode::FAILURE, abandoned: false });
         }
         let goes_back = summary.failed > 0
             && summary.interrupted == 0
@@ -225,7 +237,7 @@ impl<'a> Change<'a> {
             Some(before) if goes_back => self.take_back(ledger, past, before).await,
             _ => {
                 self.explain(past);
-                Ok(ExitCode::from(PARTLY))
+                Ok(Ended::with(PARTLY))
             }
         }
     }
@@ -329,7 +341,7 @@ impl<'a> Change<'a> {
         ledger: &Arc<OwnedLedger>,
         past: &Past,
         before: Release,
-    ) -> Result<ExitCode, Fault> {
+    ) -> Result<Ended, Fault> {
         let session = self.session;
         let back =
             match going_back(session, &self.today, past, &before, &self.target, self.line.environment()) {
@@ -337,7 +349,7 @@ impl<'a> Change<'a> {
                 Err(fault) => {
                     fault.print(&session.printer);
                     self.explain(past);
-                    return Ok(ExitCode::from(PARTLY));
+                    return Ok(Ended::with(PARTLY));
                 }
             };
         let number = past.history.current().map_or(0, |record| record.number);
@@ -354,16 +366,21 @@ impl<'a> Change<'a> {
         let intent = deploy::BACK;
         let plan = line.plan_seen(&intent, intent.selection_rules()).await.map_err(untouched)?.0;
         let carried = line.carry(&intent, plan, self.options.showing.beside()).await?;
-        if carried.summary.is_success() {
+        let abandoned = carried.summary.abandoned > 0;
+        let told = if carried.summary.is_success() { line.send_everywhere(&intent).await } else { Ok(()) };
+        if let Err(fault) = &told {
+            fault.print(&session.printer);
+        }
+        if carried.summary.is_success() && told.is_ok() {
             ledger.close_journal().await?;
             session.printer.talk(&format!("everything is as in release {number} again"));
-            return Ok(ExitCode::from(TAKEN_BACK));
+            return Ok(Ended { code: ExitCode::from(TAKEN_BACK), abandoned });
         }
         ErrorReport::new(format!("not everything is as in release {number} again"))
             .warning()
             .hint("`maestro abort` tries again, `maestro resume` too")
             .print(&session.printer);
-        Ok(ExitCode::from(PARTLY))
+        Ok(Ended { code: ExitCode::from(PARTLY), abandoned })
     }
 }
 

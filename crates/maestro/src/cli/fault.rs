@@ -111,6 +111,9 @@ pub enum Fault {
     /// A deployment was broken off, and what is asked for would leave a part of it as it is.
     #[error("nothing has been done: `{}` of {} is not finished", .0.doing, .0.by)]
     Unfinished(Box<Deployment>),
+    /// A balancer does not send requests where it should; the text says why.
+    #[error("{0}")]
+    Unbalanced(String),
     /// A lease could not be taken away everywhere; the reasons have been shown.
     #[error("the lease is still there")]
     StillLocked,
@@ -223,6 +226,9 @@ impl Fault {
             Fault::Preflight(findings) => {
                 warn(printer, findings);
                 ErrorReport::of(self).hint("`maestro doctor` looks again, and `maestro plan deploy` shows what would be done")
+            }
+            Fault::Unbalanced(_) => {
+                ErrorReport::of(self).hint("`maestro balancers` shows what every front end serves")
             }
             Fault::Stale(moved) => apply::stale(moved),
             Fault::Lease(LeaseError::Held(_)) => ErrorReport::of(self)

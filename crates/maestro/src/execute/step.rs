@@ -83,15 +83,17 @@ async fn attempt(
             broken(looks, ship, target, *guard, Closely(true)).await.map_or(Ok(CallOutcome::Done), Err)
         }
         Action::Route { balancers, change } => {
-            pass(means).await?;
             let routes = means.routes.as_ref().ok_or_else(|| internal("without balancers"))?;
-            let changed = routes.change(balancers, change).await;
+            let turn = routes.turn().await;
+            pass(means).await?;
+            let changed = turn.change(balancers, change).await;
             changed.map_err(|error| Failure::Unbalanced(error.to_string())).map(|()| CallOutcome::Done)
         }
         Action::Provide { front_end } => {
-            pass(means).await?;
             let routes = means.routes.as_ref().ok_or_else(|| internal("without balancers"))?;
-            let provided = routes.provide(front_end).await;
+            let turn = routes.turn().await;
+            pass(means).await?;
+            let provided = turn.provide(front_end).await;
             provided.map_err(|error| Failure::Unbalanced(error.to_string())).map(|()| CallOutcome::Done)
         }
         Action::Delay { .. } | Action::Reached => Ok(CallOutcome::Done),

@@ -137,7 +137,8 @@ pub(super) fn bring_up<'a>(
         Wanted::Kept(container) | Wanted::Next(container) => Some(&container.id),
         Wanted::Current(_) | Wanted::New => None,
     };
-    if is_named_first && !(is_current && runs) {
+    // Also where it ran before: whoever drained it may have been broken off. Who gets requests already is left alone.
+    if is_named_first {
         builder.join(chain, instance);
         builder.admit(chain, instance, &target, None);
     }
