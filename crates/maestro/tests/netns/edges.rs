@@ -213,7 +213,7 @@ async fn a_front_end_on_a_host_is_told_through_ssh() {
     assert!(ask(edge).contains("200"), "{}", ask(edge));
     let wanted: Generation = configuration(balancer, &rotation.endpoints()).unwrap().generation;
     site.maestro("balancers host").await.ok().says(wanted.as_str());
-    site.maestro("balancers hots").await.fails(1).says("did you mean `host`?");
+    site.maestro("balancers hots").await.fails(2).says("did you mean `host`?");
     assert!(!balancing.drained([balancer]).await, "nobody can tell on a host");
     ssh(format!("kill $(cat {})", at("pid"))).await;
 }

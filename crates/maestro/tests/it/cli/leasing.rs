@@ -43,7 +43,7 @@ async fn the_second_one_is_told_who_is_at_work_or_waits() {
     let first = site.shell.spawn("LOGNAME=ada deploy --yes -c 1 web");
     until("the first one has begun", || has_begun(&site)).await;
     site.run("deploy --yes web").await.exits(5).says("ada@").says("deploy web").says("--wait-lease");
-    site.run("rollback --yes web").await.exits(2).says("there is no earlier release of `web`");
+    site.run("rollback --yes web").await.exits(1).says("is not finished");
     site.run("stop web").await.exits(1).says("ada@").says("maestro unlock");
     site.run("status web").await.ok();
     let waiting = site.run("deploy --yes --wait-lease 1m --tag 2.0 web").await.ok().says("waiting for ada@");
