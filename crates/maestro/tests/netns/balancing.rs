@@ -35,9 +35,10 @@ struct Edge {
 
 const NAMES: [&str; 2] = ["left", "right"];
 
-/// A port that nobody listens on.
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+/// Ports that nobody listens on, all of them different.
+fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
 impl Edge {
@@ -49,7 +50,8 @@ impl Edge {
             "name: t\nships: {a: {ip: 127.0.0.1}}\nservices:\n  web: {image: w, ports: {http: 80}, \
                         instances: {web-0: {ship: a}}}\nbalancers:\n"
                 .to_owned();
-        for name in NAMES {
+        let ports = free_ports::<4>();
+        for (name, ports) in NAMES.into_iter().zip(ports.chunks(2)) {
             let at = |file: &str| dir.path().join(format!("{name}.{file}")).display().to_string();
             std::fs::create_dir(at("files")).unwrap();
             let (check, global, defaults) = match kind {
@@ -69,8 +71,8 @@ impl Edge {
                  routes: [{{host: shop.example.com, service: web, port: http}}]\n",
                 kind.name(),
                 at("cfg"),
-                free_port(),
-                free_port(),
+                ports[0],
+                ports[1],
                 libraries.display(),
                 program.display(),
                 check.replace(' ', ", "),
