@@ -2,13 +2,13 @@
 
 use crate::boundary::{Document, Journal};
 use crate::history::Return;
-use crate::names::ServiceName;
+use crate::names::{InstanceName, ServiceName};
 use crate::release::Release;
 use crate::saved::{read_selector, selector};
 use crate::select::Selector;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The form that is written. Every earlier one is read.
 pub const FORMAT: u16 = 1;
@@ -30,6 +30,8 @@ pub struct Deployment {
     pub doing: String,
     /// For a roll-back, where it goes.
     pub back: Option<Return>,
+    /// Names of containers that turned out to be no good.
+    pub doubtful: BTreeSet<InstanceName>,
     /// Whether it takes back what another deployment did, which had failed: then nothing is recorded at its end.
     pub gives_up: bool,
 }
@@ -70,6 +72,7 @@ impl Deployment {
             "at": self.at.to_string(),
             "doing": self.doing,
             "back": back,
+            "doubtful": self.doubtful.iter().map(InstanceName::as_str).collect::<Vec<_>>(),
             "gives_up": self.gives_up,
         });
         Document::new(FORMAT, document.to_string())
@@ -110,6 +113,14 @@ fn read(value: &Value, release: Release) -> Option<Deployment> {
         at: text("at")?.parse().ok()?,
         doing: text("doing")?,
         back,
+        doubtful: match value.get("doubtful") {
+            // Nobody wrote it down at first.
+            None => BTreeSet::new(),
+            Some(names) => {
+                let names = names.as_array()?.iter().map(|name| Some(InstanceName::from(name.as_str()?)));
+                names.collect::<Option<_>>()?
+            }
+        },
         gives_up: value.get("gives_up")?.as_bool()?,
     })
 }
@@ -145,6 +156,7 @@ mod tests {
             by: "ada@laptop".into(),
             at: "2026-11-21T12:00:00Z".parse().unwrap(),
             doing: "rollback web".into(),
+            doubtful: BTreeSet::new(),
             back: Some(Return { services: [(3, [ServiceName::from("web")].into())].into(), whole: None }),
             gives_up: false,
         }
@@ -152,8 +164,9 @@ mod tests {
 
     #[test]
     fn the_last_record_is_what_is_to_be_done() {
-        let (first, last) =
-            (deployment(), Deployment { back: None, gives_up: true, units: None, ..deployment() });
+        let doubtful = ["web-1".into(), "web-2".into()].into();
+        let last = Deployment { back: None, gives_up: true, units: None, doubtful, ..deployment() };
+        let first = deployment();
         let mut journal = Journal { run: 1, records: vec![first.document()] };
         assert_eq!(Deployment::last(&journal).unwrap(), first);
         journal.records.push(last.document());

@@ -152,7 +152,10 @@ impl History {
         let parts = release.parts();
         let current = self.current();
         let mut shipped: BTreeMap<_, _> = current.map(|record| record.services.clone()).unwrap_or_default();
-        let mut changed = false;
+        // A service that the file does not have any more is none of the environment's.
+        let known = shipped.len();
+        shipped.retain(|name, _| parts.contains_key(name));
+        let mut changed = shipped.len() < known;
         for service in services {
             let Some(part) = parts.get(service) else { continue };
             let known = shipped.get(service);

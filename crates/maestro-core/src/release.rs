@@ -68,7 +68,8 @@ impl Release {
         images.insert(image.as_str().to_owned(), digest.to_owned());
     }
 
-    /// The environment that it describes, of its images. Registries and auditors are those of `today`.
+    /// The environment that it describes, of its images. Registries and auditors are those of `today`; instances on ships
+    /// that today's file does not have any more are left out, for nobody can reach them.
     ///
     /// # Errors
     /// What was loaded, if the file cannot be read any more: a newer Maestro may refuse what an older one wrote.
@@ -89,6 +90,13 @@ impl Release {
             if let Some(digest) = images.and_then(|images| images.get(instance.image.as_str())) {
                 instance.image = instance.image.pinned(digest);
             }
+        }
+        let gone = |ship: &ShipName| !today.ships.contains_key(ship);
+        environment.instances.retain(|_, instance| !gone(&instance.ship));
+        environment.ships.retain(|name, _| !gone(name));
+        let Environment { instances, services, .. } = &mut environment;
+        for service in services.values_mut() {
+            service.instances.retain(|name| instances.contains_key(name));
         }
         environment.registries.clone_from(&today.registries);
         environment.auditors.clone_from(&today.auditors);

@@ -186,9 +186,9 @@ pub struct RouteChange {
     pub drain: Vec<InstanceName>,
     /// These are not known any more.
     pub withdraw: Vec<InstanceName>,
-    /// Front ends that will be stopped, and need not acknowledge anything until they are back.
+    /// Front ends that are about to be stopped: they are told what is published, and nobody waits for them.
     pub leave: Vec<InstanceName>,
-    /// Front ends that are up again.
+    /// Front ends that have been started.
     pub join: Vec<InstanceName>,
 }
 

@@ -51,7 +51,11 @@ impl Ledger {
         let new = release(as_in);
         let Some(outline) = self.history.deployed(&new, &named(services)) else { return false };
         let combined = match self.releases.last() {
-            Some(last) => last.with_services_of(&new, &named(services)),
+            // The others as they were, as far as there are any.
+            Some(last) => {
+                let others = outline.services.keys().filter(|name| !named(services).contains(*name));
+                new.with_services_of(last, &others.cloned().collect())
+            }
             None => new,
         };
         self.add(outline, combined);
@@ -180,4 +184,18 @@ fn the_first_form_is_read() {
     let record = Record::read(&Entry { number: 2, epoch: 1, head: Document::new(1, head) }).unwrap();
     assert_eq!((record.before, record.back_to, record.by.as_str()), (Some(1), None, "ada@laptop"));
     assert_eq!(record.services["web"].part.images, ["web:2@sha256:cd"]);
+}
+
+/// What the file does not have any more is not brought back by whoever goes back later.
+#[test]
+fn a_service_that_is_gone_is_no_part_of_later_releases() {
+    let mut ledger = Ledger::default();
+    ledger.deploy("cache web", "cache:1 web:1");
+    assert!(ledger.deploy("web", "web:1"), "the cache is gone, which is news");
+    assert_eq!(ledger.runs(), "web:1");
+    ledger.deploy("web", "web:2");
+    ledger.back("", None).unwrap();
+    assert_eq!(ledger.runs(), "web:1");
+    ledger.back("", Some(1)).unwrap();
+    assert_eq!(ledger.runs(), "cache:1 web:1", "then it was there");
 }

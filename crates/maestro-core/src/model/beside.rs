@@ -2,7 +2,7 @@
 //! take its place.
 
 use crate::model::{Environment, Instance};
-use crate::names::InstanceName;
+use crate::names::{BalancerName, InstanceName};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub enum Hindrance {
     Network(String),
     /// This instance holds on to the container, by a link, its volumes or its network.
     Held(InstanceName),
+    /// It is a front end of this balancer, which is told by its name where requests go.
+    FrontEnd(BalancerName),
 }
 
 impl fmt::Display for Hindrance {
@@ -31,6 +33,7 @@ impl fmt::Display for Hindrance {
             Hindrance::VolumesOf(other) => write!(f, "it can write to the volumes of {other}"),
             Hindrance::Network(network) => write!(f, "its network is `{network}`"),
             Hindrance::Held(other) => write!(f, "{other} holds on to its container"),
+            Hindrance::FrontEnd(balancer) => write!(f, "it is a front end of {balancer}"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What commands want.
 
+use crate::names::InstanceName;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What a command wants.
@@ -28,6 +30,9 @@ pub enum Intent {
         ask_again: bool,
         /// Those that wait for their service's canaries follow.
         promote: bool,
+        /// Names of containers that may run, and are known to be no good: their instances come first, and they get no
+        /// requests.
+        doubtful: BTreeSet<InstanceName>,
     },
 }
 

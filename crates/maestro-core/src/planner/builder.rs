@@ -1,6 +1,6 @@
 //! Puts a plan together: steps in chains, pulls and logins once per ship, milestones between services.
 
-use super::deploy::Switch;
+use super::deploy::{Switch, doubtful};
 use super::ports::Ports;
 use super::{Chain, seen};
 use crate::balance::Rotation;
@@ -411,7 +411,8 @@ impl<'a> Builder<'a> {
 
     /// Why there cannot be two containers of an instance at the same time.
     pub(super) fn hindrance(&self, instance: &Instance) -> Option<Hindrance> {
-        self.besides.hindrance(instance)
+        let front_end = || self.placed_in(instance).into_iter().next().map(Hindrance::FrontEnd);
+        self.besides.hindrance(instance).or_else(front_end)
     }
 
     /// The image that a reference means on a ship now.
@@ -492,7 +493,13 @@ impl<'a> Builder<'a> {
                 })
             })
             .collect();
-        let balanced = !self.environment.balancers.is_empty();
+        let mut rotation = Rotation::default();
+        if !self.environment.balancers.is_empty() {
+            rotation = Rotation::of(self.environment, self.fleet);
+            for instance in doubtful(&intent) {
+                rotation.withdraw(instance);
+            }
+        }
         Plan {
             environment: self.environment.display_name().to_owned(),
             intent,
@@ -501,7 +508,7 @@ impl<'a> Builder<'a> {
             units: self.units,
             limits,
             on_failure,
-            rotation: if balanced { Rotation::of(self.environment, self.fleet) } else { Rotation::default() },
+            rotation,
             front_ends: self.environment.front_ends_up(self.fleet),
         }
     }

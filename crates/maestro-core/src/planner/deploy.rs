@@ -12,6 +12,7 @@ use crate::names::{InstanceName, ServiceName};
 use crate::plan::{Blocked, FailurePolicy, Fate, Intent, Milestone, Reason, Settled, StepId};
 pub(super) use replace::Switch;
 use standing::{Standing, Wanted};
+use std::collections::BTreeSet;
 
 /// How the container that is to be takes the place of what serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +148,9 @@ pub(super) fn service<'a>(
     let unseen = members.iter().filter(|(_, i)| !is_seen(fleet, i)).count();
     // Who takes volumes from another one has its place in the order already.
     if members.iter().all(|(_, instance)| instance.after.is_empty()) {
-        members.sort_by_key(|(_, instance)| is_up(builder, instance));
+        members.sort_by_key(|(_, instance)| {
+            is_up(builder, instance) && !doubtful(intent).contains(&instance.name)
+        });
     }
     let turn = || Turn::new(unseen, strategy.down(all), strategy.beside(all));
     match strategy {
@@ -224,7 +227,9 @@ fn tried<'a>(
     let Some(pause) = canary.pause else { return some(builder, canaries, intent) };
     builder.turn.pause = pause;
     let again = match intent {
-        Intent::Deploy { promote, .. } => Intent::Deploy { ask_again: true, promote: *promote },
+        Intent::Deploy { promote, doubtful, .. } => {
+            Intent::Deploy { ask_again: true, promote: *promote, doubtful: doubtful.clone() }
+        }
         other => other.clone(),
     };
     some(builder, canaries, &again)
@@ -270,6 +275,15 @@ fn together<'a>(
     }
     for (index, instance, fate) in fates {
         builder.settle(index, instance, fate);
+    }
+}
+
+/// Containers that are known to be no good, by their names.
+pub(super) fn doubtful(intent: &Intent) -> &BTreeSet<InstanceName> {
+    static NONE: BTreeSet<InstanceName> = BTreeSet::new();
+    match intent {
+        Intent::Deploy { doubtful, .. } => doubtful,
+        _ => &NONE,
     }
 }
 

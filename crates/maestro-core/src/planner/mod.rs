@@ -176,7 +176,10 @@ fn fate<'a>(builder: &mut Builder<'a>, index: usize, instance: &'a Instance, int
             chain.act(Reason::Asked)
         }
         Intent::Restart(how) => restart(builder, index, instance, container, how),
-        Intent::Deploy { ask_again, .. } => deploy::fate(builder, instance, state, *ask_again),
+        Intent::Deploy { ask_again, doubtful, .. } => {
+            let ask_again = *ask_again || doubtful.contains(&instance.name);
+            deploy::fate(builder, instance, state, ask_again)
+        }
         Intent::Pull => {
             let step = builder.pull(instance);
             Fate::Act { steps: vec![step], because: Reason::Refresh, hindrance: None }

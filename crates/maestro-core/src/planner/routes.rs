@@ -66,7 +66,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The balancers of which an instance is a front end.
-    fn placed_in(&self, instance: &Instance) -> Vec<BalancerName> {
+    pub(super) fn placed_in(&self, instance: &Instance) -> Vec<BalancerName> {
         let is_place = |place: &BalancerPlace| matches!(place, BalancerPlace::Service(service) if *service == instance.service);
         let balancers = self.environment.balancers.values().filter(|balancer| is_place(&balancer.place));
         balancers.map(|balancer| balancer.name.clone()).collect()

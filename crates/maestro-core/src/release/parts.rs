@@ -85,6 +85,23 @@ impl Release {
         Self { file: resolved(&root, without), ..self.clone() }
     }
 
+    /// This one, with those ships of `other`, too, that it does not have.
+    #[must_use]
+    pub fn and_ships_of(&self, other: &Release) -> Self {
+        let (Some(root), Some(theirs)) = (self.root(), other.root()) else { return self.clone() };
+        let ships =
+            |root: &Arc<Node>| section(root, "ships").map(|map| map.entries.clone()).unwrap_or_default();
+        let mut entries = ships(&root);
+        if entries.is_empty() {
+            return self.clone();
+        }
+        let known: BTreeSet<String> =
+            entries.iter().filter_map(|(key, _)| key.as_str().map(str::to_owned)).collect();
+        let missing = ships(&theirs).into_iter();
+        entries.extend(missing.filter(|(key, _)| key.as_str().is_some_and(|name| !known.contains(name))));
+        Self { file: resolved(&put(&root, "ships", entries), &[]), ..self.clone() }
+    }
+
     /// The tree of the file. It was written by [`resolved`], so it can be read; none if somebody has tampered with it.
     fn root(&self) -> Option<Arc<Node>> {
         tree(&MapSources::of(&*self.file), &Limits::default()).root

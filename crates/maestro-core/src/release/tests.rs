@@ -2,7 +2,7 @@ use super::{DocumentError, Recorded, Release, disagreement, retagged};
 use crate::config::{Limits, load};
 use crate::image::ImageRef;
 use crate::model::{Environment, SpecWriter};
-use crate::names::ServiceName;
+use crate::names::{InstanceName, ServiceName};
 use crate::planner::tests::fleet;
 use crate::source::MapSources;
 use std::collections::BTreeSet;
@@ -222,7 +222,22 @@ services: {}
     let (today, moved) = of(other, "");
     let (_, release) = of(FILE, "A=1\n");
     let environment = release.on_ships_of(&moved).environment(&today).unwrap();
-    let address = |name: &str| environment.ships[name].ip.to_string();
-    assert_eq!((address("a").as_str(), address("b").as_str()), ("192.0.2.9", "192.0.2.2"));
+    assert_eq!(environment.ships["a"].ip.to_string(), "192.0.2.9");
     assert!(environment.ships["a"].transport.to_string().contains("1234"), "{:?}", environment.ships["a"]);
+    // What was on a ship that is gone is out of reach.
+    assert_eq!(environment.ships.len(), 1);
+    assert_eq!(environment.instances.keys().map(InstanceName::as_str).collect::<Vec<_>>(), ["db-1", "web-1"]);
+    assert_eq!(environment.services["web"].instances.len(), 1);
+}
+
+/// Services that were deployed before may be on ships that the file has no more.
+#[test]
+fn a_release_that_is_put_together_has_all_its_ships() {
+    let (both, before) = of(FILE, "A=1\n");
+    let file = FILE.replace(", b: {ip: 192.0.2.2}", "").replace("ship: b", "ship: a");
+    let (_, today) = of(&file, "A=1\n");
+    let composed = today.and_ships_of(&before).with_services_of(&before, &named(&["web"]));
+    let environment = composed.environment(&both).unwrap();
+    assert_eq!(environment.instances["web-2"].ship.as_str(), "b");
+    assert_eq!(today.and_ships_of(&today), today);
 }

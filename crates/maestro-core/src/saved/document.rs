@@ -6,7 +6,7 @@ use crate::plan::{Intent, Restart};
 use crate::release::{DocumentError, Release};
 use crate::select::Selector;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The form that is written. Every earlier one is read.
@@ -131,7 +131,8 @@ fn intent(intent: &Intent) -> Value {
             "step_delay": how.step_delay.as_secs(),
             "stop_start_delay": how.stop_start_delay.as_secs(),
         }),
-        Intent::Deploy { ask_again, promote } => {
+        // Who is doubtful is known to a run that goes on, and to no plan that is kept.
+        Intent::Deploy { ask_again, promote, .. } => {
             json!({"do": "deploy", "ask_again": ask_again, "promote": promote})
         }
     }
@@ -155,7 +156,8 @@ fn read_intent(value: &Value) -> Option<Intent> {
         }),
         // Plans of before there were canaries promote nothing.
         "deploy" => {
-            Intent::Deploy { ask_again: flag("ask_again")?, promote: flag("promote").unwrap_or_default() }
+            let promote = flag("promote").unwrap_or_default();
+            Intent::Deploy { ask_again: flag("ask_again")?, promote, doubtful: BTreeSet::new() }
         }
         _ => return None,
     })

@@ -9,6 +9,7 @@ use crate::planner::tests::fleet;
 use crate::release::{Recorded, Release};
 use crate::select::{Selector, select};
 use crate::source::MapSources;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ fn saved(intent: &Intent) -> SavedPlan {
     SavedPlan::from_bytes(&saved.to_bytes()).unwrap()
 }
 
-const DEPLOY: Intent = Intent::Deploy { ask_again: false, promote: false };
+const DEPLOY: Intent = Intent::Deploy { ask_again: false, promote: false, doubtful: BTreeSet::new() };
 
 #[test]
 fn every_intent_is_kept() {
@@ -55,7 +56,7 @@ fn every_intent_is_kept() {
         Intent::Pull,
         Intent::Clean,
         Intent::Restart(Restart { reuse: true, step_delay: Duration::from_secs(7), ..Restart::default() }),
-        Intent::Deploy { ask_again: true, promote: false },
+        Intent::Deploy { ask_again: true, promote: false, doubtful: BTreeSet::new() },
     ] {
         let saved = saved(&intent);
         assert_eq!(saved.intent, intent);

@@ -6,6 +6,8 @@ use maestro_core::model::Environment;
 use maestro_core::names::{BalancerName, InstanceName};
 use maestro_core::plan::Plan;
 use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::future::pending;
 use tokio::sync::{Mutex, MutexGuard};
 
 /// The rotation of a run, as it is published: one change after the other.
@@ -19,12 +21,15 @@ struct State {
     rotation: Rotation,
     /// Front ends in containers that have to acknowledge.
     up: BTreeSet<InstanceName>,
+    /// Those that may go on for a while, and need not.
+    leaving: BTreeSet<InstanceName>,
 }
 
 impl Routes {
     /// Of an environment whose balancers send requests as a plan says that they do.
     pub fn new(environment: Environment, balancing: Balancing, plan: &Plan) -> Self {
-        let state = State { rotation: plan.rotation.clone(), up: plan.front_ends.clone() };
+        let state =
+            State { rotation: plan.rotation.clone(), up: plan.front_ends.clone(), leaving: BTreeSet::new() };
         Self { environment, balancing, state: Mutex::new(state) }
     }
 
@@ -51,10 +56,27 @@ impl Turn<'_> {
         let balancers = || names.iter().filter_map(|name| routes.environment.balancers.get(name));
         let before = state.rotation.clone();
         state.rotation.change(change);
-        state.up.retain(|name| !change.leave.contains(name));
-        state.up.extend(change.join.iter().cloned());
+        for name in &change.leave {
+            state.up.remove(name);
+            state.leaving.insert(name.clone());
+        }
+        for name in &change.join {
+            state.leaving.remove(name);
+            state.up.insert(name.clone());
+        }
         let balancing = routes.balancing.among(&routes.environment, &state.up);
-        if let Err(error) = balancing.publish(balancers(), &state.rotation).await {
+        // As long as they run, they get requests, too.
+        let others = routes.balancing.among(&routes.environment, &state.leaving);
+        let others = async {
+            others.publish(balancers(), &state.rotation).await.ok();
+            pending::<Infallible>().await
+        };
+        let published = tokio::select! {
+            biased;
+            published = balancing.publish(balancers(), &state.rotation) => published,
+            never = others => match never {},
+        };
+        if let Err(error) = published {
             state.rotation = before;
             // Whoever took it goes back; what keeps one from that is no news.
             balancing.publish(balancers(), &state.rotation).await.ok();
@@ -71,7 +93,8 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// What keeps it from that.
-    pub async fn provide(self, front_end: &InstanceName) -> Result<(), BalanceError> {
+    pub async fn provide(mut self, front_end: &InstanceName) -> Result<(), BalanceError> {
+        self.state.leaving.remove(front_end);
         self.routes.balancing.prepare(&self.routes.environment, front_end, &self.state.rotation).await
     }
 }

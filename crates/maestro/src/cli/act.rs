@@ -6,7 +6,7 @@ use super::kept::Kept;
 use super::safeguards::{see, unless_frozen};
 use super::session::Session;
 use super::telling::Telling;
-use super::{Fault, Outcome, doctor, interrupts};
+use super::{Fault, Outcome, deploy, doctor, interrupts};
 use crate::balance::{Balancing, Routes};
 use crate::execute::{Means, execute};
 use crate::ledger::{Fence, LeaseError};
@@ -95,6 +95,8 @@ pub(super) struct Carried {
     pub(super) touched: bool,
     /// Instances of which something failed.
     pub(super) failed: BTreeSet<InstanceName>,
+    /// Names of containers that turned out to be no good.
+    pub(super) doubtful: BTreeSet<InstanceName>,
 }
 
 /// What has changed can only be told when the images have been pulled: the line is walked twice.
@@ -241,8 +243,10 @@ impl<'a> Line<'a> {
     ///
     /// # Errors
     /// A front end that does not acknowledge it.
-    pub(super) async fn send_everywhere(&self, intent: &Intent) -> Result<(), Fault> {
+    pub(super) async fn send_everywhere(&self) -> Result<(), Fault> {
         let Some(balancing) = self.balancing.clone() else { return Ok(()) };
+        // Nobody is in doubt any more.
+        let intent = &deploy::INTENT;
         let selection = select(&self.environment, &self.selecting.selector(), intent.selection_rules())?;
         let selected = selection.instances.iter().filter_map(|name| self.environment.instances.get(name));
         let services: BTreeSet<_> = selected.map(|instance| &instance.service).collect();
@@ -353,6 +357,8 @@ impl<'a> Line<'a> {
         let summary =
             execute(plan.clone(), &means, &mut listening, interrupts, self.session.began.into()).await;
         let Watching { unwell, failed, touched, .. } = watching;
+        let actions = unwell.iter().filter_map(|step| plan.step(*step)).map(|step| &step.action);
+        let doubtful = actions.filter_map(started).map(|target| target.name().clone()).collect();
         let left_out = unwell.len().saturating_sub(MOST_OUTPUTS);
         let mut any = false;
         for step in unwell.into_iter().take(MOST_OUTPUTS) {
@@ -368,7 +374,7 @@ impl<'a> Line<'a> {
         }
         // As in `leave`.
         std::mem::forget(plan);
-        Carried { summary, touched, failed }
+        Carried { summary, touched, failed, doubtful }
     }
 
     /// What a container that did not start has to say for itself; whether it has said anything.

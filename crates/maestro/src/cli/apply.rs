@@ -14,6 +14,7 @@ use maestro_core::fleet::FleetSnapshot;
 use maestro_core::plan::{Intent, Plan};
 use maestro_core::saved::{Moved, SavedPlan};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -65,6 +66,12 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         return carry_out(line, &intent, plan, args.options.showing).await;
     }
     let past = kept.past().await?;
+    if let Some(unfinished) = past.unfinished.clone()
+        && !matches!(intent, Intent::Deploy { ask_again: true, .. })
+    {
+        // The plan takes what runs for good, of which nobody knows by now whether it is.
+        return Err(Fault::Unfinished(Box::new(unfinished)));
+    }
     let target = Deployment {
         release: saved.release.clone(),
         selector: saved.selector.clone(),
@@ -73,6 +80,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         at: Timestamp::now(),
         doing: format!("apply {}", args.file.display()),
         back: None,
+        doubtful: BTreeSet::new(),
         gives_up: false,
     };
     let change = Change {

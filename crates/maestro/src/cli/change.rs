@@ -68,6 +68,12 @@ pub(super) enum Agreed {
     Saved(Box<SavedPlan>),
 }
 
+/// A release that is to be recorded.
+struct News {
+    outline: Outline,
+    release: Release,
+}
+
 /// How far a change came.
 struct Ended {
     code: ExitCode,
@@ -156,10 +162,11 @@ impl<'a> Change<'a> {
         let balancing = self.kept.balancing(self.line.environment());
         let line = self.line.behind(lease.fence()).balanced(balancing);
         let change = Change { line, ..self };
+        let news = change.composed(&past, before.as_ref())?;
         ledger.open_journal(&change.target.document()).await?;
         let carried = change.line.carry(&change.intent, plan, change.options.showing).await;
         let abandoned = carried.as_ref().is_ok_and(|carried| carried.summary.abandoned > 0);
-        let ended = change.after(carried, &ledger, &past, before).await?;
+        let ended = change.after(carried, &ledger, &past, before, news).await?;
         Ok(Ended { abandoned: abandoned || ended.abandoned, ..ended })
     }
 
@@ -197,6 +204,7 @@ impl<'a> Change<'a> {
         ledger: &Arc<OwnedLedger>,
         past: &Past,
         before: Option<Release>,
+        news: Option<News>,
     ) -> Result<Ended, Fault> {
         let carried = match carried {
             Ok(carried) => carried,
@@ -206,7 +214,7 @@ impl<'a> Change<'a> {
                 return Err(fault);
             }
         };
-        let Carried { summary, touched, failed } = carried;
+        let Carried { summary, touched, failed, doubtful } = carried;
         if summary.is_success() && summary.waiting > 0 {
             // It is not finished before somebody has decided.
             if !touched {
@@ -216,13 +224,16 @@ impl<'a> Change<'a> {
             return Ok(Ended::with(PARTLY));
         }
         if summary.is_success() {
-            if let Err(fault) = self.line.send_everywhere(&self.intent).await {
+            if let Err(fault) = self.line.send_everywhere().await {
                 fault.print(&self.session.printer);
                 self.explain(past);
                 return Ok(Ended::with(PARTLY));
             }
-            self.record(ledger, past, before.as_ref()).await?;
+            self.record(ledger, past, news).await?;
             ledger.close_journal().await?;
+            if self.target.gives_up {
+                self.tell_taken_back(past);
+            }
             return Ok(Ended { code: ExitCode::SUCCESS, abandoned: false });
         }
         if !touched {
@@ -234,8 +245,11 @@ impl<'a> Change<'a> {
             && !self.target.gives_up
             && self.remedy(&failed) == Remedy::Rollback;
         match before {
-            Some(before) if goes_back => self.take_back(ledger, past, before).await,
+            Some(before) if goes_back => self.take_back(ledger, past, before, doubtful).await,
             _ => {
+                if !doubtful.is_empty() {
+                    ledger.append(&Deployment { doubtful, ..self.target.clone() }.document()).await?;
+                }
                 self.explain(past);
                 Ok(Ended::with(PARTLY))
             }
@@ -266,23 +280,38 @@ impl<'a> Change<'a> {
             .unwrap_or_default()
     }
 
-    /// Writes down what the fleet is now.
-    async fn record(&self, ledger: &OwnedLedger, past: &Past, before: Option<&Release>) -> Result<(), Fault> {
-        let Some(outline) = self.news(&past.history) else {
-            self.note_parts(past);
-            return Ok(());
-        };
-        let number = past.history.next();
+    /// What is to be recorded, if all goes well. It is read once before anything is begun: what could not be read later
+    /// would be no way back.
+    ///
+    /// # Errors
+    /// It cannot be read; why has been shown.
+    fn composed(&self, past: &Past, before: Option<&Release>) -> Result<Option<News>, Fault> {
+        let Some(outline) = self.news(&past.history) else { return Ok(None) };
         // The others are as they were deployed last, whatever the file says of them by now.
         let deployed: BTreeSet<ServiceName> = match &self.target.back {
             Some(back) => back.services.values().flatten().cloned().collect(),
             None => self.whole_services(),
         };
-        let others = outline.services.keys().filter(|name| !deployed.contains(*name)).cloned().collect();
-        let release = match before {
-            Some(before) => self.target.release.with_services_of(before, &others),
-            None => self.target.release.clone(),
+        let others: BTreeSet<_> =
+            outline.services.keys().filter(|name| !deployed.contains(*name)).cloned().collect();
+        let Some(before) = before.filter(|_| !others.is_empty()) else {
+            return Ok(Some(News { outline, release: self.target.release.clone() }));
         };
+        let release = self.target.release.and_ships_of(before).with_services_of(before, &others);
+        if deploy::environment(self.session, &release, &self.today.0).is_err() {
+            let others: Vec<&str> = others.iter().map(ServiceName::as_str).collect();
+            return Err(Fault::Unkept(list(&others)));
+        }
+        Ok(Some(News { outline, release }))
+    }
+
+    /// Writes down what the fleet is now.
+    async fn record(&self, ledger: &OwnedLedger, past: &Past, news: Option<News>) -> Result<(), Fault> {
+        let Some(News { outline, release }) = news else {
+            self.note_parts(past);
+            return Ok(());
+        };
+        let number = past.history.next();
         let Outline { before, back_to, services } = outline;
         let Deployment { at, by, doing, .. } = self.target.clone();
         let record = Record { number, at, by, doing, before, back_to, services };
@@ -297,6 +326,11 @@ impl<'a> Change<'a> {
             None => format!("this is release {number}"),
         });
         Ok(())
+    }
+
+    fn tell_taken_back(&self, past: &Past) {
+        let number = past.history.current().map_or(0, |record| record.number);
+        self.session.printer.talk(&format!("everything is as in release {number} again"));
     }
 
     /// A part of a service is no release.
@@ -341,17 +375,19 @@ impl<'a> Change<'a> {
         ledger: &Arc<OwnedLedger>,
         past: &Past,
         before: Release,
+        doubtful: BTreeSet<InstanceName>,
     ) -> Result<Ended, Fault> {
         let session = self.session;
-        let back =
-            match going_back(session, &self.today, past, &before, &self.target, self.line.environment()) {
-                Ok(back) => back,
-                Err(fault) => {
-                    fault.print(&session.printer);
-                    self.explain(past);
-                    return Ok(Ended::with(PARTLY));
-                }
-            };
+        let deployment = Deployment { doubtful, ..self.target.clone() };
+        let back = match going_back(session, &self.today, past, &before, &deployment, self.line.environment())
+        {
+            Ok(back) => back,
+            Err(fault) => {
+                fault.print(&session.printer);
+                self.explain(past);
+                return Ok(Ended::with(PARTLY));
+            }
+        };
         let number = past.history.current().map_or(0, |record| record.number);
         session.printer.talk(&format!("it failed: going back to release {number}"));
         ledger.append(&back.target.document()).await?;
@@ -363,17 +399,17 @@ impl<'a> Change<'a> {
         };
         let balancing = self.kept.balancing(line.environment());
         let line = line.balanced(balancing);
-        let intent = deploy::BACK;
+        let intent = deploy::back(false, back.target.doubtful.clone());
         let plan = line.plan_seen(&intent, intent.selection_rules()).await.map_err(untouched)?.0;
         let carried = line.carry(&intent, plan, self.options.showing.beside()).await?;
         let abandoned = carried.summary.abandoned > 0;
-        let told = if carried.summary.is_success() { line.send_everywhere(&intent).await } else { Ok(()) };
+        let told = if carried.summary.is_success() { line.send_everywhere().await } else { Ok(()) };
         if let Err(fault) = &told {
             fault.print(&session.printer);
         }
         if carried.summary.is_success() && told.is_ok() {
             ledger.close_journal().await?;
-            session.printer.talk(&format!("everything is as in release {number} again"));
+            self.tell_taken_back(past);
             return Ok(Ended { code: ExitCode::from(TAKEN_BACK), abandoned });
         }
         ErrorReport::new(format!("not everything is as in release {number} again"))
@@ -440,6 +476,7 @@ pub(super) fn going_back(
         at: Timestamp::now(),
         doing: format!("going back from: {}", deployment.doing),
         back: None,
+        doubtful: deployment.doubtful.clone(),
         gives_up: true,
     };
     Ok(GoingBack { target, environment: old, selecting })

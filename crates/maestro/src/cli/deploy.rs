@@ -4,7 +4,7 @@ use super::act::{Line, untouched};
 use super::arguments::{Selecting, Showing};
 use super::change::{Agreed, Change, Options};
 use super::interrupts::unless_interrupted;
-use super::kept::{Kept, owner};
+use super::kept::{Kept, Past, owner};
 use super::session::Session;
 use super::{Fault, Outcome};
 use crate::report::diagnostics;
@@ -49,7 +49,7 @@ impl Args {
 
     /// What is wanted of the fleet.
     pub(super) fn intent(&self, ask_again: bool) -> Intent {
-        Intent::Deploy { ask_again, promote: self.promote }
+        Intent::Deploy { ask_again, promote: self.promote, doubtful: BTreeSet::new() }
     }
 
     /// As one would type it.
@@ -61,14 +61,17 @@ impl Args {
 }
 
 /// What a deployment wants of a fleet.
-pub(super) const INTENT: Intent = Intent::Deploy { ask_again: false, promote: false };
+pub(super) const INTENT: Intent =
+    Intent::Deploy { ask_again: false, promote: false, doubtful: BTreeSet::new() };
 
 /// What a way back wants of a fleet: nobody tries it first.
-pub(super) const BACK: Intent = Intent::Deploy { ask_again: false, promote: true };
+pub(super) fn back(ask_again: bool, doubtful: BTreeSet<InstanceName>) -> Intent {
+    Intent::Deploy { ask_again, promote: true, doubtful }
+}
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let draft = Draft::new(session, &args).await?;
-    let past = draft.kept.past().await?;
+    let past = draft.past().await?;
     // Nobody has seen what was begun come up.
     let intent = args.intent(past.unfinished.is_some());
     let (plan, _) = draft.plan(&intent).await.map_err(untouched)?;
@@ -81,6 +84,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         at: Timestamp::now(),
         doing: args.doing(),
         back: None,
+        doubtful: BTreeSet::new(),
         gives_up: false,
     };
     let (today, options) = ((today, release), args.options);
@@ -132,6 +136,11 @@ impl<'a> Draft<'a> {
     /// What would be in the way of a plan.
     pub(super) async fn foreseen(&self, plan: &Plan) -> Result<Vec<Finding>, Fault> {
         self.line.foreseen(plan).await
+    }
+
+    /// What was deployed before.
+    pub(super) async fn past(&self) -> Result<Past, Fault> {
+        self.kept.past().await
     }
 
     /// Looks at the fleet and decides what to do, if all ships would run the same.

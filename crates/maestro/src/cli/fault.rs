@@ -117,6 +117,9 @@ pub enum Fault {
     /// A lease could not be taken away everywhere; the reasons have been shown.
     #[error("the lease is still there")]
     StillLocked,
+    /// What would be recorded could not be read again, together with these services as they were deployed last.
+    #[error("nothing has been done: it does not go together with {0} as deployed last")]
+    Unkept(String),
     /// There is nothing to go on with.
     #[error("no deployment is unfinished")]
     NothingUnfinished,
@@ -230,6 +233,7 @@ impl Fault {
             Fault::Unbalanced(_) => {
                 ErrorReport::of(self).hint("`maestro balancers` shows what every front end serves")
             }
+            Fault::Unkept(others) => ErrorReport::of(self).hint(format!("deploy {others} together with it")),
             Fault::Stale(moved) => apply::stale(moved),
             Fault::Lease(LeaseError::Held(_)) => ErrorReport::of(self)
                 .hint("`--wait-lease 5m` waits")

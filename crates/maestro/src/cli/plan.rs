@@ -4,6 +4,7 @@ use super::act::{Line, pulls_first};
 use super::arguments::{Printing, Selecting, Showing};
 use super::session::Session;
 use super::{Fault, Outcome, clean, deploy, kill, pull, restart, rollback, start, stop};
+use crate::report::ErrorReport;
 use crate::report::findings::warn;
 use crate::report::plan::print;
 use crate::report::status::Output;
@@ -91,7 +92,16 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
         Command::Kill(args) => (args.intent()?, &args.selecting),
         Command::Deploy(args) => {
             let draft = deploy::Draft::new(session, args).await?;
-            let (plan, fleet) = draft.plan(&args.intent(false)).await?;
+            let ask_again = match draft.past().await {
+                Ok(past) => past.unfinished.is_some(),
+                // Nothing is done here, so nothing is lost by that.
+                Err(fault @ Fault::Ledger(_)) => {
+                    ErrorReport::of(&fault).warning().print(&session.printer);
+                    false
+                }
+                Err(fault) => return Err(fault),
+            };
+            let (plan, fleet) = draft.plan(&args.intent(ask_again)).await?;
             let foreseen = draft.foreseen(&plan).await?;
             let (release, selector) = (draft.release, args.selecting.selector());
             return Ok(Made { plan, fleet, release, selector, foreseen });

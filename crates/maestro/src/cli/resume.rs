@@ -68,8 +68,12 @@ async fn settle(session: &Session, options: Options, which: Which) -> Outcome {
         (back.target, back.environment, back.selecting)
     };
     let line = Line::of(session, Cow::Owned(selecting), environment, engines);
-    // Nobody tries the way back first.
-    let intent = Intent::Deploy { ask_again: which == Which::GoOn, promote: which == Which::GoBack };
+    let doubtful = target.doubtful.clone();
+    let intent = if which == Which::GoBack || target.gives_up || target.back.is_some() {
+        deploy::back(true, doubtful)
+    } else {
+        Intent::Deploy { ask_again: true, promote: false, doubtful }
+    };
     let (plan, _) = line.plan_seen(&intent, intent.selection_rules()).await.map_err(untouched)?;
     let change =
         Change { session, line, kept, past, target, today: of_today, intent, options, settles: true };

@@ -16,7 +16,7 @@ use maestro_core::fleet::FleetSnapshot;
 use maestro_core::history::{NoReturn, Return};
 use maestro_core::model::Environment;
 use maestro_core::names::ServiceName;
-use maestro_core::plan::Plan;
+use maestro_core::plan::{Intent, Plan};
 use maestro_core::release::Release;
 use maestro_core::select::{Selector, select};
 use std::borrow::Cow;
@@ -54,8 +54,8 @@ impl Args {
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let draft = Draft::new(session, &args).await?;
     let (plan, _) = draft.plan().await.map_err(untouched)?;
-    let Draft { line, kept, past, target, today } = draft;
-    let (intent, options) = (deploy::BACK, args.options);
+    let Draft { line, kept, past, target, today, intent } = draft;
+    let options = args.options;
     let change = Change { session, line, kept, past, target, today, intent, options, settles: false };
     change.run(plan, Agreed::Shown).await
 }
@@ -67,6 +67,7 @@ pub(super) struct Draft<'a> {
     past: Past,
     pub(super) target: Deployment,
     today: (Environment, Release),
+    intent: Intent,
 }
 
 impl<'a> Draft<'a> {
@@ -106,15 +107,19 @@ impl<'a> Draft<'a> {
             at: Timestamp::now(),
             doing: args.doing(),
             back: Some(back),
+            doubtful: BTreeSet::new(),
             gives_up: false,
         };
         let line = Line::of(session, Cow::Owned(selecting), environment, engines);
-        Ok(Self { line, kept, past, target, today: (today, of_today) })
+        // Of what is half done, nobody has seen what runs answer.
+        let doubtful = past.unfinished.as_ref().map(|unfinished| unfinished.doubtful.clone());
+        let intent = deploy::back(past.unfinished.is_some(), doubtful.unwrap_or_default());
+        Ok(Self { line, kept, past, target, today: (today, of_today), intent })
     }
 
     /// Looks at the fleet and decides what to do.
     pub(super) async fn plan(&self) -> Result<(Plan, FleetSnapshot), Fault> {
-        self.line.plan_seen(&deploy::BACK, deploy::BACK.selection_rules()).await
+        self.line.plan_seen(&self.intent, self.intent.selection_rules()).await
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn bring_up<'a>(
     (standing, ports): (Standing<'a>, Picked),
     (way, because): (Way, Reason),
 ) -> Switch<'a> {
-    let Standing { mut spec, hash, current, wanted, left, .. } = standing;
+    let Standing { mut spec, hash, current, wanted, left, ask_again, .. } = standing;
     let is_current = matches!(wanted, Wanted::Current(_));
     // Whether it has the instance's name before it is started. If not, the name says that it has not been proved.
     let is_named_first = match wanted {
@@ -125,8 +125,10 @@ pub(super) fn bring_up<'a>(
     if !runs {
         builder.provide(chain, instance);
         builder.call(chain, EngineCall::StartContainer { target: target.clone() }, OnFailure::Fail);
+        // From now on it takes requests, whatever is thought of it later.
+        builder.join(chain, instance);
     }
-    let is_proved = because == Reason::LeftBeside && left.iter().all(|one| one.is_stopped);
+    let is_proved = because == Reason::LeftBeside && !ask_again && left.iter().all(|one| one.is_stopped);
     if !is_proved {
         start::prove(builder, chain, instance, &target);
     }
@@ -139,7 +141,6 @@ pub(super) fn bring_up<'a>(
     };
     // Also where it ran before: whoever drained it may have been broken off. Who gets requests already is left alone.
     if is_named_first {
-        builder.join(chain, instance);
         builder.admit(chain, instance, &target, None);
     }
     Switch { instance, state, current, next: target, is_named: is_named_first, left, back, because }
@@ -163,7 +164,6 @@ pub(super) fn hand_over<'a>(builder: &mut Builder<'a>, chain: &mut Chain, switch
         // One of them serves at any time: the new one is let in, and the old one is drained.
         let serves = current.filter(|current| current.state.is_running()).map(|_| &instance.name);
         builder.admit(chain, instance, &next, serves);
-        builder.leave(chain, instance);
         make_way(builder, chain, instance, state, current);
         let call = EngineCall::RenameContainer { target: next.clone(), to: instance.name.clone() };
         builder.call(chain, call, OnFailure::Fail);
@@ -174,7 +174,6 @@ pub(super) fn hand_over<'a>(builder: &mut Builder<'a>, chain: &mut Chain, switch
             Target::Made(_) => Target::Made(instance.name.clone()),
         };
         builder.know(instance, &next, picked);
-        builder.join(chain, instance);
         builder.renamed(chain, instance, &before, &next);
     }
     for Left { container, target, is_stopped } in left {

@@ -26,6 +26,8 @@ pub(super) struct Standing<'s> {
     pub(super) left: Vec<&'s ObservedContainer>,
     /// Why something has to be done; none if nothing.
     pub(super) because: Option<Reason>,
+    /// Whether what is as it is to be has to be proved all the same.
+    pub(super) ask_again: bool,
 }
 
 /// Where the container comes from that is what is to be.
@@ -93,8 +95,11 @@ impl<'s> Standing<'s> {
                 }
             }
         };
-        let because = because.or_else(|| (!left.is_empty()).then_some(Reason::LeftBeside));
-        Self { spec, hash, current, wanted, left, because }
+        let because = match because {
+            None | Some(Reason::Unproven) if !left.is_empty() => Some(Reason::LeftBeside),
+            because => because,
+        };
+        Self { spec, hash, current, wanted, left, because, ask_again }
     }
 
     /// Whether a container has to be made.

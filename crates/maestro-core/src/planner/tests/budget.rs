@@ -291,7 +291,7 @@ fn shares() -> impl Strategy<Value = Share> {
 fn intents() -> impl Strategy<Value = Intent> {
     prop_oneof![
         3 => Just(restart()),
-        3 => any::<(bool, bool)>().prop_map(|(ask_again, promote)| Intent::Deploy { ask_again, promote }),
+        3 => any::<(bool, bool)>().prop_map(|(ask_again, promote)| Intent::Deploy { ask_again, promote, doubtful: BTreeSet::new() }),
         1 => Just(Intent::Stop),
         1 => Just(Intent::Kill),
         1 => Just(Intent::Start { refresh: true, reuse: false }),

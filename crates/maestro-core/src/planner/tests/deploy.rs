@@ -17,11 +17,12 @@ use crate::plan::{Fate, Intent, Limits, Plan};
 use crate::planner::plan;
 use crate::select::{Selector, select};
 use crate::source::MapSources;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use world::{World, names};
 
-const DEPLOY: Intent = Intent::Deploy { ask_again: false, promote: false };
-const PROMOTE: Intent = Intent::Deploy { ask_again: false, promote: true };
+const DEPLOY: Intent = Intent::Deploy { ask_again: false, promote: false, doubtful: BTreeSet::new() };
+const PROMOTE: Intent = Intent::Deploy { ask_again: false, promote: true, doubtful: BTreeSet::new() };
 
 fn environment(text: &str) -> Environment {
     let loaded = load(&MapSources::of(text), &TextLimits::default());

@@ -9,6 +9,7 @@ mod doctor;
 mod killed;
 mod leasing;
 mod many;
+mod meanwhile;
 mod output;
 mod safeguards;
 mod shell;

@@ -57,7 +57,7 @@ fn intents() -> impl Strategy<Value = Intent> {
     prop_oneof![
         4 => start,
         4 => restart,
-        2 => any::<bool>().prop_map(|ask_again| Intent::Deploy { ask_again, promote: false }),
+        2 => any::<bool>().prop_map(|ask_again| Intent::Deploy { ask_again, promote: false, doubtful: BTreeSet::new() }),
         2 => Just(Intent::Stop),
         1 => Just(Intent::Kill),
         1 => Just(Intent::Pull),

@@ -1,11 +1,12 @@
 //! What balancers are told: nobody stops who gets requests, wherever an earlier deployment was broken off.
 
 use super::world::World;
-use super::{PROMOTE, environment, planned, released};
+use super::{DEPLOY, PROMOTE, environment, planned, released};
 use crate::balance::{Rotation, Standing};
 use crate::fleet::ShipView;
 use crate::model::Environment;
-use crate::plan::{Action, EngineCall, Plan};
+use crate::names::InstanceName;
+use crate::plan::{Action, EngineCall, Intent, Plan};
 
 const WEB: &str = "
 __maestro: {schema: 2}
@@ -102,4 +103,64 @@ fn nobody_stops_who_gets_requests() {
             }
         }
     }
+}
+
+/// Who goes back begins with what is no good, and nobody is sent there meanwhile.
+#[test]
+fn what_is_known_to_be_no_good_comes_first_and_gets_no_requests() {
+    let rolling = "strategy: rolling, max_unavailable: 1";
+    let (old, new) = (web(1, FIXED, rolling), web(2, FIXED, rolling));
+    let mut world = released(&old);
+    let plan = planned(&new, &world.fleet, &DEPLOY);
+    world.finish(&plan);
+    let doubtful = ["web-2".into()].into();
+    let back = Intent::Deploy { ask_again: false, promote: true, doubtful };
+    let plan = planned(&old, &world.fleet, &back);
+    let stopped = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Call(EngineCall::StopContainer { target, .. }) => Some(target.name().as_str()),
+        _ => None,
+    });
+    assert_eq!(stopped.collect::<Vec<_>>(), ["web-2", "web-1", "web-3"], "{plan}");
+    let endpoints = plan.rotation.endpoints();
+    let gets = endpoints.iter().filter(|e| e.service.as_str() == "web" && e.standing == Standing::In);
+    assert_eq!(gets.map(|e| e.instance.as_str()).collect::<Vec<_>>(), ["web-1", "web-3"]);
+    let mut rotation = plan.rotation.clone();
+    world.carry_out(
+        &plan,
+        usize::MAX,
+        |_| 0,
+        |_, action| {
+            if let Action::Route { change, .. } = action {
+                rotation.change(change);
+            }
+        },
+    );
+    assert_eq!(rotation, planned(&old, &world.fleet, &DEPLOY).rotation, "all get requests again");
+    // What is as it should be has to prove that it is any good.
+    let plan = planned(&old, &world.fleet, &back);
+    assert!(plan.to_string().contains("web-2 (web) on b: its checks have not been seen to answer"), "{plan}");
+    assert!(plan.to_string().contains("web-1 (web) on a: is as released"), "{plan}");
+}
+
+/// What was tried beside it and is no good says nothing of what serves.
+#[test]
+fn what_serves_is_not_in_doubt_because_of_what_was_tried_beside_it() {
+    let beside = "strategy: blue-green";
+    let (old, new) = (web(1, RANGE, beside), web(2, RANGE, beside));
+    let mut world = released(&old);
+    let plan = planned(&new, &world.fleet, &DEPLOY);
+    world.carry_out(&plan, 6, |_| 0, |_, _| ());
+    let left = world.fleet.ships.values().find_map(|view| match view {
+        ShipView::Reachable(state) => {
+            let mut names = state.containers.keys().filter(|name| name.contains(".next-"));
+            names.next().map(|name| InstanceName::from(&**name))
+        }
+        ShipView::Unreachable(_) => None,
+    });
+    let doubtful = [left.unwrap()].into();
+    let back = Intent::Deploy { ask_again: true, promote: true, doubtful };
+    let plan = planned(&old, &world.fleet, &back);
+    let endpoints = plan.rotation.endpoints();
+    let gets = endpoints.iter().filter(|e| e.service.as_str() == "web" && e.standing == Standing::In);
+    assert_eq!(gets.map(|e| e.instance.as_str()).collect::<Vec<_>>(), ["web-1", "web-2", "web-3"]);
 }
