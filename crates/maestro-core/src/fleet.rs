@@ -5,9 +5,11 @@
 
 mod configuration;
 mod host;
+mod orphans;
 
 pub use configuration::{Configuration, Connection, EngineDefaults, ImageConfig, Mount, Published};
 pub use host::{ClockReading, DiskSpace, HostFacts, HostPort, Occupant, Platform, Untold};
+pub use orphans::{Orphan, orphans};
 
 use crate::engine_error::EngineError;
 use crate::image::ImageRef;
@@ -17,7 +19,7 @@ use crate::model::{
 };
 use crate::names::{ConfigHash, ContainerId, ImageId, InstanceName, ShipName};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -83,8 +85,8 @@ pub struct ObservedContainer {
     pub image_id: ImageId,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Ports of its ship that it has now.
-    pub ports: BTreeSet<u16>,
+    /// Ports of its ship that it has now, and where they lead: to ports of its own.
+    pub ports: BTreeMap<u16, u16>,
     /// When it last started; only known where details were asked for.
     pub started_at: Option<Timestamp>,
     /// When it last ended; only known where details were asked for.

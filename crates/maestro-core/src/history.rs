@@ -176,7 +176,11 @@ impl History {
     /// What is recorded when a roll-back is done; none if everything is so already.
     pub fn returned(&self, back: &Return) -> Option<Outline> {
         let current = self.current()?;
-        let mut services = current.services.clone();
+        let mut services = match back.whole {
+            // Nothing else is there then.
+            Some(_) => BTreeMap::new(),
+            None => current.services.clone(),
+        };
         for (number, names) in &back.services {
             let record = self.record(*number)?;
             let there = names.iter().filter_map(|name| record.services.get_key_value(name));

@@ -116,9 +116,11 @@ fn sight(item: &Item, fleet: &FleetSnapshot) -> Sight {
             return sight;
         }
     };
+    if let Some(seen) = &item.container {
+        note("container", seen.id.as_str().to_owned());
+        note("state", seen.state.name().to_owned());
+    }
     if let Some(container) = state.containers.get(item.instance.as_str()) {
-        note("container", container.id.as_str().to_owned());
-        note("state", container.state.name().to_owned());
         note("content", container.image_id.as_str().to_owned());
     }
     let on_ship = |image: &ImageRef| state.image(image).map(|image| image.id.as_str().to_owned());

@@ -24,6 +24,8 @@ pub struct Selector {
     pub instance_filter: Option<String>,
     /// Only instances on ships whose name matches this glob.
     pub ship_filter: Option<String>,
+    /// Services that the environment does not have any more, whose containers are meant, too.
+    pub gone: BTreeSet<ServiceName>,
 }
 
 /// How a command selects.
@@ -42,6 +44,8 @@ pub struct Selection {
     pub instances: Vec<InstanceName>,
     /// Whether dependencies among them are waited for.
     pub ordered: bool,
+    /// Services all of whose instances are meant, and so whatever else there is of them; also those that are gone.
+    pub whole: BTreeSet<ServiceName>,
 }
 
 /// A name that means nothing.
@@ -61,12 +65,16 @@ pub fn select(
     rules: SelectionRules,
 ) -> Result<Selection, UnknownThing> {
     let mut chosen: BTreeSet<&InstanceName> = BTreeSet::new();
+    let mut whole: BTreeSet<&ServiceName> = BTreeSet::new();
     for service in services_of(environment, selector, rules)? {
         match service {
             Thing::Instance(name) => {
                 chosen.insert(name);
             }
-            Thing::Service(name) => chosen.extend(instances_of(environment, name)),
+            Thing::Service(name) => {
+                whole.insert(name);
+                chosen.extend(instances_of(environment, name));
+            }
         }
     }
     let with_dependencies =
@@ -90,9 +98,17 @@ pub fn select(
                 environment.instances.get(*name).is_some_and(|i| glob.matches(i.ship.as_str()))
             })
     });
+    let kept: BTreeSet<&InstanceName> = instances.iter().copied().collect();
+    whole.extend(instances.iter().filter_map(|name| environment.instances.get(*name)).map(|i| &i.service));
+    whole.retain(|service| instances_of(environment, service).all(|name| kept.contains(name)));
+    if by_name.is_some() || by_ship.is_some() {
+        // Nobody asked for what has no instances.
+        whole.retain(|service| instances_of(environment, service).next().is_some());
+    }
     Ok(Selection {
         instances: instances.into_iter().cloned().collect(),
         ordered: !selector.ignore_dependencies,
+        whole: whole.into_iter().chain(&selector.gone).cloned().collect(),
     })
 }
 

@@ -297,7 +297,7 @@ mod tests {
             finished_at: Some(at("2026-11-21T11:59:30Z")),
             exit_code: Some(137),
             restarts: Some(2),
-            ports: std::collections::BTreeSet::new(),
+            ports: std::collections::BTreeMap::new(),
             configuration: None,
         }
     }

@@ -19,14 +19,14 @@ pub async fn observe(
     instances: &[InstanceName],
     needs: Needs,
 ) -> FleetSnapshot {
-    observe_watched(environment, engines, instances, needs, &|_| ()).await
+    observe_watched(environment, engines, (instances, &[]), needs, &|_| ()).await
 }
 
-/// The same, telling of each ship when it has answered or is given up.
+/// The same, and some ships besides, telling of each ship when it has answered or is given up.
 pub async fn observe_watched(
     environment: &Environment,
     engines: &Engines,
-    instances: &[InstanceName],
+    (instances, besides): (&[InstanceName], &[ShipName]),
     needs: Needs,
     answered: &(dyn Fn(&ShipName) + Sync),
 ) -> FleetSnapshot {
@@ -41,6 +41,9 @@ pub async fn observe_watched(
         }
         scope.configurations = needs.configurations;
         scope.images = needs.images;
+    }
+    for ship in besides {
+        scopes.entry(ship).or_default();
     }
     let looks = scopes.into_iter().filter_map(|(ship, scope)| {
         let engine = engines.get(ship)?;

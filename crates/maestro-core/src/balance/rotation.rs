@@ -1,7 +1,7 @@
 //! Which instances get requests, while a deployment changes that step by step.
 
 use super::Endpoint;
-use crate::fleet::{ContainerState, FleetSnapshot, ObservedContainer, Ownership, ShipView};
+use crate::fleet::{ContainerState, FleetSnapshot, ObservedContainer, Orphan, Ownership, ShipView, orphans};
 use crate::model::{Balancer, BalancerPlace, Environment, Instance, LABEL_PORT, Picked, Port};
 use crate::names::{InstanceName, ServiceName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +67,12 @@ impl Rotation {
             let container = fleet.container(&instance.ship, name);
             let picked = container.map(|found| published(instance, found)).unwrap_or_default();
             for endpoint in endpoints(environment, name, name, &picked, standing(name, &instance.ship)) {
+                rotation.put(endpoint);
+            }
+        }
+        // What the file does not have any more serves until it is stopped.
+        for orphan in orphans(environment, fleet) {
+            for endpoint in endpoints_of_orphan(environment, &orphan) {
                 rotation.put(endpoint);
             }
         }
@@ -175,6 +181,32 @@ fn published(instance: &Instance, container: &ObservedContainer) -> Picked {
         }
     }
     found
+}
+
+/// Where a container answers that the file does not have any more: at the ports that those of its service have by now.
+fn endpoints_of_orphan(environment: &Environment, orphan: &Orphan<'_>) -> Vec<Endpoint> {
+    let sibling = environment.instances.values().find(|known| known.service == orphan.service);
+    let (Some(sibling), Some(ship)) = (sibling, environment.ships.get(orphan.ship)) else {
+        return Vec::new();
+    };
+    if orphan.container.state != ContainerState::Running {
+        return Vec::new();
+    }
+    let ports = sibling.ports.iter().filter(|(_, port)| port.protocol == crate::model::Protocol::Tcp);
+    let found = ports.filter_map(|(name, port)| {
+        let exposed: u16 = port.exposed.parse().ok()?;
+        let (number, _) = orphan.container.ports.iter().find(|(_, own)| **own == exposed)?;
+        Some(Endpoint {
+            service: orphan.service.clone(),
+            instance: orphan.name(),
+            port: name.clone(),
+            address: ship.ip.clone(),
+            number: *number,
+            standing: Standing::In,
+            weight: Endpoint::WEIGHT,
+        })
+    });
+    found.collect()
 }
 
 /// Who gets requests, and who gets no more.

@@ -109,7 +109,7 @@ fn world(settings: Settings) -> World {
         health: None,
         image: ImageRef::parse("shop/web:2"),
         image_id: "sha256:feedbeeffeedbeef".into(),
-        ports: std::collections::BTreeSet::new(),
+        ports: std::collections::BTreeMap::new(),
         configuration: Some(Arc::new(told(labels.clone()))),
         labels,
         started_at: None,

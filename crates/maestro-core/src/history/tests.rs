@@ -68,7 +68,10 @@ impl Ledger {
         let mut combined = self.releases.last().unwrap().clone();
         for (number, services) in &back.services {
             let theirs = &self.releases[usize::try_from(*number).unwrap() - 1];
-            combined = combined.with_services_of(theirs, services);
+            combined = match back.whole {
+                Some(_) => theirs.clone(),
+                None => combined.with_services_of(theirs, services),
+            };
         }
         self.add(outline, combined);
         Ok(back)

@@ -199,6 +199,12 @@ impl Port {
         first != 0 && u64::from(last.saturating_sub(first)) + 1 == self.width()
     }
 
+    /// Whether a port of the ship is one of those that it may be published at.
+    pub fn may_take(&self, number: u16) -> bool {
+        let (first, last) = container::range(&self.external);
+        (first..=last).contains(&u32::from(number))
+    }
+
     /// The external port as a number; none if it is a range or out of range.
     pub fn external_number(&self) -> Option<u16> {
         self.external.parse().ok()

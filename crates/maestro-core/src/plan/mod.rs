@@ -232,6 +232,8 @@ pub enum Milestone {
     Service(ServiceName),
     /// Every ship has every image.
     Images,
+    /// Everything that is to be there is.
+    Deployed,
     /// All replacements of a service run beside what they replace, and have been proved.
     Proved(ServiceName),
 }
@@ -434,6 +436,10 @@ pub enum Reason {
     Unproven,
     /// It is as the release says, and containers are left beside it that were to take its place.
     LeftBeside,
+    /// It is not to be there any more.
+    Gone,
+    /// It is to be on another ship.
+    Moved(ShipName),
 }
 
 impl fmt::Display for Reason {
@@ -451,8 +457,17 @@ impl fmt::Display for Reason {
                 [first, rest @ ..] => write!(f, "{}, and {} more", first.to_come(), rest.len()),
             },
             Reason::Unproven => f.write_str("its checks have not been seen to answer"),
+            Reason::Gone => f.write_str("it is not to be there any more"),
+            Reason::Moved(ship) => write!(f, "it belongs on {ship} now"),
             Reason::LeftBeside => f.write_str("a container that was to take its place is left beside it"),
         }
+    }
+}
+
+impl Item {
+    /// Whether it is stopped for good: it is not to be there, or elsewhere.
+    pub fn goes(&self) -> bool {
+        matches!(self.fate, Fate::Act { because: Reason::Gone | Reason::Moved(_), .. })
     }
 }
 

@@ -15,6 +15,7 @@ impl fmt::Display for Unit {
             Unit::Login { ship, registry } => write!(f, "registry {registry} on {ship}"),
             Unit::Milestone(Milestone::Service(service)) => write!(f, "service {service}"),
             Unit::Milestone(Milestone::Proved(service)) => write!(f, "replacements of {service}"),
+            Unit::Milestone(Milestone::Deployed) => f.write_str("all instances"),
             Unit::Milestone(Milestone::Images) => f.write_str("all images"),
         }
     }

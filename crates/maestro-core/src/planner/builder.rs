@@ -1,6 +1,6 @@
 //! Puts a plan together: steps in chains, pulls and logins once per ship, milestones between services.
 
-use super::deploy::{Switch, doubtful};
+use super::deploy::{Orphans, Switch, doubtful};
 use super::ports::Ports;
 use super::{Chain, seen};
 use crate::balance::Rotation;
@@ -50,6 +50,8 @@ pub(super) struct Builder<'a> {
     images: Option<StepId>,
     /// When the next instance's turn is, besides what it needs.
     pub(super) turn: Turn<'a>,
+    /// What is not in the file any more.
+    pub(super) orphans: Orphans<'a>,
     /// The first blocked instance of a service, or of what it comes after.
     blocked: BTreeMap<&'a ServiceName, InstanceName>,
     /// For each instance the first blocked one, by name, of itself and those that come before it in its service.
@@ -92,6 +94,7 @@ pub(super) struct Mark {
     units: usize,
     pulls: BTreeMap<(ShipName, ImageRef), StepId>,
     logins: BTreeMap<(ShipName, RegistryName), StepId>,
+    orphans: usize,
 }
 
 impl<'a> Turn<'a> {
@@ -150,6 +153,7 @@ impl<'a> Builder<'a> {
             awaited,
             images: None,
             turn: Turn::default(),
+            orphans: Orphans::default(),
             blocked: BTreeMap::new(),
             blocked_instances: BTreeMap::new(),
         }
@@ -242,6 +246,23 @@ impl<'a> Builder<'a> {
         steps.iter().filter(|step| !inner.contains(step)).copied().collect()
     }
 
+    /// How the steps of all instances end that have been planned.
+    pub(super) fn all_ends(&self) -> Vec<StepId> {
+        let ends: BTreeSet<StepId> = self.ends.values().flatten().copied().collect();
+        ends.into_iter().collect()
+    }
+
+    /// Services of which an instance has such a fate.
+    pub(super) fn services_whose(
+        &self,
+        is_such: impl Fn(&Fate) -> bool,
+    ) -> impl Iterator<Item = &'a ServiceName> {
+        let fates = self.selected.iter().zip(&self.fates);
+        fates.filter_map(move |(instance, fate)| {
+            fate.as_ref().is_some_and(&is_such).then_some(&instance.service)
+        })
+    }
+
     /// How far the plan has come, to get back to.
     pub(super) fn mark(&self) -> Mark {
         Mark {
@@ -249,6 +270,7 @@ impl<'a> Builder<'a> {
             units: self.units.len(),
             pulls: self.pulls.clone(),
             logins: self.logins.clone(),
+            orphans: self.orphans.items.len(),
         }
     }
 
@@ -258,6 +280,7 @@ impl<'a> Builder<'a> {
         self.units.truncate(mark.units);
         self.pulls = mark.pulls;
         self.logins = mark.logins;
+        self.orphans.items.truncate(mark.orphans);
     }
 
     /// What is pulled for these is everything that is pulled: notes the point at which it is done.
@@ -330,7 +353,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn unit(&mut self, unit: Unit) -> UnitId {
+    pub(super) fn unit(&mut self, unit: Unit) -> UnitId {
         self.units.push(unit);
         UnitId(u32::try_from(self.units.len() - 1).unwrap_or(u32::MAX))
     }
@@ -478,7 +501,7 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn finish(self, intent: Intent, limits: Limits, on_failure: FailurePolicy) -> Plan {
-        let items = self
+        let items: Vec<Item> = self
             .selected
             .iter()
             .zip(self.fates)
@@ -492,6 +515,7 @@ impl<'a> Builder<'a> {
                     fate: fate?,
                 })
             })
+            .chain(self.orphans.items)
             .collect();
         let mut rotation = Rotation::default();
         if !self.environment.balancers.is_empty() {

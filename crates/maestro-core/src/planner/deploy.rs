@@ -1,6 +1,7 @@
 //! From what is there to what a release says (`docs/design/0018`). Looks at the fleet alone: where an earlier run was
 //! broken off, this one goes on.
 
+mod orphans;
 mod replace;
 mod standing;
 
@@ -10,6 +11,7 @@ use crate::fleet::{EngineState, FleetSnapshot, ShipView};
 use crate::model::{Canary, Hindrance, Instance, Picked, Remedy, Strategy};
 use crate::names::{InstanceName, ServiceName};
 use crate::plan::{Blocked, FailurePolicy, Fate, Intent, Milestone, Reason, Settled, StepId};
+pub(super) use orphans::{Orphans, rest};
 pub(super) use replace::Switch;
 use standing::{Standing, Wanted};
 use std::collections::BTreeSet;
@@ -62,7 +64,20 @@ pub(super) fn fate<'a>(
         return blocked;
     }
     let (way, hindrance) = way(builder, instance, &standing);
+    let in_the_way = match way {
+        Way::InPlace if !standing.runs_already() => {
+            let hindrance = builder.hindrance(instance);
+            orphans::in_the_way(builder, instance, hindrance.as_ref())
+        }
+        Way::InPlace | Way::Beside | Way::StopFirst => Vec::new(),
+    };
     match way {
+        Way::InPlace if !in_the_way.is_empty() => {
+            let hindrance = builder.hindrance(instance);
+            if let Some(blocked) = none_may_go_down(builder, instance, hindrance.as_ref()) {
+                return Fate::Blocked(blocked);
+            }
+        }
         Way::StopFirst => {
             if let Some(blocked) = none_may_go_down(builder, instance, hindrance.as_ref()) {
                 return Fate::Blocked(blocked);
@@ -95,6 +110,7 @@ pub(super) fn fate<'a>(
         start::image(builder, &mut chain, instance, None, false, false);
         builder.after_images(&mut chain);
     }
+    orphans::make_room(builder, &mut chain, in_the_way);
     let switch =
         replace::bring_up(builder, &mut chain, instance, state, (standing, ports), (way, because.clone()));
     if let Some(together) = builder.turn.together.as_mut().filter(|_| switch.is_beside()) {

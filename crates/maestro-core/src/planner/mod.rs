@@ -85,6 +85,9 @@ fn settle<'a>(
 ) -> Builder<'a> {
     let ordered = selection.ordered && intent.waits();
     let mut builder = Builder::new(environment, fleet, intent.direction(), &selection.instances, ordered);
+    if let Intent::Deploy { .. } = intent {
+        builder.orphans = deploy::Orphans::of(&builder, &selection.whole);
+    }
     if !first.is_empty() {
         builder.pull_first(first.iter().copied());
     }
@@ -99,6 +102,7 @@ fn settle<'a>(
         }
         builder.close(service);
     }
+    deploy::rest(&mut builder);
     builder
 }
 

@@ -37,7 +37,7 @@ impl Taken {
             let asked = asked.filter_map(|published| published.port.parse().ok()).filter(|port| *port != 0);
             let wants = Picked::numbers(&container.labels).chain(asked);
             if container.state.is_running() {
-                taken.held.extend(wants.chain(container.ports.iter().copied()));
+                taken.held.extend(wants.chain(container.ports.keys().copied()));
             } else {
                 taken.remembered.extend(wants);
             }

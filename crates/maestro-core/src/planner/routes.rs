@@ -4,7 +4,7 @@ use super::Chain;
 use super::builder::Builder;
 use crate::balance::{Endpoint, RouteChange, Standing, endpoints};
 use crate::model::{BalancerPlace, Instance};
-use crate::names::{BalancerName, InstanceName};
+use crate::names::{BalancerName, InstanceName, ServiceName};
 use crate::plan::{Action, OnFailure, Target};
 
 impl<'a> Builder<'a> {
@@ -25,6 +25,12 @@ impl<'a> Builder<'a> {
     pub(super) fn drain(&mut self, chain: &mut Chain, instance: &'a Instance, container: &InstanceName) {
         let drain = vec![container.clone()];
         self.route(chain, instance, RouteChange { drain, ..RouteChange::default() });
+    }
+
+    /// No requests go any more to what the file does not have any more, before it is stopped.
+    pub(super) fn drain_of(&mut self, chain: &mut Chain, service: &ServiceName, endpoint: &InstanceName) {
+        let drain = vec![endpoint.clone()];
+        self.tell(chain, service, RouteChange { drain, ..RouteChange::default() });
     }
 
     /// A container that requests go to has another name.
@@ -78,8 +84,12 @@ impl<'a> Builder<'a> {
     }
 
     fn route(&mut self, chain: &mut Chain, instance: &'a Instance, change: RouteChange) {
+        self.tell(chain, &instance.service, change);
+    }
+
+    fn tell(&mut self, chain: &mut Chain, service: &ServiceName, change: RouteChange) {
         let balancers: Vec<BalancerName> =
-            self.environment.balancers_of(&instance.service).map(|balancer| balancer.name.clone()).collect();
+            self.environment.balancers_of(service).map(|balancer| balancer.name.clone()).collect();
         if !balancers.is_empty() {
             self.push(chain, Action::Route { balancers, change }, OnFailure::Fail);
         }

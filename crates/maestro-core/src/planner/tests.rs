@@ -104,7 +104,7 @@ fn container(text: &str) -> ObservedContainer {
         finished_at: None,
         exit_code: None,
         restarts: None,
-        ports: std::collections::BTreeSet::new(),
+        ports: std::collections::BTreeMap::new(),
         configuration: None,
     }
 }

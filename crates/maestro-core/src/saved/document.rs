@@ -1,7 +1,7 @@
 //! Plans as they are kept: JSON with a number of the form.
 
 use super::{SavedPlan, Sight};
-use crate::names::InstanceName;
+use crate::names::{InstanceName, ServiceName};
 use crate::plan::{Intent, Restart};
 use crate::release::{DocumentError, Release};
 use crate::select::Selector;
@@ -93,6 +93,7 @@ pub(crate) fn selector(selector: &Selector) -> Value {
         "ignore_dependencies": selector.ignore_dependencies,
         "instance_filter": selector.instance_filter,
         "ship_filter": selector.ship_filter,
+        "gone": selector.gone.iter().map(ServiceName::as_str).collect::<Vec<_>>(),
     })
 }
 
@@ -107,6 +108,14 @@ pub(crate) fn read_selector(value: &Value) -> Result<Selector, &'static str> {
         ignore_dependencies: flag("ignore_dependencies")?,
         instance_filter: maybe("instance_filter"),
         ship_filter: maybe("ship_filter"),
+        // Nobody wrote it down at first.
+        gone: value
+            .get("gone")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|name| name.as_str().map(ServiceName::from))
+            .collect(),
     })
 }
 

@@ -184,7 +184,7 @@ fn observed(
         finished_at: container.finished_at.filter(|_| details),
         exit_code: container.exit().filter(|_| details),
         restarts: details.then_some(container.restarts),
-        ports: container.published.iter().map(|published| published.host).collect(),
+        ports: container.published.iter().map(|published| (published.host, published.container)).collect(),
         configuration: configuration.then(|| Arc::new(machine.configuration(container))),
     }
 }

@@ -203,7 +203,7 @@ fn container(
         finished_at: ended.then(|| ago(found.age / 2)),
         exit_code: matches!(found.state, ContainerState::Exited | ContainerState::Dead).then_some(found.code),
         restarts: Some(u64::from(found.state == ContainerState::Restarting)),
-        ports: std::collections::BTreeSet::new(),
+        ports: std::collections::BTreeMap::new(),
         configuration: None,
     }
 }

@@ -42,7 +42,11 @@ proptest! {
 
     #[test]
     fn every_world_can_be_planned_for((environment, snapshot) in worlds(6, 4)) {
-        let selection = Selection { instances: environment.instances.keys().cloned().collect(), ordered: true };
+        let selection = Selection {
+            instances: environment.instances.keys().cloned().collect(),
+            ordered: true,
+            whole: environment.services.keys().cloned().collect(),
+        };
         let intents = [
             Intent::Start { refresh: false, reuse: false },
             Intent::Stop,

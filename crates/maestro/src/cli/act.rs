@@ -21,11 +21,11 @@ use maestro_core::event::{Event, Failure, Reporter, RunSummary, StepOutcome};
 use maestro_core::fleet::FleetSnapshot;
 use maestro_core::lease::Holder;
 use maestro_core::model::{Environment, Phase};
-use maestro_core::names::InstanceName;
+use maestro_core::names::{InstanceName, ServiceName};
 use maestro_core::plan::{Action, Condition, Intent, Plan, Restart, StepId, Target, Unit};
 use maestro_core::planner::plan;
 use maestro_core::preflight::Finding;
-use maestro_core::select::{SelectionRules, select};
+use maestro_core::select::{SelectionRules, Selector, select};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -191,6 +191,16 @@ impl<'a> Line<'a> {
         &self.engines
     }
 
+    /// Services that the environment does not have any more are meant, too.
+    pub(super) fn also(&mut self, gone: BTreeSet<ServiceName>) {
+        self.selecting.to_mut().gone = gone;
+    }
+
+    /// What is meant.
+    pub(super) fn selector(&self) -> Selector {
+        self.selecting.selector()
+    }
+
     pub(super) fn environment(&self) -> &Environment {
         &self.environment
     }
@@ -228,7 +238,12 @@ impl<'a> Line<'a> {
             let services = selected.map(|instance| &instance.service).collect();
             wanted.extend(self.environment.balanced_with(&services));
         }
-        let seen = see(self.session, &self.environment, &self.engines, &wanted, needs).await?;
+        let mut besides = Vec::new();
+        if matches!(intent, Intent::Deploy { .. }) && !selection.whole.is_empty() {
+            // There may be something left of them anywhere.
+            besides.extend(self.environment.ships.keys().cloned());
+        }
+        let seen = see(self.session, &self.environment, &self.engines, (&wanted, &besides), needs).await?;
         let fleet = &seen.fleet;
         let limits = self.selecting.limits().unwrap_or_default();
         let mut plan = plan(&self.environment, fleet, intent, &selection, limits);

@@ -2,8 +2,10 @@
 
 use crate::report::Progress;
 use crate::report::status::Output;
+use maestro_core::names::ServiceName;
 use maestro_core::plan::Limits;
 use maestro_core::select::Selector;
+use std::collections::BTreeSet;
 use std::num::IntErrorKind;
 
 /// Which instances a command means.
@@ -27,6 +29,9 @@ pub(super) struct Selecting {
     /// At most this many instances at a time; 0 for no limit
     #[arg(short, long, value_name = "LIMIT", allow_negative_numbers = true, value_parser = integer)]
     pub(super) concurrency: Option<i64>,
+    /// As in a [`Selector`]: nobody types it.
+    #[arg(skip)]
+    pub(super) gone: BTreeSet<ServiceName>,
 }
 
 impl Selecting {
@@ -37,6 +42,7 @@ impl Selecting {
             ignore_dependencies: self.ignore_dependencies,
             instance_filter: pattern(self.container_filter.as_ref()),
             ship_filter: pattern(self.ship_filter.as_ref()),
+            gone: self.gone.clone(),
         }
     }
 
@@ -49,6 +55,7 @@ impl Selecting {
             container_filter: selector.instance_filter.clone(),
             ship_filter: selector.ship_filter.clone(),
             concurrency: units.and_then(|units| i64::try_from(units).ok()),
+            gone: selector.gone.clone(),
         }
     }
 

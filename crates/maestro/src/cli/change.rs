@@ -29,6 +29,8 @@ use std::sync::Arc;
 pub(super) const PARTLY: u8 = 3;
 /// It failed, and everything is as it was.
 const TAKEN_BACK: u8 = 4;
+/// A filter that no instance passes.
+const NOTHING: &str = "/";
 /// So many releases are kept.
 const KEPT_RELEASES: u64 = 20;
 
@@ -442,16 +444,9 @@ pub(super) fn going_back(
     let selected = instances(environment, &deployment.selector).unwrap_or_default();
     let services: BTreeSet<&ServiceName> =
         selected.iter().filter_map(|name| environment.instances.get(name)).map(|i| &i.service).collect();
-    let new: Vec<&str> = services
-        .iter()
-        .filter(|name| !known.services.contains_key(**name))
-        .map(|name| name.as_str())
-        .collect();
-    if !new.is_empty() {
-        ErrorReport::new(format!("there is no release of {} to go back to", list(&new)))
-            .warning()
-            .print(&session.printer);
-    }
+    // What was not there before goes.
+    let is_new = |name: &&ServiceName| !known.services.contains_key(*name);
+    let gone: BTreeSet<ServiceName> = services.iter().copied().filter(is_new).cloned().collect();
     // What belongs to these services now or belonged to them then, but for what was left out on purpose.
     let things = old.instances.values().filter(|instance| {
         known.services.contains_key(&instance.service)
@@ -459,12 +454,15 @@ pub(super) fn going_back(
             && (selected.contains(&instance.name) || !environment.instances.contains_key(&instance.name))
     });
     let things: Vec<String> = things.map(|instance| instance.name.to_string()).collect();
-    if things.is_empty() {
+    if things.is_empty() && gone.is_empty() {
         return Err(Fault::NothingBefore);
     }
     let selector = Selector {
+        // Without any, all would be meant.
+        instance_filter: things.is_empty().then(|| NOTHING.to_owned()),
         things,
         ignore_dependencies: deployment.selector.ignore_dependencies,
+        gone,
         ..Selector::default()
     };
     let selecting = Selecting::of(&selector, deployment.units);

@@ -7,21 +7,21 @@ use super::interrupts::unless_interrupted;
 use super::kept::{Kept, Past, owner};
 use super::session::Session;
 use super::{Fault, Outcome};
-use crate::report::diagnostics;
+use crate::report::{ErrorReport, diagnostics, list};
 use crate::resolve::resolve;
 use jiff::Timestamp;
 use maestro_core::deployment::Deployment;
 use maestro_core::engine_error::EngineError;
-use maestro_core::fleet::FleetSnapshot;
+use maestro_core::fleet::{FleetSnapshot, orphans};
 use maestro_core::image::ImageRef;
 use maestro_core::model::Environment;
 use maestro_core::names::{InstanceName, ServiceName};
 use maestro_core::plan::{Intent, Plan};
 use maestro_core::preflight::Finding;
 use maestro_core::release::{Release, disagreement, retagged};
-use maestro_core::select::select;
+use maestro_core::select::{Selector, select};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bring containers to what the file says
 ///
@@ -38,6 +38,9 @@ pub(super) struct Args {
     /// Go on with the instances that wait while others of their service are tried (`strategy: canary`)
     #[arg(long)]
     promote: bool,
+    /// Also stop what earlier releases had of services that the file does not have any more
+    #[arg(long)]
+    remove_orphans: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -54,8 +57,11 @@ impl Args {
 
     /// As one would type it.
     fn doing(&self) -> String {
-        let tag = self.tag.iter().flat_map(|tag| ["--tag", tag]).chain(self.promote.then_some("--promote"));
-        let words = ["deploy"].into_iter().chain(self.selecting.things.iter().map(String::as_str)).chain(tag);
+        let tag = self.tag.iter().flat_map(|tag| ["--tag", tag]);
+        let flags = [(self.promote, "--promote"), (self.remove_orphans, "--remove-orphans")];
+        let flags = flags.into_iter().filter_map(|(is_given, flag)| is_given.then_some(flag));
+        let words = ["deploy"].into_iter().chain(self.selecting.things.iter().map(String::as_str));
+        let words = words.chain(tag).chain(flags);
         words.collect::<Vec<_>>().join(" ")
     }
 }
@@ -70,15 +76,17 @@ pub(super) fn back(ask_again: bool, doubtful: BTreeSet<InstanceName>) -> Intent 
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    let draft = Draft::new(session, &args).await?;
+    let mut draft = Draft::new(session, &args).await?;
     let past = draft.past().await?;
+    draft.orphans(&past, &args);
     // Nobody has seen what was begun come up.
     let intent = args.intent(past.unfinished.is_some());
-    let (plan, _) = draft.plan(&intent).await.map_err(untouched)?;
+    let (plan, fleet) = draft.plan(&intent).await.map_err(untouched)?;
+    draft.tell_orphans(&fleet);
     let Draft { line, release, kept, today, .. } = draft;
     let target = Deployment {
         release: release.clone(),
-        selector: args.selecting.selector(),
+        selector: line.selector(),
         units: args.selecting.limits().and_then(|limits| limits.units),
         by: owner(),
         at: Timestamp::now(),
@@ -94,6 +102,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
 
 /// A deployment that is being prepared.
 pub(super) struct Draft<'a> {
+    session: &'a Session,
     /// Its environment is the release's, whose images are pinned.
     line: Line<'a>,
     pub(super) release: Release,
@@ -130,12 +139,47 @@ impl<'a> Draft<'a> {
             resolved.into_iter().filter_map(|(image, answer)| Some((image, answer.err()?))).collect();
         let environment = environment(session, &release, &today)?;
         let line = Line::of(session, Cow::Borrowed(selecting), environment, engines);
-        Ok(Self { line, release, kept, today, unresolved, instances })
+        Ok(Self { session, line, release, kept, today, unresolved, instances })
     }
 
     /// What would be in the way of a plan.
     pub(super) async fn foreseen(&self, plan: &Plan) -> Result<Vec<Finding>, Fault> {
         self.line.foreseen(plan).await
+    }
+
+    /// What earlier releases had and the file does not have any more is meant, too, if somebody says so.
+    pub(super) fn orphans(&mut self, past: &Past, args: &Args) {
+        if args.remove_orphans {
+            let records = past.history.records().iter();
+            let known = records.flat_map(|record| record.services.keys());
+            let gone = known.filter(|name| !self.today.services.contains_key(*name)).cloned();
+            self.line.also(gone.collect());
+        }
+    }
+
+    /// Says what runs of services that the file does not have any more, and stays.
+    pub(super) fn tell_orphans(&self, fleet: &FleetSnapshot) {
+        let gone = &self.line.selector().gone;
+        let mut left: BTreeMap<ServiceName, Vec<String>> = BTreeMap::new();
+        for orphan in orphans(&self.today, fleet) {
+            if !self.today.services.contains_key(&orphan.service) && !gone.contains(&orphan.service) {
+                left.entry(orphan.service.clone()).or_default().push(orphan.name().to_string());
+            }
+        }
+        for (service, names) in left {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            ErrorReport::new(format!(
+                "{service} is not in the file any more, and still runs: {}",
+                list(&names)
+            ))
+            .warning()
+            .hint("`maestro deploy --remove-orphans` stops that")
+            .print(&self.session.printer);
+        }
+    }
+
+    pub(super) fn selector(&self) -> Selector {
+        self.line.selector()
     }
 
     /// What was deployed before.

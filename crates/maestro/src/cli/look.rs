@@ -9,6 +9,7 @@ use maestro_core::boundary::Needs;
 use maestro_core::fleet::FleetSnapshot;
 use maestro_core::model::Environment;
 use maestro_core::names::{InstanceName, ShipName};
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -26,9 +27,21 @@ pub(super) async fn look(
     instances: &[InstanceName],
     needs: Needs,
 ) -> Result<FleetSnapshot, Fault> {
-    let ships = instances.iter().filter_map(|name| environment.instances.get(name)).map(|i| i.ship.clone());
+    look_around(session, environment, engines, (instances, &[]), needs).await
+}
+
+/// The same, and some ships besides.
+pub(super) async fn look_around(
+    session: &Session,
+    environment: &Environment,
+    engines: &Engines,
+    (instances, besides): (&[InstanceName], &[ShipName]),
+    needs: Needs,
+) -> Result<FleetSnapshot, Fault> {
+    let ships = instances.iter().filter_map(|name| environment.instances.get(name)).map(|i| &i.ship);
+    let ships: BTreeSet<ShipName> = ships.chain(besides).cloned().collect();
     shown(session, ships, async |answered| {
-        observe_watched(environment, engines, instances, needs, answered).await
+        observe_watched(environment, engines, (instances, besides), needs, answered).await
     })
     .await
 }

@@ -91,9 +91,12 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
         Command::Clean(args) => (Intent::Clean, &args.selecting),
         Command::Kill(args) => (args.intent()?, &args.selecting),
         Command::Deploy(args) => {
-            let draft = deploy::Draft::new(session, args).await?;
+            let mut draft = deploy::Draft::new(session, args).await?;
             let ask_again = match draft.past().await {
-                Ok(past) => past.unfinished.is_some(),
+                Ok(past) => {
+                    draft.orphans(&past, args);
+                    past.unfinished.is_some()
+                }
                 // Nothing is done here, so nothing is lost by that.
                 Err(fault @ Fault::Ledger(_)) => {
                     ErrorReport::of(&fault).warning().print(&session.printer);
@@ -102,8 +105,10 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
                 Err(fault) => return Err(fault),
             };
             let (plan, fleet) = draft.plan(&args.intent(ask_again)).await?;
+            draft.tell_orphans(&fleet);
             let foreseen = draft.foreseen(&plan).await?;
-            let (release, selector) = (draft.release, args.selecting.selector());
+            let selector = draft.selector();
+            let release = draft.release;
             return Ok(Made { plan, fleet, release, selector, foreseen });
         }
         Command::Rollback(args) => {

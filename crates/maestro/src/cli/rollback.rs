@@ -95,7 +95,12 @@ impl<'a> Draft<'a> {
         let composing = async { composed(&kept.reader(), &past, &back, &of_today).await };
         let release = unless_interrupted(composing).await?;
         let environment = deploy::environment(session, &release, &today)?;
-        let selector = things(back.services.values().flatten());
+        let mut selector = things(back.services.values().flatten());
+        if let (Some(current), Some(_)) = (past.history.current(), back.whole) {
+            let is_back =
+                |name: &&ServiceName| back.services.values().any(|services| services.contains(*name));
+            selector.gone = current.services.keys().filter(|name| !is_back(name)).cloned().collect();
+        }
         let units = (args.concurrency > 0).then_some(args.concurrency);
         let selecting = Selecting::of(&selector, units);
         tell(session, &past, &back);
@@ -144,7 +149,8 @@ fn things<'a>(services: impl IntoIterator<Item = &'a ServiceName>) -> Selector {
     Selector { things, ..Selector::default() }
 }
 
-/// What the fleet shall be then: of the release that is gone back to what it says, and for all else what is now.
+/// What the fleet shall be then: what the release says that is gone back to, or that for some services and for all else what
+/// is now.
 async fn composed(
     ledger: &dyn Ledger,
     past: &Past,
@@ -156,10 +162,7 @@ async fn composed(
     for (number, services) in &back.services {
         let release = kept::release(ledger, *number).await?;
         composed = if back.whole.is_some() {
-            let known = past.history.current().map(|record| record.services.keys().cloned());
-            let others: BTreeSet<ServiceName> =
-                known.into_iter().flatten().filter(|name| !services.contains(name)).collect();
-            release.on_ships_of(today).with_services_of(&composed, &others)
+            release.on_ships_of(today)
         } else {
             composed.with_services_of(&release, services)
         };

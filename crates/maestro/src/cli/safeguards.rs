@@ -1,7 +1,7 @@
 //! `budget:` and `freeze:`, as they bind the command line.
 
 use super::Fault;
-use super::look::look;
+use super::look::look_around;
 use super::session::Session;
 use crate::observe::Engines;
 use crate::report::ErrorReport;
@@ -22,24 +22,24 @@ pub(super) struct Seen {
     all: Option<FleetSnapshot>,
 }
 
-/// Looks at the ships of these instances, and at those of all others if there is a budget for all.
+/// Looks at the ships of these instances and at some besides, and at those of all others if there is a budget for all.
 pub(super) async fn see(
     session: &Session,
     environment: &Environment,
     engines: &Engines,
-    instances: &[InstanceName],
+    (instances, besides): (&[InstanceName], &[ShipName]),
     needs: Needs,
 ) -> Result<Seen, Fault> {
     if environment.safeguards.max_unavailable.is_none() {
-        let fleet = look(session, environment, engines, instances, needs).await?;
+        let fleet = look_around(session, environment, engines, (instances, besides), needs).await?;
         return Ok(Seen { fleet, all: None });
     }
     let everybody: Vec<InstanceName> = environment.instances.keys().cloned().collect();
     let needs = Needs { details: true, others: true, ..needs };
-    let all = look(session, environment, engines, &everybody, needs).await?;
+    let all = look_around(session, environment, engines, (&everybody, besides), needs).await?;
     let mut fleet = all.clone();
     let ships = instances.iter().filter_map(|name| environment.instances.get(name)).map(|i| &i.ship);
-    let ships: BTreeSet<&ShipName> = ships.collect();
+    let ships: BTreeSet<&ShipName> = ships.chain(besides).collect();
     fleet.ships.retain(|ship, _| ships.contains(ship));
     Ok(Seen { fleet, all: Some(all) })
 }

@@ -52,7 +52,16 @@ struct Listed {
 #[serde(rename_all = "PascalCase")]
 struct ListedPort {
     #[serde(default)]
+    private_port: Option<u16>,
+    #[serde(default)]
     public_port: Option<u16>,
+}
+
+impl ListedPort {
+    /// The port of the host, and the container's to which it leads.
+    fn leads(self) -> Option<(u16, u16)> {
+        Some((self.public_port?, self.private_port.unwrap_or_default()))
+    }
 }
 
 /// The answer to `GET /containers/{}/json`.
@@ -89,10 +98,13 @@ struct HostPort {
 }
 
 impl Networking {
-    /// Ports of the host that the container has now.
-    fn host_ports(&self) -> BTreeSet<u16> {
-        let bindings = self.ports.iter().flatten().filter_map(|(_, bindings)| bindings.as_ref()).flatten();
-        bindings.filter_map(|binding| binding.host_port.parse().ok()).collect()
+    /// Ports of the host that the container has now, and its own to which they lead.
+    fn host_ports(&self) -> BTreeMap<u16, u16> {
+        let published = self.ports.iter().flatten().flat_map(|(own, bindings)| {
+            let own = own.split('/').next().and_then(|number| number.parse().ok());
+            bindings.iter().flatten().map(move |binding| Some((binding.host_port.parse().ok()?, own?)))
+        });
+        published.flatten().collect()
     }
 }
 
@@ -324,7 +336,7 @@ impl Listed {
             finished_at: None,
             exit_code: None,
             restarts: None,
-            ports: self.ports.unwrap_or_default().into_iter().filter_map(|port| port.public_port).collect(),
+            ports: self.ports.into_iter().flatten().filter_map(ListedPort::leads).collect(),
             configuration: None,
         }
     }

@@ -188,8 +188,10 @@ fn summary(plan: &Plan) -> String {
     };
     let count = |test: &dyn Fn(&Fate) -> bool| plan.items.iter().filter(|item| test(&item.fate)).count();
     let act = count(&|fate| matches!(fate, Fate::Act { .. }));
+    let gone = plan.items.iter().filter(|item| item.goes()).count();
     let parts = [
-        (act, verb),
+        (act - gone, verb),
+        (gone, "to stop"),
         (count(&|fate| matches!(fate, Fate::Settled(_))), "unchanged"),
         (count(&|fate| matches!(fate, Fate::Waits { .. })), "waiting"),
         (count(&|fate| matches!(fate, Fate::Blocked(_))), "blocked"),

@@ -132,10 +132,15 @@ pub(super) fn summary(rows: &Rows) -> (Tone, String) {
         }
         _ if well && done == 0 => format!("nothing was to be done: {unchanged} unchanged"),
         _ => {
-            let parts =
-                [(done, verb.to_owned()), (unchanged, "unchanged".to_owned()), (held, "waiting".to_owned())]
-                    .into_iter()
-                    .chain(bad);
+            let gone = rows.rows().iter().filter(|row| row.goes && row.state == RowState::Done).count();
+            let parts = [
+                (done - gone, verb.to_owned()),
+                (gone, "stopped".to_owned()),
+                (unchanged, "unchanged".to_owned()),
+                (held, "waiting".to_owned()),
+            ]
+            .into_iter()
+            .chain(bad);
             let parts: Vec<String> = parts
                 .filter(|(count, _)| *count > 0)
                 .map(|(count, what)| format!("{count} {what}"))

@@ -114,7 +114,7 @@ fn container(text: &str) -> ObservedContainer {
         finished_at: Some("2026-11-21T11:30:00Z".parse().unwrap()),
         exit_code: None,
         restarts: None,
-        ports: std::collections::BTreeSet::new(),
+        ports: std::collections::BTreeMap::new(),
         configuration: None,
     }
 }

@@ -53,6 +53,7 @@ pub(super) fn bring_up<'a>(
     (standing, ports): (Standing<'a>, Picked),
     (way, because): (Way, Reason),
 ) -> Switch<'a> {
+    let runs = standing.runs_already();
     let Standing { mut spec, hash, current, wanted, left, ask_again, .. } = standing;
     let is_current = matches!(wanted, Wanted::Current(_));
     // Whether it has the instance's name before it is started. If not, the name says that it has not been proved.
@@ -91,10 +92,6 @@ pub(super) fn bring_up<'a>(
         builder.call(chain, call, OnFailure::Fail);
         one.target = named(one.container, &to);
     }
-    let runs = match wanted {
-        Wanted::Current(container) | Wanted::Next(container) => container.state.is_running(),
-        Wanted::Kept(_) | Wanted::New => false,
-    };
     if let Wanted::New = wanted {
         builder.know(instance, &Target::Made(name.clone()), ports.clone());
     }

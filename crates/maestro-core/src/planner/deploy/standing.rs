@@ -107,6 +107,14 @@ impl<'s> Standing<'s> {
         matches!(self.wanted, Wanted::New)
     }
 
+    /// Whether what is to be runs.
+    pub(super) fn runs_already(&self) -> bool {
+        match self.wanted {
+            Wanted::Current(container) | Wanted::Next(container) => container.state.is_running(),
+            Wanted::Kept(_) | Wanted::New => false,
+        }
+    }
+
     /// Whether something serves that is not what is to be.
     pub(super) fn is_served_by_another(&self) -> bool {
         let current = match self.wanted {

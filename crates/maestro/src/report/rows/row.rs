@@ -121,6 +121,8 @@ pub struct Row {
     /// What else it was that went wrong, if nothing was done for that reason.
     pub because_of: Option<String>,
     tag: String,
+    /// Whether it is stopped for good.
+    pub goes: bool,
     /// The image that it is to be of.
     wanted: ImageRef,
     /// The container that has been made for it.
@@ -159,6 +161,7 @@ impl Row {
                 .unwrap_or(&item.image)
                 .shown_version()
                 .to_owned(),
+            goes: item.goes(),
             wanted: item.image.clone(),
             made: None,
             id: seen.map(|s| s.id.clone()),
@@ -387,6 +390,9 @@ impl Row {
         let (cell, result) = match intent {
             Intent::Start { .. } | Intent::Restart(_) => {
                 (Piece::new(Tone::Good, container), Piece::new(Tone::Good, "started"))
+            }
+            Intent::Deploy { .. } if self.goes => {
+                (Piece::new(Tone::Good, container), Piece::result(Tone::Good, "stopped"))
             }
             Intent::Deploy { .. } => (Piece::new(Tone::Good, container), Piece::new(Tone::Good, "deployed")),
             Intent::Stop => (Piece::new(Tone::Good, container), Piece::result(Tone::Good, "stopped")),

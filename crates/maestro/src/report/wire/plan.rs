@@ -229,6 +229,8 @@ fn reason(reason: &Reason) -> &'static str {
         Reason::Differs(_) => "differs",
         Reason::Unproven => "unproven",
         Reason::LeftBeside => "left_beside",
+        Reason::Gone => "gone",
+        Reason::Moved(_) => "moved",
     }
 }
 

@@ -4,7 +4,7 @@ use super::site::{SHOP, Site};
 use std::os::unix::fs::PermissionsExt;
 
 /// Without what differs from machine to machine; columns are as wide as that.
-fn anywhere(text: &str) -> String {
+pub(super) fn anywhere(text: &str) -> String {
     let owner = fancy_regex::Regex::new(r"[\w.-]+@[\w.-]+").unwrap();
     let gap = fancy_regex::Regex::new(" {3,}").unwrap();
     gap.replace_all(&owner.replace_all(text, "[WHO]"), "  ").into_owned()

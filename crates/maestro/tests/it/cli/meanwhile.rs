@@ -1,6 +1,8 @@
 //! Deployments and releases of a file that has become another one meanwhile.
 
+use super::deploying::anywhere;
 use super::site::{SHOP, Site};
+use maestro_testkit::fake_dockerd::FakeDockerd;
 
 const TWO: &str = "
   db: {image: 'shop/db:1', instances: {db-1: {ship: atlantic}}}
@@ -67,4 +69,71 @@ async fn a_service_that_is_gone_is_not_brought_back() {
     site.run("rollback --yes").await.ok().says("this is release 4, as 2 was");
     let changes = site.changes();
     assert!(!changes.is_empty() && changes.iter().all(|change| !change.contains("db-1")), "{changes:?}");
+}
+
+/// Of a service, what the file does not have any more is stopped, and comes back as it was.
+#[tokio::test]
+async fn instances_that_are_gone_stop() {
+    let site = Site::new(TWO);
+    site.run("deploy").await.ok();
+    site.write(&TWO.replace(", web-2: {ship: pacific}", ""));
+    let mut text =
+        site.transcript(&["plan deploy", "deploy -c 1 --yes", "plan deploy --detailed-exitcode"]).await;
+    assert_eq!((site.state("web-1"), site.state("web-2")), ("running", "exited"));
+    text += &site.transcript(&["plan rollback", "rollback --yes -c 1"]).await;
+    assert_eq!((site.state("web-1"), site.state("web-2")), ("running", "running"));
+    insta::assert_snapshot!(anywhere(&text));
+}
+
+/// What moves to another ship is stopped where it was, and what a deployment added that failed is stopped, too.
+#[tokio::test]
+async fn what_a_failed_deployment_has_added_goes() {
+    let rolling = TWO.replace("strategy: recreate, on_failure: pause", "strategy: rolling");
+    let site = Site::new(&rolling);
+    site.run("deploy").await.ok();
+    let more = rolling.replace("web-2: {ship: pacific}", "web-2: {ship: atlantic}, web-3: {ship: pacific}")
+        + "  cache: {image: 'shop/cache:1', instances: {cache-1: {ship: atlantic}}}\n  \
+           last: {image: 'shop/last:brief-1', requires: [cache, web], instances: {last-1: {ship: pacific}}}\n";
+    site.write(&more);
+    let ran = site.run("deploy --yes").await.exits(4);
+    let said = ran.all();
+    assert!(said.contains("everything is as in release 1 again"), "{said}");
+    for (ship, up) in [(&site.atlantic, "db-1 web-1"), (&site.pacific, "web-2")] {
+        assert_eq!(running(ship), up, "{said}");
+    }
+    site.write(&more.replace("brief-1", "1"));
+    site.run("deploy --yes").await.ok().says("this is release 2");
+    assert_eq!(running(&site.pacific), "last-1 web-3");
+    // Back to what did not have them: they stop. And forth again.
+    site.run("rollback --yes").await.ok().says("this is release 3, as 1 was");
+    assert_eq!((running(&site.atlantic), running(&site.pacific)), ("db-1 web-1".into(), "web-2".into()));
+    site.run("rollback --yes --to 2").await.ok();
+    assert_eq!(
+        (running(&site.atlantic), running(&site.pacific)),
+        ("cache-1 db-1 web-1 web-2".into(), "last-1 web-3".into())
+    );
+}
+
+/// A service that is gone as a whole stays, unless somebody says otherwise.
+#[tokio::test]
+async fn services_that_are_gone_stop_when_that_is_said() {
+    let site = Site::new(TWO);
+    site.run("deploy").await.ok();
+    site.write(&TWO.replace("  db: {image: 'shop/db:1', instances: {db-1: {ship: atlantic}}}\n", ""));
+    let mut text = site.transcript(&["plan deploy", "deploy --yes"]).await;
+    assert_eq!(site.state("db-1"), "running");
+    text += &site
+        .transcript(&["plan deploy --remove-orphans", "deploy --yes --remove-orphans", "plan deploy"])
+        .await;
+    assert_eq!(site.state("db-1"), "exited");
+    insta::assert_snapshot!(anywhere(&text));
+}
+
+/// What runs on a ship.
+fn running(ship: &FakeDockerd) -> String {
+    let up = ship.look(|machine| {
+        let up = machine.containers().into_iter().filter(|container| container.state.name() == "running");
+        up.map(|container| container.name.to_string()).collect::<std::collections::BTreeSet<_>>()
+    });
+    up.into_iter().collect::<Vec<_>>().join(" ")
 }

@@ -99,6 +99,7 @@ fn selector(layout: &Layout, words: &Words) -> Selector {
         ignore_dependencies: words.ignore_dependencies,
         instance_filter: words.only_first_instances.then(|| "*-0".to_owned()),
         ship_filter: words.only_first_ship.then(|| "ship-0".to_owned()),
+        gone: BTreeSet::new(),
     }
 }
 

@@ -503,7 +503,7 @@ pub(super) fn is_foreign(labels: &BTreeMap<String, String>, environment: &Enviro
         finished_at: None,
         exit_code: None,
         restarts: None,
-        ports: std::collections::BTreeSet::new(),
+        ports: std::collections::BTreeMap::new(),
         configuration: None,
     };
     matches!(container.ownership(environment), Ownership::Foreign(_))

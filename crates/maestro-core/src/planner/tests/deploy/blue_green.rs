@@ -121,7 +121,7 @@ fn one_that_is_blocked_blocks_all_and_a_dead_ship_does_not() {
     let mut container = state(&mut world, "b").containers["web-2"].clone();
     (container.id, container.name) = (crate::names::ContainerId::new("other"), Arc::clone(&other));
     container.labels.clear();
-    container.ports = [8100, 8101].into();
+    container.ports = [(8100, 80), (8101, 80)].into();
     state(&mut world, "b").containers.insert(other, container);
     insta::assert_snapshot!(planned(&web(2), &world.fleet, &DEPLOY), @"
     deploy shop

@@ -107,14 +107,16 @@ fn each_container_gets_the_first_port_that_nobody_has() {
 #[test]
 fn what_somebody_has_is_not_picked() {
     let mut world = World::of(super::fleet("a: other running x:1@them"));
-    state(&mut world, "a").containers.get_mut("other").unwrap().ports = [8101, 8102, 8200].into();
+    state(&mut world, "a").containers.get_mut("other").unwrap().ports =
+        [8101, 8102, 8200].map(|port| (port, 80)).into();
     world.finish(&planned(&shop(1), &world.fleet, &DEPLOY));
     insta::assert_snapshot!(ports(&world.fleet), @"
     api-1 admin=8201 http=8103
     api-2 admin=8202 http=8104
     ");
     // Now they have all that is left.
-    state(&mut world, "a").containers.get_mut("other").unwrap().ports = (8101..=8105).collect();
+    state(&mut world, "a").containers.get_mut("other").unwrap().ports =
+        (8101..=8105).map(|port| (port, 80)).collect();
     let plan = planned(&shop(2), &world.fleet, &DEPLOY).to_string();
     assert!(plan.contains("api-1 (api) on a: blocked: no port of 8100-8105 is free on ship a"), "{plan}");
 }

@@ -128,7 +128,13 @@ impl World {
                     finished_at: None,
                     exit_code: None,
                     restarts: None,
-                    ports: std::collections::BTreeSet::new(),
+                    ports: spec
+                        .ports
+                        .iter()
+                        .filter_map(|port| {
+                            Some((port.external.parse().ok()?, u16::try_from(port.exposed).ok()?))
+                        })
+                        .collect(),
                     configuration: None,
                 };
                 assert!(state.containers.insert(name.clone(), container).is_none(), "{name} is taken");

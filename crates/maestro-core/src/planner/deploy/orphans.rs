@@ -1,0 +1,117 @@
+//! What the file does not have any more, or has on another ship, is stopped: when everything else is done, or before
+//! what it is in the way of. It is not removed: who goes back finds it.
+
+use crate::fleet::{Orphan, orphans};
+use crate::model::{Hindrance, Instance};
+use crate::names::{InstanceName, ServiceName};
+use crate::plan::{
+    Action, Condition, EngineCall, Fate, Item, Milestone, OnFailure, Reason, StepId, Target, Unit,
+};
+use crate::planner::builder::Builder;
+use crate::planner::start::SETTLE;
+use crate::planner::{Chain, seen};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long a container may take to stop of whose service the file has no instance.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Those that are stopped, and what becomes of each.
+#[derive(Default)]
+pub(in crate::planner) struct Orphans<'a> {
+    all: Vec<Orphan<'a>>,
+    /// Those whose turn has come.
+    pub(in crate::planner) items: Vec<Item>,
+}
+
+impl<'a> Orphans<'a> {
+    /// Those of these services.
+    pub(in crate::planner) fn of(builder: &Builder<'a>, services: &BTreeSet<ServiceName>) -> Self {
+        let mut all = orphans(builder.environment, builder.fleet);
+        all.retain(|orphan| services.contains(&orphan.service));
+        Self { all, items: Vec::new() }
+    }
+
+    fn left(&self) -> Vec<Orphan<'a>> {
+        let is_left = |orphan: &&Orphan<'a>| self.items.iter().all(|item| item.instance != orphan.name());
+        self.all.iter().filter(is_left).cloned().collect()
+    }
+}
+
+/// Those that have to stop before a container of an instance is started.
+pub(super) fn in_the_way<'a>(
+    builder: &Builder<'a>,
+    instance: &Instance,
+    hindrance: Option<&Hindrance>,
+) -> Vec<Orphan<'a>> {
+    let mut left = builder.orphans.left();
+    left.retain(|orphan| {
+        let takes = |port: &u16| instance.ports.values().any(|of| of.is_fixed() && of.may_take(*port));
+        let is_here = *orphan.ship == instance.ship;
+        let is_sibling = orphan.service == instance.service && hindrance.is_some();
+        // Without a strategy there are never two of an instance.
+        let is_itself = orphan.instance == instance.name && builder.turn.beside.most == 0;
+        is_itself || is_here && (is_sibling || orphan.container.ports.keys().any(takes))
+    });
+    left
+}
+
+/// Stops what is in the way of an instance, before anything of its chain.
+pub(super) fn make_room<'a>(builder: &mut Builder<'a>, chain: &mut Chain, first: Vec<Orphan<'a>>) {
+    let mut ends = Vec::new();
+    for orphan in first {
+        ends.extend(stop(builder, &orphan, chain.last.clone()));
+    }
+    if !ends.is_empty() {
+        chain.last = ends;
+    }
+}
+
+/// Stops all others, when everything else is done. Those of services that stay as they are, for whatever reason, stay, too.
+pub(in crate::planner) fn rest(builder: &mut Builder<'_>) {
+    let stays = |item: &Fate| matches!(item, Fate::Blocked(_) | Fate::Waits { .. });
+    let staying: BTreeSet<ServiceName> = builder.services_whose(stays).cloned().collect();
+    let mut left = builder.orphans.left();
+    left.retain(|orphan| !staying.contains(&orphan.service));
+    if left.is_empty() {
+        return;
+    }
+    let after = match builder.all_ends() {
+        ends if ends.len() > 1 => vec![builder.milestone(Milestone::Deployed, ends)],
+        ends => ends,
+    };
+    for orphan in left {
+        stop(builder, &orphan, after.clone());
+    }
+}
+
+/// The steps that stop one; how they end.
+fn stop(builder: &mut Builder<'_>, orphan: &Orphan<'_>, after: Vec<StepId>) -> Vec<StepId> {
+    let environment = builder.environment;
+    let name = orphan.name();
+    let target =
+        Target::Seen { id: orphan.container.id.clone(), name: InstanceName::from(&*orphan.container.name) };
+    let unit = builder.unit(Unit::Instance { instance: name.clone(), ship: orphan.ship.clone() });
+    let mut chain = Chain { unit, last: after, steps: Vec::new() };
+    builder.drain_of(&mut chain, &orphan.service, &name);
+    let of_service = environment.instances.values().filter(|known| known.service == orphan.service);
+    let grace = of_service.map(|known| known.stop_timeout).max().unwrap_or(GRACE);
+    builder.call(&mut chain, EngineCall::StopContainer { target: target.clone(), grace }, OnFailure::Fail);
+    let wait =
+        Action::Await { target, condition: Condition::NotRunning, steady: Duration::ZERO, within: SETTLE };
+    builder.push(&mut chain, wait, OnFailure::Fail);
+    let ends = chain.last.clone();
+    let because = match environment.instances.get(&orphan.instance) {
+        Some(known) => Reason::Moved(known.ship.clone()),
+        None => Reason::Gone,
+    };
+    builder.orphans.items.push(Item {
+        instance: name,
+        service: orphan.service.clone(),
+        ship: orphan.ship.clone(),
+        image: orphan.container.image.clone(),
+        container: Some(seen(orphan.container)),
+        fate: Fate::Act { steps: chain.steps, because, hindrance: None },
+    });
+    ends
+}

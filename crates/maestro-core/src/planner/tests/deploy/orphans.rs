@@ -1,0 +1,319 @@
+//! Instances that are not in the file any more, or on another ship.
+
+use super::world::World;
+use super::{DEPLOY, PROMOTE, environment, planned, released};
+use crate::balance::Standing;
+use crate::fleet::{ContainerState, ShipView};
+use crate::model::Environment;
+use crate::names::ShipName;
+use crate::plan::{Action, EngineCall, Intent, Limits, Plan};
+use crate::planner::plan;
+use crate::select::{Selector, select};
+
+const SHOP: &str = "
+__maestro: {schema: 2}
+name: shop
+ships: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}, c: {ip: 192.0.2.3}}
+services:
+  web:
+    image: web:1
+    ports: {http: PORTS}
+    deploy: {STRATEGY}
+    instances: {INSTANCES}
+  edge: {image: 'edge:1', ports: {http: 80, status: 8404}, instances: {edge-1: {ship: a}}}
+balancers: {front: {kind: haproxy, service: edge, routes: [{service: web, port: http}]}}
+";
+
+const ROLLING: &str = "strategy: rolling, max_unavailable: 1";
+const FIXED: &str = "'80:8080'";
+const RANGE: &str = "'80:8100-8104'";
+const THREE: &str = "web-1: {ship: a}, web-2: {ship: b}, web-3: {ship: c}";
+
+fn shop(ports: &str, strategy: &str, instances: &str) -> Environment {
+    environment(&SHOP.replace("PORTS", ports).replace("STRATEGY", strategy).replace("INSTANCES", instances))
+}
+
+/// What runs on each ship.
+fn running(world: &World) -> String {
+    let mut found = Vec::new();
+    for (ship, view) in &world.fleet.ships {
+        let ShipView::Reachable(state) = view else { continue };
+        let up = state.containers.values().filter(|container| container.state.is_running());
+        found.extend(up.map(|container| format!("{}@{ship}", container.name)));
+    }
+    found.join(" ")
+}
+
+/// Carries a plan out, stopping after every step to look whether anybody is stopped who gets requests, and whether enough
+/// do; then again broken off after each step, and gone on with.
+fn reaches(from: &World, to: &Environment, plan: &Plan, least: usize, end: &str) {
+    let carry = |world: &mut World, plan: &Plan, most: usize| {
+        let mut rotation = plan.rotation.clone();
+        let mut steps = 0;
+        world.carry_out(
+            plan,
+            most,
+            |_| 0,
+            |_, action| {
+                steps += 1;
+                if let Action::Route { change, .. } = action {
+                    rotation.change(change);
+                }
+                let gets = rotation.endpoints().into_iter();
+                let gets = gets.filter(|e| e.service.as_str() == "web" && e.standing == Standing::In);
+                let gets: Vec<_> = gets.map(|endpoint| endpoint.instance).collect();
+                if let Action::Call(EngineCall::StopContainer { target, .. }) = action {
+                    let name = target.name().as_str();
+                    let own = |got: &crate::names::InstanceName| got.as_str() == name;
+                    let there =
+                        |got: &crate::names::InstanceName| got.as_str().starts_with(&format!("{name}@"));
+                    let is_there =
+                        plan.items.iter().any(|item| item.instance.as_str().starts_with(&format!("{name}@")));
+                    assert!(
+                        !gets.iter().any(|got| if is_there { there(got) } else { own(got) }),
+                        "{name}: {gets:?}\n{plan}"
+                    );
+                }
+                assert!(gets.len() >= least, "{gets:?} after {steps} steps of\n{plan}");
+            },
+        );
+        steps
+    };
+    let mut whole = from.clone();
+    let all = carry(&mut whole, plan, usize::MAX);
+    assert_eq!(running(&whole), end, "{plan}");
+    let again = planned(to, &whole.fleet, &DEPLOY);
+    assert!(again.steps.is_empty(), "{again}");
+    for most in 0..all {
+        let mut world = from.clone();
+        carry(&mut world, plan, most);
+        let rest = planned(to, &world.fleet, &PROMOTE);
+        carry(&mut world, &rest, usize::MAX);
+        assert_eq!(running(&world), end, "broken off after {most}:\n{plan}\n{rest}");
+    }
+}
+
+#[test]
+fn what_is_gone_stops_when_everything_else_is_done() {
+    let world = released(&shop(RANGE, ROLLING, THREE));
+    let to = shop(RANGE, ROLLING, "web-1: {ship: a}, web-2: {ship: b}").clone();
+    let plan = planned(&to, &world.fleet, &DEPLOY);
+    insta::assert_snapshot!(plan, @"
+    deploy shop
+      edge-1 (edge) on a: is as released
+      web-1 (web) on a: it is not as released
+      web-2 (web) on b: it is not as released
+      web-3@c (web) on c: it is not to be there any more
+        1. web-1 on a: create web-1.next-713d3cdcae79 from web:1
+        2. web-1 on a: start web-1.next-713d3cdcae79 [after 1]
+        3. web-1 on a: wait until web-1.next-713d3cdcae79 is running [after 2]
+        4. web-1 on a: tell front, requests go to web-1.next-713d3cdcae79 at 192.0.2.1:8101, none go to web-1 any more [after 3]
+        5. web-1 on a: stop web-1 (grace 10 s) [after 4]
+        6. web-1 on a: wait until web-1 is not running [after 5]
+        7. web-1 on a: rename web-1 to web-1.kept-1-000000000006 [after 6]
+        8. web-1 on a: rename web-1.next-713d3cdcae79 to web-1 [after 7]
+        9. web-1 on a: tell front, requests go to web-1 at 192.0.2.1:8101, web-1.next-713d3cdcae79 is gone [after 8]
+       10. web-2 on b: create web-2.next-5cec24de4efd from web:1 [after 9]
+       11. web-2 on b: start web-2.next-5cec24de4efd [after 10]
+       12. web-2 on b: wait until web-2.next-5cec24de4efd is running [after 11]
+       13. web-2 on b: tell front, requests go to web-2.next-5cec24de4efd at 192.0.2.2:8101, none go to web-2 any more [after 12]
+       14. web-2 on b: stop web-2 (grace 10 s) [after 13]
+       15. web-2 on b: wait until web-2 is not running [after 14]
+       16. web-2 on b: rename web-2 to web-2.kept-1-000000000009 [after 15]
+       17. web-2 on b: rename web-2.next-5cec24de4efd to web-2 [after 16]
+       18. web-2 on b: tell front, requests go to web-2 at 192.0.2.2:8101, web-2.next-5cec24de4efd is gone [after 17]
+       19. all instances: done [after 9 18]
+       20. web-3@c on c: tell front, none go to web-3@c any more [after 19]
+       21. web-3@c on c: stop web-3 (grace 10 s) [after 20]
+       22. web-3@c on c: wait until web-3 is not running [after 21]
+    ");
+    reaches(&world, &to, &plan, 2, "edge-1@a web-1@a web-2@b");
+    // It comes back as it was.
+    let mut less = world.clone();
+    less.finish(&plan);
+    let back = shop(RANGE, ROLLING, THREE);
+    let plan = planned(&back, &less.fleet, &DEPLOY);
+    assert!(
+        plan.steps
+            .iter()
+            .all(|step| !matches!(step.action, Action::Call(EngineCall::CreateContainer { .. })))
+    );
+    reaches(&less, &back, &plan, 2, "edge-1@a web-1@a web-2@b web-3@c");
+}
+
+#[test]
+fn what_has_moved_serves_until_it_serves_elsewhere() {
+    let world = released(&shop(RANGE, ROLLING, THREE));
+    let to = shop(RANGE, ROLLING, "web-1: {ship: b}, web-2: {ship: b}, web-3: {ship: c}");
+    let plan = planned(&to, &world.fleet, &DEPLOY);
+    insta::assert_snapshot!(plan, @"
+    deploy shop
+      edge-1 (edge) on a: is as released
+      web-1 (web) on b: there is no container
+      web-2 (web) on b: it is not as released
+      web-3 (web) on c: it is not as released
+      web-1@a (web) on a: it belongs on b now
+        1. web-1 on b: create web-1 from web:1
+        2. web-1 on b: start web-1 [after 1]
+        3. web-1 on b: wait until web-1 is running [after 2]
+        4. web-1 on b: tell front, requests go to web-1 at 192.0.2.2:8101 [after 3]
+        5. web-2 on b: create web-2.next-043ce53f3faa from web:1
+        6. web-2 on b: start web-2.next-043ce53f3faa [after 5]
+        7. web-2 on b: wait until web-2.next-043ce53f3faa is running [after 6]
+        8. web-2 on b: tell front, requests go to web-2.next-043ce53f3faa at 192.0.2.2:8102, none go to web-2 any more [after 7]
+        9. web-2 on b: stop web-2 (grace 10 s) [after 8]
+       10. web-2 on b: wait until web-2 is not running [after 9]
+       11. web-2 on b: rename web-2 to web-2.kept-1-000000000009 [after 10]
+       12. web-2 on b: rename web-2.next-043ce53f3faa to web-2 [after 11]
+       13. web-2 on b: tell front, requests go to web-2 at 192.0.2.2:8102, web-2.next-043ce53f3faa is gone [after 12]
+       14. web-3 on c: create web-3.next-24aeb03cb330 from web:1 [after 13]
+       15. web-3 on c: start web-3.next-24aeb03cb330 [after 14]
+       16. web-3 on c: wait until web-3.next-24aeb03cb330 is running [after 15]
+       17. web-3 on c: tell front, requests go to web-3.next-24aeb03cb330 at 192.0.2.3:8101, none go to web-3 any more [after 16]
+       18. web-3 on c: stop web-3 (grace 10 s) [after 17]
+       19. web-3 on c: wait until web-3 is not running [after 18]
+       20. web-3 on c: rename web-3 to web-3.kept-1-00000000000b [after 19]
+       21. web-3 on c: rename web-3.next-24aeb03cb330 to web-3 [after 20]
+       22. web-3 on c: tell front, requests go to web-3 at 192.0.2.3:8101, web-3.next-24aeb03cb330 is gone [after 21]
+       23. all instances: done [after 4 13 22]
+       24. web-1@a on a: tell front, none go to web-1@a any more [after 23]
+       25. web-1@a on a: stop web-1 (grace 10 s) [after 24]
+       26. web-1@a on a: wait until web-1 is not running [after 25]
+    ");
+    reaches(&world, &to, &plan, 3, "edge-1@a web-1@b web-2@b web-3@c");
+}
+
+#[test]
+fn all_of_them_renamed() {
+    let world = released(&shop(RANGE, ROLLING, THREE));
+    let to = shop(RANGE, ROLLING, "www-1: {ship: a}, www-2: {ship: b}, www-3: {ship: c}");
+    let plan = planned(&to, &world.fleet, &DEPLOY);
+    reaches(&world, &to, &plan, 3, "edge-1@a www-1@a www-2@b www-3@c");
+}
+
+#[test]
+fn what_is_in_the_way_goes_first_and_one_at_a_time() {
+    let world = released(&shop(FIXED, ROLLING, THREE));
+    let to = shop(FIXED, ROLLING, "www-1: {ship: a}, www-2: {ship: b}, www-3: {ship: c}");
+    let plan = planned(&to, &world.fleet, &DEPLOY);
+    insta::assert_snapshot!(plan, @"
+    deploy shop
+      edge-1 (edge) on a: is as released
+      www-1 (web) on a: there is no container
+      www-2 (web) on b: there is no container
+      www-3 (web) on c: there is no container
+      web-1@a (web) on a: it is not to be there any more
+      web-2@b (web) on b: it is not to be there any more
+      web-3@c (web) on c: it is not to be there any more
+        1. web-1@a on a: tell front, none go to web-1@a any more
+        2. web-1@a on a: stop web-1 (grace 10 s) [after 1]
+        3. web-1@a on a: wait until web-1 is not running [after 2]
+        4. www-1 on a: create www-1 from web:1 [after 3]
+        5. www-1 on a: start www-1 [after 4]
+        6. www-1 on a: wait until www-1 is running [after 5]
+        7. www-1 on a: tell front, requests go to www-1 at 192.0.2.1:8080 [after 6]
+        8. web-2@b on b: tell front, none go to web-2@b any more [after 7]
+        9. web-2@b on b: stop web-2 (grace 10 s) [after 8]
+       10. web-2@b on b: wait until web-2 is not running [after 9]
+       11. www-2 on b: create www-2 from web:1 [after 10]
+       12. www-2 on b: start www-2 [after 11]
+       13. www-2 on b: wait until www-2 is running [after 12]
+       14. www-2 on b: tell front, requests go to www-2 at 192.0.2.2:8080 [after 13]
+       15. web-3@c on c: tell front, none go to web-3@c any more [after 14]
+       16. web-3@c on c: stop web-3 (grace 10 s) [after 15]
+       17. web-3@c on c: wait until web-3 is not running [after 16]
+       18. www-3 on c: create www-3 from web:1 [after 17]
+       19. www-3 on c: start www-3 [after 18]
+       20. www-3 on c: wait until www-3 is running [after 19]
+       21. www-3 on c: tell front, requests go to www-3 at 192.0.2.3:8080 [after 20]
+    ");
+    reaches(&world, &to, &plan, 2, "edge-1@a www-1@a www-2@b www-3@c");
+    // Two change places.
+    let to = shop(FIXED, ROLLING, "web-1: {ship: b}, web-2: {ship: a}, web-3: {ship: c}");
+    let plan = planned(&to, &world.fleet, &DEPLOY);
+    reaches(&world, &to, &plan, 1, "edge-1@a web-2@a web-1@b web-3@c");
+}
+
+/// Without a strategy, there are never two of an instance.
+#[test]
+fn what_is_stopped_first_is_so_on_another_ship() {
+    let world = released(&shop(RANGE, "strategy: recreate", THREE));
+    let to = shop(RANGE, "strategy: recreate", "web-1: {ship: b}, web-2: {ship: b}, web-3: {ship: c}");
+    let plan = planned(&to, &world.fleet, &DEPLOY);
+    let text = plan.to_string();
+    assert!(text.find("stop web-1").unwrap() < text.find("create web-1").unwrap(), "{text}");
+    reaches(&world, &to, &plan, 0, "edge-1@a web-1@b web-2@b web-3@c");
+}
+
+#[test]
+fn what_is_not_meant_stays() {
+    let world = released(&shop(RANGE, ROLLING, THREE));
+    let to = shop(RANGE, ROLLING, "web-1: {ship: a}, web-2: {ship: b}");
+    let of = |selector: Selector| {
+        let selection = select(&to, &selector, DEPLOY.selection_rules()).unwrap();
+        plan(&to, &world.fleet, &DEPLOY, &selection, Limits::default()).to_string()
+    };
+    let things = |things: &[&str]| Selector {
+        things: things.iter().map(ToString::to_string).collect(),
+        ..Selector::default()
+    };
+    for part in [
+        things(&["web-1"]),
+        things(&["edge"]),
+        Selector { ship_filter: Some("a".into()), ..things(&["web"]) },
+    ] {
+        assert!(!of(part).contains("web-3"));
+    }
+    for all in [
+        things(&["web"]),
+        things(&["web-1", "web-2"]),
+        Selector { ship_filter: Some("*".into()), ..Selector::default() },
+    ] {
+        assert!(of(all).contains("web-3@c (web) on c: it is not to be there any more"));
+    }
+    // A service that is gone is only meant if somebody says so.
+    let without = environment(
+        &SHOP
+            .replace("PORTS", RANGE)
+            .replace("STRATEGY", ROLLING)
+            .replace("INSTANCES", "www-1: {ship: a}")
+            .replace("  web:\n", "  www:\n")
+            .replace("service: web", "service: www"),
+    );
+    let selection = |gone: &[&str]| {
+        let gone = gone.iter().map(|name| (*name).into()).collect();
+        select(&without, &Selector { gone, ..Selector::default() }, DEPLOY.selection_rules()).unwrap()
+    };
+    let text = |gone: &[&str]| {
+        plan(&without, &world.fleet, &DEPLOY, &selection(gone), Limits::default()).to_string()
+    };
+    assert!(!text(&[]).contains("web-1@a"), "{}", text(&[]));
+    assert!(
+        text(&["web"]).contains("web-1@a (web) on a: it is not to be there any more"),
+        "{}",
+        text(&["web"])
+    );
+}
+
+/// What waits for canaries is not the last word.
+#[test]
+fn nothing_stops_while_canaries_are_tried() {
+    let canary = "strategy: canary, canaries: 1";
+    let mut world = released(&shop(RANGE, canary, THREE));
+    let to = environment(
+        &SHOP
+            .replace("PORTS", RANGE)
+            .replace("STRATEGY", canary)
+            .replace("web:1", "web:2")
+            .replace("INSTANCES", "web-1: {ship: a}, web-2: {ship: b}"),
+    );
+    let plan = planned(&to, &world.fleet, &DEPLOY);
+    assert!(!plan.to_string().contains("web-3"), "{plan}");
+    world.finish(&plan);
+    let plan =
+        planned(&to, &world.fleet, &Intent::Deploy { ask_again: false, promote: true, doubtful: [].into() });
+    world.finish(&plan);
+    assert_eq!(running(&world), "edge-1@a web-1@a web-2@b");
+    let ShipView::Reachable(state) = world.fleet.ship(&ShipName::from("c")).unwrap() else { panic!() };
+    assert_eq!(state.containers["web-3"].state, ContainerState::Exited, "it is not removed");
+}
