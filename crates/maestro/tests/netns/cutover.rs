@@ -5,20 +5,24 @@ use maestro_testkit::load::{Load, Tally};
 use maestro_testkit::practice::{LoadBalancer, PracticeFleet, TransportKind};
 use serde_json::Value;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 /// Rounds of each strategy, if `MAESTRO_CUTOVERS` says nothing else.
 const ROUNDS: usize = 3;
 const RATE: u32 = 200;
 
-fn file(site: &Site, kind: LoadBalancer, tag: &str, strategy: &str) -> String {
+const THREE: [&str; 3] = ["web-1: ship-1", "web-2: ship-2", "web-3: ship-3"];
+
+fn file(site: &Site, kind: LoadBalancer, tag: &str, strategy: &str, web_on: &[&str]) -> String {
     let web = site.image("shop/web");
     let kind = kind.name();
+    let instances = web_on.iter().map(|at| {
+        let (name, ship) = at.split_once(": ").unwrap();
+        format!("      {name}: {{ship: {ship}, stop_timeout: 1}}\n")
+    });
+    let instances: String = instances.collect();
     format!(
         "  web:\n    image: {web}:{tag}\n    ports: {{http: '8080:18100-18109'}}\n    deploy: {{{strategy}}}\n    \
-         lifecycle: {{running: [{{type: http, port: http, path: /, max_wait: 20}}]}}\n    instances:\n      \
-         web-1: {{ship: ship-1, stop_timeout: 1}}\n      web-2: {{ship: ship-2, stop_timeout: 1}}\n      \
-         web-3: {{ship: ship-3, stop_timeout: 1}}\n\
+         lifecycle: {{running: [{{type: http, port: http, path: /, max_wait: 20}}]}}\n    instances:\n{instances}\
          \x20 edge:\n    image: edge/{kind}:1.0\n    ports: {{http: '80:10080', status: '8404:18404'}}\n    instances:\n      \
          edge-1: {{ship: ship-1, stop_timeout: 1}}\n      edge-2: {{ship: ship-2, stop_timeout: 1}}\n\
          balancers:\n  front: {{kind: {kind}, service: edge, drain: 10s, timeout: 30s, \
@@ -34,7 +38,7 @@ async fn deployed_behind(kind: LoadBalancer) -> Tally {
         site.fleet.load_balancer(ship, kind).await.unwrap();
     }
     let rolling = "strategy: rolling, max_unavailable: 0";
-    site.write(&file(&site, kind, "1.0", rolling));
+    site.write(&file(&site, kind, "1.0", rolling, &THREE));
     site.maestro("deploy").await.ok().says("5 deployed");
     site.maestro("balancers").await.ok();
     site.maestro("plan deploy --detailed-exitcode").await.ok().says("nothing would be done");
@@ -48,13 +52,18 @@ async fn deployed_behind(kind: LoadBalancer) -> Tally {
     for round in 0..2 * rounds {
         let strategy = if round % 4 < 2 { rolling } else { "strategy: blue-green" };
         let tag = if round.is_multiple_of(2) { "2.0" } else { "1.0" };
-        site.write(&file(&site, kind, tag, strategy));
+        site.write(&file(&site, kind, tag, strategy, &THREE));
         let deploying = site.maestro("deploy --yes web");
         let ran = if round == 1 || round == 3 {
             // A front end dies, and comes back with the file that it has.
             let ((), ran) = tokio::join!(
                 async {
-                    tokio::time::sleep(Duration::from_secs(2)).await;
+                    let first = site.fleet.api("ship-1").unwrap();
+                    super::site::until("the first replacement is there", async || {
+                        let all = first.get("/containers/json?all=1").await.unwrap();
+                        all.to_string().contains("/web-1.next-")
+                    })
+                    .await;
                     let api = site.fleet.api("ship-2").unwrap();
                     load.goes_down(address("ship-2"));
                     api.post("/containers/edge-2/kill", &Value::Null).await.unwrap();
@@ -75,6 +84,19 @@ async fn deployed_behind(kind: LoadBalancer) -> Tally {
         let so_far = load.so_far();
         assert_eq!(so_far.failed(), 0, "round {round}: {so_far:?}\n{}", ran.all());
         site.maestro("balancers").await.ok();
+    }
+    // One moves, two have other names, one goes.
+    let elsewhere = [
+        (["web-1: ship-1", "web-2: ship-2", "web-3: ship-1"].as_slice(), "3 deployed, 1 stopped"),
+        (&["web-1: ship-1", "www-2: ship-2", "www-3: ship-3"], "3 deployed, 2 stopped"),
+        (&["web-1: ship-1", "www-2: ship-2"], "2 deployed, 1 stopped"),
+    ];
+    for (web_on, what) in elsewhere {
+        site.write(&file(&site, kind, "1.0", rolling, web_on));
+        let ran = site.maestro("deploy --yes web").await.ok().says(what);
+        let so_far = load.so_far();
+        assert_eq!(so_far.failed(), 0, "{what}: {so_far:?}\n{}", ran.all());
+        site.maestro("plan deploy --detailed-exitcode").await.ok();
     }
     let (tally, rate) = load.stop().await;
     assert!(rate > f64::from(RATE) * 0.9, "{rate} requests a second");
