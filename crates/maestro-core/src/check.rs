@@ -211,6 +211,7 @@ impl InstanceChain<'_> {
                     }
                     certain.names.remove(target.name().as_str());
                 }
+                Some(EngineCall::RemoveImage { image }) => certain.image &= *image != self.item.image,
                 Some(EngineCall::Login { .. } | EngineCall::StartContainer { .. }) | None => {}
             }
             if let Some(Action::Await { target, condition: Condition::Running, .. }) =

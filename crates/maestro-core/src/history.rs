@@ -91,6 +91,11 @@ impl History {
         Ok(Self { records })
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(records: Vec<Record>) -> Self {
+        Self { records }
+    }
+
     /// The one that is there, if every deployment was one of Maestro's.
     pub fn current(&self) -> Option<&Record> {
         self.records.last()

@@ -28,6 +28,7 @@ pub mod check;
 pub mod release;
 pub mod preflight;
 pub mod history;
+pub mod upkeep;
 pub mod saved;
 pub mod deployment;
 pub mod retry;

@@ -34,7 +34,8 @@ pub fn next(call: &EngineCall, error: &EngineError, attempt: u32) -> Next {
         EngineCall::Login { retry, .. } | EngineCall::PullImage { retry, .. } => {
             (retry.attempts, error.kind.is_transient() || is_listed(retry, &error.kind))
         }
-        EngineCall::CreateContainer { .. }
+        EngineCall::RemoveImage { .. }
+        | EngineCall::CreateContainer { .. }
         | EngineCall::StartContainer { .. }
         | EngineCall::StopContainer { .. }
         | EngineCall::KillContainer { .. }
@@ -76,7 +77,7 @@ fn pause(error: &EngineError, attempt: u32) -> Duration {
 /// A container counts as made by this call if it bears the fingerprint that the call asked for.
 pub fn settled(call: &EngineCall, state: &EngineState) -> Option<CallOutcome> {
     match call {
-        EngineCall::Login { .. } | EngineCall::PullImage { .. } => None,
+        EngineCall::Login { .. } | EngineCall::PullImage { .. } | EngineCall::RemoveImage { .. } => None,
         EngineCall::CreateContainer { spec, hash } => {
             let found = state.containers.get(spec.name.as_str())?;
             let ours = found.labels.get(LABEL_CONFIG).is_some_and(|label| *label == hash.0);

@@ -32,6 +32,8 @@ pub enum Operation {
     Kill,
     /// A removal.
     Remove,
+    /// The removal of an image.
+    RemoveImage,
     /// A rename.
     Rename,
     /// Files put into a container.
@@ -52,6 +54,7 @@ impl Operation {
             | Operation::Stop
             | Operation::Kill
             | Operation::Remove
+            | Operation::RemoveImage
             | Operation::Rename
             | Operation::Put => true,
             Operation::Observe
@@ -82,6 +85,7 @@ impl Operation {
             Operation::Stop => "stop",
             Operation::Kill => "kill",
             Operation::Remove => "remove",
+            Operation::RemoveImage => "remove image",
             Operation::Rename => "rename",
             Operation::Put => "put",
             Operation::Get => "get",

@@ -293,7 +293,8 @@ impl Deadlines {
                 let total = write.max(Self::DEFAULT_WRITE);
                 Self { connect, idle: total, total }
             }
-            EngineCall::CreateContainer { .. }
+            EngineCall::RemoveImage { .. }
+            | EngineCall::CreateContainer { .. }
             | EngineCall::StartContainer { .. }
             | EngineCall::KillContainer { .. }
             | EngineCall::RenameContainer { .. }

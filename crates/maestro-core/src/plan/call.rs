@@ -26,6 +26,11 @@ pub enum EngineCall {
         /// How often it is tried.
         retry: Retry,
     },
+    /// `DELETE /images/{}`: takes a name away, and the image if it has no other; refuses one that a container was made from.
+    RemoveImage {
+        /// The name.
+        image: ImageRef,
+    },
     /// `POST /containers/create`.
     CreateContainer {
         /// What is asked for.
@@ -88,7 +93,7 @@ impl EngineCall {
     /// The container that it changes, if it changes one.
     pub fn container(&self) -> Option<&InstanceName> {
         match self {
-            EngineCall::Login { .. } | EngineCall::PullImage { .. } => None,
+            EngineCall::Login { .. } | EngineCall::PullImage { .. } | EngineCall::RemoveImage { .. } => None,
             EngineCall::CreateContainer { spec, .. } => Some(&spec.name),
             EngineCall::StartContainer { target }
             | EngineCall::StopContainer { target, .. }

@@ -35,6 +35,7 @@ impl fmt::Display for EngineCall {
         match self {
             EngineCall::Login { auth, .. } => write!(f, "log in to {} as {}", auth.url, auth.username),
             EngineCall::PullImage { image, .. } => write!(f, "pull {image}"),
+            EngineCall::RemoveImage { image } => write!(f, "remove {image}"),
             EngineCall::CreateContainer { spec, .. } => write!(f, "create {} from {}", spec.name, spec.image),
             EngineCall::StartContainer { target } => write!(f, "start {}", target.name()),
             EngineCall::StopContainer { target, grace } => {

@@ -1,5 +1,6 @@
 //! Registries.
 
+use crate::conformance::spec::plain;
 use crate::conformance::{Context, expect, expect_eq, expect_kind, say};
 use maestro_core::boundary::{CallOutcome, Progress, Scope};
 use maestro_core::image::ImageRef;
@@ -64,4 +65,24 @@ pub(crate) async fn pulls_once(cx: &Context<'_>) -> Result<(), String> {
     expect_eq("second pull", cx.perform(call).await.map_err(say)?, CallOutcome::Pulled { changed: false })?;
     let state = cx.observe(&Scope { images: true, ..Scope::default() }).await?;
     expect("the image is there", state.image(&remote.image).is_some())
+}
+
+/// A name goes, and the image with its last one; not while a container was made from it.
+pub(crate) async fn removes_images_that_nothing_needs(cx: &Context<'_>) -> Result<(), String> {
+    let remote = cx.harness.remote();
+    let known = cx.engine.look_up(&remote.image, Some(&remote.auth)).await.map_err(say)?;
+    let pinned = remote.image.pinned(&known.digest);
+    cx.perform(pull(&remote.image, &remote.auth)).await.map_err(say)?;
+    cx.perform(pull(&pinned, &remote.auth)).await.map_err(say)?;
+    let untag = |image: &ImageRef| cx.perform(EngineCall::RemoveImage { image: image.clone() });
+    let container = cx.create_from(&plain(cx.name(), pinned.clone())).await?;
+    expect_kind("while a container is there", untag(&pinned).await, "Conflict")?;
+    cx.remove(&container).await.map_err(say)?;
+    expect_eq("the digest", untag(&pinned).await.map_err(say)?, CallOutcome::Done)?;
+    expect_eq("the digest again", untag(&pinned).await.map_err(say)?, CallOutcome::Already)?;
+    let state = cx.observe(&Scope { images: true, ..Scope::default() }).await?;
+    expect("the tag is there still", state.image(&remote.image).is_some())?;
+    expect_eq("the tag", untag(&remote.image).await.map_err(say)?, CallOutcome::Done)?;
+    let state = cx.observe(&Scope { images: true, ..Scope::default() }).await?;
+    expect("the image is gone", state.image(&remote.image).is_none() && state.image(&pinned).is_none())
 }

@@ -145,6 +145,7 @@ pub const CASES: &[Case] = cases![
     images::pulls_with_the_right_password_only,
     images::pulls_what_is_there_only,
     images::pulls_once,
+    images::removes_images_that_nothing_needs,
 ];
 
 static RUN: AtomicU64 = AtomicU64::new(0);

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::faults::{Faults, Operation};
 use crate::state::{
     Archived, Change, Container, Content, CreateConfig, Created, Credentials, Machine, Refusal, Registries,
-    Removal, Stopping,
+    Removal, Removed, Stopping,
 };
 use jiff::Timestamp;
 use journal::Journal;
@@ -274,6 +274,12 @@ impl Daemon {
         let subject = self.name_of(reference);
         let act = |machine: &mut Machine, now| machine.rename(reference, name, now);
         self.call(Operation::Rename, &subject, act, |()| Effect::Done).await
+    }
+
+    /// `DELETE /images/{}`; what it was, and whether it is gone.
+    pub(crate) async fn remove_image(&self, name: &str) -> Result<Removed, Trouble> {
+        let act = |machine: &mut Machine, _| machine.remove_image(name);
+        self.call(Operation::RemoveImage, name, act, |_| Effect::Done).await
     }
 
     /// `PUT /containers/{}/archive`.

@@ -150,6 +150,15 @@ pub(crate) async fn list(call: &Call) -> Answer {
     ok(&images)
 }
 
+/// `DELETE /images/{}`.
+pub(crate) async fn remove(call: &Call, name: &str) -> Answer {
+    call.query(&[])?;
+    let removed = call.daemon.remove_image(name).await?;
+    let mut lines = vec![json!({"Untagged": removed.name})];
+    lines.extend(removed.image.map(|id| json!({"Deleted": id.as_str()})));
+    ok(&lines)
+}
+
 pub(crate) async fn inspect(call: &Call, name: &str) -> Answer {
     call.query(&["manifests"])?;
     let image =

@@ -150,6 +150,7 @@ async fn route(call: Call, parts: &[&str]) -> Answer {
         ["distribution", name @ .., "json"] if get && !name.is_empty() => {
             images::distribution(&call, &name.join("/")).await
         }
+        ["images", name @ ..] if delete && !name.is_empty() => images::remove(&call, &name.join("/")).await,
         ["images", name @ .., "json"] if get && !name.is_empty() => {
             images::inspect(&call, &name.join("/")).await
         }

@@ -109,6 +109,11 @@ impl FakeEngine {
                 let changed = daemon.finish_pull(image, &content, |news| progress(layers.take(news))).await?;
                 Ok(CallOutcome::Pulled { changed })
             }
+            EngineCall::RemoveImage { image } => match daemon.remove_image(image.as_str()).await {
+                Ok(_) => Ok(CallOutcome::Done),
+                Err(Trouble::Refused(no)) if no.status == 404 => Ok(CallOutcome::Already),
+                Err(trouble) => Err(trouble),
+            },
             EngineCall::CreateContainer { spec, .. } => {
                 let config = convert::create_config(spec);
                 let created = daemon.create(spec.name.as_str(), config).await?;
@@ -180,6 +185,7 @@ fn asked(call: &EngineCall) -> (String, Operation) {
     match call {
         EngineCall::Login { auth, .. } => (format!("logging in to {}", auth.url), Operation::Login),
         EngineCall::PullImage { image, .. } => (format!("pulling {image}"), Operation::Pull),
+        EngineCall::RemoveImage { image } => (format!("removing {image}"), Operation::RemoveImage),
         EngineCall::CreateContainer { spec, .. } => {
             (format!("creating container {}", spec.name), Operation::Create)
         }

@@ -345,3 +345,41 @@ mod tests {
         assert_eq!(registries.login("reg:5000", &who("wrong")).unwrap_err().cause, Cause::BadLogin);
     }
 }
+
+/// What the removal of an image's name has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Removed {
+    /// The name, as lists have it.
+    pub(crate) name: String,
+    /// The image, if that was its last name.
+    pub(crate) image: Option<ImageId>,
+}
+
+impl crate::state::Machine {
+    /// Takes a name away from an image, and the image if it was the last one. Refuses, as engines do, what a container was
+    /// made from.
+    pub(crate) fn remove_image(&mut self, name: &str) -> Result<Removed, Refusal> {
+        let listed = listed(&ImageRef::parse(name));
+        let Some(image) =
+            self.images.iter_mut().find(|i| i.tags.contains(&listed) || i.digests.contains(&listed))
+        else {
+            return Err(Refusal::missing(format!("No such image: {name}")));
+        };
+        let id = image.content.id.clone();
+        if let Some(user) = self.containers.values().find(|container| container.content.id == id) {
+            let short = user.id.short();
+            return Err(Refusal::conflict(format!(
+                "conflict: unable to remove repository reference \"{name}\" (must force) - container {short} is using its \
+                 referenced image {}",
+                id.as_str()
+            )));
+        }
+        image.tags.remove(&listed);
+        image.digests.remove(&listed);
+        let is_last = image.tags.is_empty() && image.digests.is_empty();
+        if is_last {
+            self.images.retain(|known| known.content.id != id);
+        }
+        Ok(Removed { name: listed, image: is_last.then_some(id) })
+    }
+}

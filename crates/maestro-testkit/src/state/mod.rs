@@ -29,6 +29,7 @@ pub use edition::Edition;
 pub use event::EventLog;
 pub use exec::{Exec, ExecRequest, Program};
 pub use host::Host;
+pub(crate) use image::Removed;
 pub use image::{Content, Credentials, LocalImage, Registries};
 pub use lifecycle::{Change, Created, Removal, Stopping};
 pub use refusal::{Cause, Refusal};

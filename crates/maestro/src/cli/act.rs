@@ -254,6 +254,15 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Says how many images of earlier releases have gone.
+    pub(super) fn tell_tidied(&self, images: usize) {
+        match images {
+            0 => {}
+            1 => self.session.printer.talk("removed an image of an earlier release"),
+            many => self.session.printer.talk(&format!("removed {many} images of earlier releases")),
+        }
+    }
+
     /// Has balancers send requests to all that serves: what was drained and serves on, whyever, is let in again.
     ///
     /// # Errors

@@ -231,8 +231,12 @@ impl<'a> Change<'a> {
                 self.explain(past);
                 return Ok(Ended::with(PARTLY));
             }
+            let is_new = news.is_some() && self.target.back.is_none();
             self.record(ledger, past, news).await?;
             ledger.close_journal().await?;
+            if is_new {
+                self.line.tidy(&past.history).await;
+            }
             if self.target.gives_up {
                 self.tell_taken_back(past);
             }

@@ -37,6 +37,7 @@ mod start;
 mod status;
 mod stop;
 mod telling;
+mod tidy;
 mod unlock;
 mod validate;
 

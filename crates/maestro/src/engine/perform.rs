@@ -16,6 +16,7 @@ fn operation(call: &EngineCall) -> String {
     match call {
         EngineCall::Login { auth, .. } => format!("logging in to {} as {}", auth.url, auth.username),
         EngineCall::PullImage { image, .. } => format!("pulling {image}"),
+        EngineCall::RemoveImage { image } => format!("removing {image}"),
         EngineCall::CreateContainer { spec, .. } => format!("creating container {}", spec.name),
         EngineCall::StartContainer { target } => format!("starting container {}", target.name()),
         EngineCall::StopContainer { target, .. } => format!("stopping container {}", target.name()),
@@ -60,6 +61,14 @@ impl DockerEngine {
             EngineCall::Login { auth, retry: _ } => self.log_in(clock, auth).await,
             EngineCall::PullImage { image, auth, retry: _ } => {
                 self.pull(clock, deadlines.idle, image, auth.as_ref(), progress).await
+            }
+            EngineCall::RemoveImage { image } => {
+                let delete = Request::builder().method(Method::DELETE);
+                match self.wire.send(clock, delete, &format!("/images/{}", encoded(image.as_str())), "").await
+                {
+                    Err(EngineErrorKind::NotFound(_)) => Ok(CallOutcome::Already),
+                    result => done(result.map(drop)),
+                }
             }
             EngineCall::CreateContainer { spec, hash: _ } => self.create(clock, spec).await,
             EngineCall::StartContainer { target } => {

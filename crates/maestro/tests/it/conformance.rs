@@ -101,6 +101,7 @@ fn calls() -> Vec<EngineCall> {
         EngineCall::StopContainer { target: target(), grace: Duration::ZERO },
         EngineCall::KillContainer { target: target() },
         EngineCall::RemoveContainer { target: target() },
+        EngineCall::RemoveImage { image: instance.image.clone() },
     ]
 }
 
@@ -147,6 +148,7 @@ fn operation(call: &EngineCall) -> Operation {
         EngineCall::StopContainer { .. } => Operation::Stop,
         EngineCall::KillContainer { .. } => Operation::Kill,
         EngineCall::RenameContainer { .. } => Operation::Rename,
+        EngineCall::RemoveImage { .. } => Operation::RemoveImage,
         EngineCall::RemoveContainer { .. } => Operation::Remove,
     }
 }

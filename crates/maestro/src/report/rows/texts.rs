@@ -29,7 +29,9 @@ pub(super) fn half(intent: &Intent, action: &Action) -> Half {
             | EngineCall::RenameContainer { .. }
             | EngineCall::CreateContainer { .. }
             | EngineCall::StartContainer { .. } => Half::Starting,
-            EngineCall::Login { .. } | EngineCall::PullImage { .. } => Half::Neither,
+            EngineCall::Login { .. } | EngineCall::PullImage { .. } | EngineCall::RemoveImage { .. } => {
+                Half::Neither
+            }
         },
         Action::Await { condition: Condition::NotRunning, .. } => Half::Stopping,
         Action::Await { condition: Condition::Running, .. } => Half::Starting,
@@ -59,6 +61,9 @@ pub(super) fn pending(intent: &Intent, action: &Action, id: Option<&str>) -> Opt
         if matches!(intent, Intent::Kill) { "killing the service..." } else { "stopping service..." };
     let text = match action {
         Action::Call(EngineCall::Login { auth, .. }) => format!("logging in to {}...", clean(&auth.url)),
+        Action::Call(EngineCall::RemoveImage { image }) => {
+            format!("removing image {}...", clean(image.short()))
+        }
         Action::Call(EngineCall::PullImage { image, .. }) => {
             format!("pulling image {}...", clean(image.short()))
         }

@@ -239,6 +239,7 @@ pub(super) fn action(action: &Action) -> &'static str {
         Action::Call(call) => match call {
             EngineCall::Login { .. } => "login",
             EngineCall::PullImage { .. } => "pull_image",
+            EngineCall::RemoveImage { .. } => "remove_image",
             EngineCall::CreateContainer { .. } => "create_container",
             EngineCall::StartContainer { .. } => "start_container",
             EngineCall::StopContainer { .. } => "stop_container",

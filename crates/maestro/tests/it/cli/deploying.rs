@@ -1,6 +1,7 @@
 //! `deploy`, `plan --out` and `apply`, as their users see them.
 
 use super::site::{SHOP, Site};
+use maestro_testkit::faults::Operation;
 use std::os::unix::fs::PermissionsExt;
 
 /// Without what differs from machine to machine; columns are as wide as that.
@@ -173,4 +174,33 @@ async fn what_is_left_of_a_deployment_that_was_broken_off_is_told() {
     site.write(&beside("2.0", together));
     text += &site.transcript(&["plan deploy web", "deploy --yes -c 1 web", "status web"]).await;
     insta::assert_snapshot!(anywhere(&text));
+}
+
+/// Images of releases that nobody goes back to soon leave the ships.
+#[tokio::test]
+async fn images_of_old_releases_go() {
+    let site = Site::new(&rolling("1"));
+    for tag in ["1", "2", "3", "4", "5", "6", "7"] {
+        site.write(&rolling(tag));
+        let ran = site.run("deploy --yes").await.ok();
+        // Four releases stay, and what the containers that are kept were made from.
+        let (says, removed) = match tag {
+            "6" | "7" => ("removed 2 images of earlier releases", 2),
+            _ => ("this is release", 0),
+        };
+        ran.says(says);
+        let writes = site.writes();
+        let gone = writes.iter().filter(|write| write.operation == Operation::RemoveImage).count();
+        assert_eq!(gone, removed, "{tag}: {writes:?}");
+        site.clear_writes();
+    }
+    for ship in [&site.atlantic, &site.pacific] {
+        let images =
+            ship.look(|machine| machine.images().iter().flat_map(|i| i.digests.clone()).collect::<Vec<_>>());
+        assert_eq!(images.iter().filter(|digest| digest.contains("web")).count(), 5, "{images:?}");
+    }
+    // The way back is as short as it was.
+    site.registries.forget("docker.io");
+    site.run("rollback --yes").await.ok();
+    site.run("rollback --yes --to 4").await.ok();
 }

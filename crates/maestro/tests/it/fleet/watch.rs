@@ -306,7 +306,7 @@ impl Watch {
             self.breach(format!("after the second interrupt on {ship}: {call}"));
         }
         match call {
-            EngineCall::Login { .. } | EngineCall::PullImage { .. } => {}
+            EngineCall::Login { .. } | EngineCall::PullImage { .. } | EngineCall::RemoveImage { .. } => {}
             EngineCall::CreateContainer { spec, .. } => {
                 self.may_be_touched(&spec.name.clone());
                 self.needed_really_run(&spec.name.clone());

@@ -99,7 +99,7 @@ impl World {
         let mut ports = None;
         let state = self.state(plan, step);
         match call {
-            EngineCall::Login { .. } => {}
+            EngineCall::Login { .. } | EngineCall::RemoveImage { .. } => {}
             EngineCall::PullImage { image, .. } => {
                 let id = ImageId::new(format!("sha256:{image}"));
                 let image = ObservedImage { id, tags: vec![image.to_string()], digests: Vec::new() };
