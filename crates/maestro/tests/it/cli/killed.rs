@@ -13,10 +13,23 @@ const A_WHILE: Duration = Duration::from_millis(150);
 const BRIEF: &str = ", timeout: 2";
 
 /// How a service is deployed.
-const STRATEGIES: [&str; 2] = ["strategy: rolling, max_unavailable: 1", "strategy: recreate"];
+const STRATEGIES: [&str; 5] = [
+    "strategy: rolling, max_unavailable: 1",
+    "strategy: recreate",
+    "strategy: rolling, max_unavailable: 0",
+    "strategy: blue-green",
+    "strategy: canary, max_unavailable: 0, pause: 1s",
+];
 
 fn shop(tag: &str, strategy: &str) -> String {
-    SHOP.replace("shop/web:2.0", &format!("shop/web:{tag}"))
+    // The first two have fixed ports, and stop what they replace first.
+    let ports = |fixed: &str| match strategy {
+        "strategy: recreate" | "strategy: rolling, max_unavailable: 1" => fixed.to_owned(),
+        _ => "'8080:18080-18089'".to_owned(),
+    };
+    SHOP.replace("'8080:18080'", &ports("'8080:18080'"))
+        .replace("'8080:18081'", &ports("'8080:18081'"))
+        .replace("shop/web:2.0", &format!("shop/web:{tag}"))
         .replace("    requires: [db]\n", &format!("    requires: [db]\n    deploy: {{{strategy}}}\n"))
         .replace("ports: {http", "stop_timeout: 1, ports: {http")
 }
