@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// What an image's containers do, told by its name: those of `…healthy…` become healthy after a second, those of
 /// `…unhealthy…` do not, those of `…stubborn…` ignore SIGTERM, those of `…slow…` stop after two seconds, those of
-/// `…brief…` end at once with code 1; all others run forever.
+/// `…brief…` end at once with code 1, those of `…fleeting…` after two seconds; all others run forever.
 pub fn usual_behaviour(image: &ImageRef) -> Behaviour {
     let name = image.as_str();
     let second = Duration::from_secs(1);
@@ -29,6 +29,8 @@ pub fn usual_behaviour(image: &ImageRef) -> Behaviour {
         Behaviour { on_term: OnTerm::Exits(2 * second, 0), ..Behaviour::default() }
     } else if name.contains("brief") {
         Behaviour::exits(Duration::ZERO, 1)
+    } else if name.contains("fleeting") {
+        Behaviour::exits(2 * second, 1)
     } else {
         Behaviour::forever()
     }

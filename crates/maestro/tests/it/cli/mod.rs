@@ -2,6 +2,7 @@
 
 mod asking;
 mod auditors;
+mod bad_release;
 mod bad;
 mod compat;
 mod deploying;
