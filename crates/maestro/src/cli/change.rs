@@ -244,6 +244,11 @@ impl<'a> Change<'a> {
         }
         if !touched {
             self.leave_journal(ledger, past).await?;
+            if past.unfinished.is_some() {
+                // What was begun before is not finished by this.
+                self.explain(past);
+                return Ok(Ended::with(PARTLY));
+            }
             return Ok(Ended { code: ExitCode::FAILURE, abandoned: false });
         }
         let goes_back = summary.failed > 0

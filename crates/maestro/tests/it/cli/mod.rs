@@ -15,6 +15,7 @@ mod output;
 mod safeguards;
 mod shell;
 mod signals;
+mod ship_lost;
 mod sink;
 mod site;
 mod streams;
