@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod names;
+pub mod glob;
 pub mod image;
 pub mod source;
 pub mod diagnostic;
