@@ -281,6 +281,23 @@ impl Diagnostics {
         self.items.len()
     }
 
+    /// Takes back those after the first so many that are not to be kept.
+    pub fn retain_after(&mut self, first: usize, mut keep: impl FnMut(&Diagnostic) -> bool) {
+        for diagnostic in self.items.split_off(first.min(self.items.len())) {
+            if keep(&diagnostic) {
+                self.items.push(diagnostic);
+            } else {
+                self.errors -= usize::from(diagnostic.severity == Severity::Error);
+                self.notes -= usize::from(diagnostic.severity == Severity::Note);
+            }
+        }
+    }
+
+    /// How many errors there are.
+    pub fn errors(&self) -> usize {
+        self.errors
+    }
+
     /// Keeps the first so many and says how many are gone.
     pub fn truncate(&mut self, most: usize) -> usize {
         let gone = self.items.len().saturating_sub(most);

@@ -9,7 +9,7 @@ pub use document::{DocumentError, FORMAT};
 pub use parts::Part;
 
 use crate::config::node::{Mapping, Node, Value};
-use crate::config::{Limits, Loaded, load, resolved};
+use crate::config::{Limits, Loaded, load, resolved, spelled_out};
 use crate::fleet::{FleetSnapshot, ShipView};
 use crate::image::ImageRef;
 use crate::model::Environment;
@@ -46,13 +46,15 @@ impl fmt::Debug for Release {
 }
 
 impl Release {
-    /// Of a file that was loaded through these sources.
+    /// Of a file that was loaded through these sources. Replicas are written down as instances, on the ships that they have.
     pub fn of(environment: &Environment, root: &Arc<Node>, sources: &Recorded<'_>) -> Self {
         let has_ships =
             root.as_map().is_some_and(|map| map.get("ships").is_some_and(|ships| !ships.is_null()));
         let engine = |name: &str| name.starts_with("DOCKER_") || name == "HOME";
         let variables = sources.variables().into_iter().filter(|(name, _)| !has_ships && engine(name));
         let (root, env_files) = renamed(root, &sources.env_files());
+        // Where replicas are is part of what is shipped: ships that come or go later do not move those of a release.
+        let root = spelled_out(&root, environment);
         Self {
             environment: environment.display_name().to_owned(),
             file: resolved(&root, &OF_TODAY),

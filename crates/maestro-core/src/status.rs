@@ -263,6 +263,7 @@ mod tests {
             transport: Transport::Tcp { host: ip.into(), port: 2375 },
             api_version: None,
             timeout: None,
+            tags: std::collections::BTreeMap::new(),
         };
         Environment {
             name: Some("shop".into()),

@@ -39,6 +39,9 @@ const LIMITS: Limits = Limits {
     ports: 50_000,
     checks: 50_000,
     pattern_work: 1_000,
+    replicas: 1_000,
+    replicated: 50_000,
+    placements: 50_000,
 };
 
 /// Between the environment file and the files that it can include, which are called `f1`, `f2` and so on.

@@ -39,8 +39,9 @@ pub(super) fn find(root: &Mapping, environment: &Environment, computed: &[Range<
     name(root, computed, &mut found);
     ships(root, environment, &mut found);
     registries::find(root, environment, &mut found);
-    all_omitted(root, &services, &mut found);
+    all_omitted(root, &services, environment, &mut found);
     for service in &services {
+        replicas(service, &mut found);
         instances::find(service, environment, &mut found);
         checks::find(service, environment, &mut found);
     }
@@ -189,9 +190,10 @@ fn ssh_tunnel(tunnel: &Node, found: &mut Found) {
 }
 
 /// Commands without names leave omitted services out; maestro-ng takes nothing for everything.
-fn all_omitted(root: &Mapping, services: &[Service<'_>], found: &mut Found) {
+fn all_omitted(root: &Mapping, services: &[Service<'_>], environment: &Environment, found: &mut Found) {
     let is_omitted = |service: &Service<'_>| service.map.get("omit").is_some_and(|node| truthy(node));
-    let has_instances = |service: &&Service<'_>| !service.instances.is_empty();
+    let is_filled = |name: &str| environment.services.get(name).is_some_and(|s| !s.instances.is_empty());
+    let has_instances = |service: &&Service<'_>| !service.instances.is_empty() || is_filled(&service.name);
     let mut filled = services.iter().filter(has_instances).peekable();
     if filled.peek().is_none() || !filled.all(is_omitted) {
         return;
@@ -207,6 +209,21 @@ fn all_omitted(root: &Mapping, services: &[Service<'_>], found: &mut Found) {
             .help("name services or instances in scripts, or take `omit` away from some"),
         );
     }
+}
+
+/// Who goes back has to write instances.
+fn replicas(service: &Service<'_>, found: &mut Found) {
+    let Some(node) = service.map.get("replicas").filter(|node| !node.is_null()) else { return };
+    let name = &service.name;
+    found.push(
+        Diagnostic::changed(
+            Change::Replicas,
+            format!("`replicas` of service `{name}`, and `place`, are Maestro's own"),
+            "knows neither, and does not read the file: each service needs its `instances`",
+        )
+        .at(node.span)
+        .help("nothing to do, unless maestro-ng is to read this file, too"),
+    );
 }
 
 #[cfg(test)]

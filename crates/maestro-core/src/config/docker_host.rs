@@ -43,7 +43,7 @@ pub(super) fn from_docker_host(reader: &mut Reader<'_>, root: &Node) -> Option<S
         Transport::Ssh { ref host, .. } => (host.clone(), transport),
         Transport::Unix { .. } => ("127.0.0.1".into(), transport),
     };
-    Some(Ship { name: SHIP.into(), ip, transport, api_version: None, timeout: None })
+    Some(Ship { name: SHIP.into(), ip, transport, api_version: None, timeout: None, tags: BTreeMap::new() })
 }
 
 /// TLS as Docker's client has it: `DOCKER_TLS_VERIFY` or `DOCKER_TLS`, with the files of `DOCKER_CERT_PATH` or else of the

@@ -80,6 +80,35 @@ pub(super) fn check(reader: &mut Reader<'_>, services: &Services) {
     }
 }
 
+/// The ports of ships that instances take for sure, at whichever address.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// First ports and last ones; no two overlap.
+    ports: BTreeMap<(ShipName, Protocol), BTreeMap<u16, u16>>,
+}
+
+impl Taken {
+    /// Notes those of an instance, unless others take turns with it.
+    pub(super) fn by(&mut self, instance: &Instance) {
+        for port in instance.ports.values().filter(|_| maps_ports(instance)) {
+            let Some((mut first, mut last)) = published(port) else { continue };
+            let ports = self.ports.entry((instance.ship.clone(), port.protocol)).or_default();
+            while let Some((&from, &to)) = ports.range(..=last).next_back().filter(|(_, to)| **to >= first) {
+                ports.remove(&from);
+                (first, last) = (first.min(from), last.max(to));
+            }
+            ports.insert(first, last);
+        }
+    }
+
+    /// Whether somebody has one that this port takes on a ship for sure.
+    pub(super) fn has(&self, ship: &ShipName, port: &Port) -> bool {
+        let Some((first, last)) = published(port) else { return false };
+        let ports = self.ports.get(&(ship.clone(), port.protocol));
+        ports.and_then(|ports| ports.range(..=last).next_back()).is_some_and(|(_, to)| *to >= first)
+    }
+}
+
 /// Whether ports of this container are mapped to ports of its ship at all.
 fn maps_ports(instance: &Instance) -> bool {
     let mode = instance.settings.network_mode.as_deref().unwrap_or("");

@@ -70,7 +70,7 @@ const DEFAULT_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What an instance inherits: read once, and shared where it is long.
 pub(super) struct Parents<'a> {
-    pub(super) service: &'a ServiceName,
+    pub(super) service: ServiceName,
     pub(super) image: Option<Arc<str>>,
     pub(super) env: Vec<Arc<[EnvVar]>>,
     /// How much that counts.

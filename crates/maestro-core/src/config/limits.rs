@@ -25,6 +25,13 @@ pub struct Limits {
     pub checks: u64,
     /// Bytes of the patterns of checks, equal ones counted once; those that are large when compiled count more.
     pub pattern_work: u64,
+    /// Number of replicas of all services.
+    pub replicas: u64,
+    /// Number of values that services with `replicas` say once for all of them, each counted for each; 16 bytes of text
+    /// count as one.
+    pub replicated: u64,
+    /// Number of comparisons when replicas are placed: each of them with each ship.
+    pub placements: u64,
 }
 
 impl Default for Limits {
@@ -41,6 +48,9 @@ impl Default for Limits {
             ports: 1_000_000,
             checks: 500_000,
             pattern_work: 40_000,
+            replicas: 100_000,
+            replicated: 5_000_000,
+            placements: 100_000_000,
         }
     }
 }

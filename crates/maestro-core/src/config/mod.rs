@@ -31,6 +31,7 @@ mod instances;
 mod services;
 mod balancers;
 mod host_ports;
+mod placement;
 mod compat;
 mod load;
 mod resolved;
@@ -47,6 +48,7 @@ pub use limits::Limits;
 pub use load::{Loaded, load, load_compared};
 pub use resolved::resolved;
 pub(crate) use secrets::is_secret;
+pub(crate) use services::spelled_out;
 pub use template::Unrenderable;
 pub(crate) use template::{format_texts, render_values};
 

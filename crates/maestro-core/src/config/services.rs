@@ -1,5 +1,7 @@
 //! `services:` and how they need each other (specification, sections 3.4, 3.6 and 4.4).
 
+mod replicas;
+
 use super::env::{self, EnvReader, Variables};
 use super::fields::{Reader, truthy};
 use super::instances::{self, Parents};
@@ -11,12 +13,27 @@ use crate::guest;
 use crate::model::{EnvVar, Instance, Port, Service, graph};
 use crate::names::{InstanceName, ServiceName};
 use crate::source::Span;
+use replicas::Pending;
+pub(crate) use replicas::spelled_out;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-const KEYS: [&str; 10] =
-    ["image", "instances", "omit", "requires", "wants_info", "env", "envfile", "ports", "limits", "deploy"];
+const KEYS: [&str; 13] = [
+    "image",
+    "instances",
+    "replicas",
+    "place",
+    "omit",
+    "requires",
+    "wants_info",
+    "env",
+    "envfile",
+    "ports",
+    "limits",
+    "deploy",
+    "lifecycle",
+];
 
 /// Mending one circle may mend others.
 const MOST_CYCLES: usize = 10;
@@ -61,7 +78,7 @@ pub(super) fn read(
         return all;
     };
     let mut env = EnvReader::default();
-    let mut wanted = Vec::new();
+    let (mut wanted, mut pending) = (Vec::new(), Vec::new());
     for (key, node) in &map.entries {
         let name = ServiceName::from(&*python::text(key));
         let what = format!("service `{name}`");
@@ -72,15 +89,31 @@ pub(super) fn read(
             all.faulty.insert(name.as_str().to_owned());
             continue;
         };
-        let known: Vec<&str> = KEYS.into_iter().chain(["lifecycle"]).collect();
+        let is_replicated = replicas::are_asked_for(reader, map, &what);
+        let own = replicas::keys_of_all().chain(["ship"]).filter(|_| is_replicated);
+        // To maestro-ng this is a key of instances, and means something else.
+        let links = map.get("links").filter(|node| is_replicated || node.as_seq().is_some());
+        let known: Vec<&str> = KEYS.into_iter().chain(own).chain(links.map(|_| "links")).collect();
         reader.check_keys(map, &known, &what, &[(&instances::KEYS, "an instance")]);
         let service = Service {
             omit: map.get("omit").is_some_and(|n| truthy(n)),
             deploy: deploy::read(reader, map.get("deploy"), &what),
+            links: links.filter(|node| !node.is_null()).map(|_| BTreeSet::new()),
             ..Service::default()
         };
-        for key in ["requires", "wants_info"] {
-            if let Some(node) = map.get(key) {
+        if let Some(node) = links.filter(|node| !node.is_null() && node.as_seq().is_none()) {
+            let message = format!("`links` of {what} must be a list of services, not {}", node.kind());
+            reader.report(
+                Diagnostic::error(Code::WrongType, message)
+                    .at(node.span)
+                    .help("its containers are told where the instances of those are; `links: []` for none"),
+            );
+        }
+        let links = links.filter(|node| node.as_seq().is_some());
+        for (key, node) in
+            [("requires", map.get("requires")), ("wants_info", map.get("wants_info")), ("links", links)]
+        {
+            if let Some(node) = node {
                 for (other, place) in reader.names(node, &format!("`{key}` of {what}")) {
                     wanted.push((name.clone(), key, ServiceName::from(&*other), place.span));
                 }
@@ -97,7 +130,7 @@ pub(super) fn read(
         let own_env = own_env.finish();
         let own_ports = ports::read(reader, &ports::Ports::default(), map.get("ports"), &what, key.span);
         let parents = Parents {
-            service: &name,
+            service: name.clone(),
             image: map.get("image").and_then(|n| reader.image(n, &format!("`image` of {what}"))),
             env_count: env::count(&own_env),
             env: own_env,
@@ -110,19 +143,26 @@ pub(super) fn read(
         };
         all.by_name.insert(name.clone(), service);
         all.service_places.insert(name.clone(), key.span);
-        let Some(list) = map.get("instances") else {
+        let list = map.get("instances");
+        if list.is_none() && !is_replicated {
             reader.missing(node, node, &what, "instances");
             continue;
-        };
+        }
         if parents.image.is_none() && !map.entries.iter().any(|(k, _)| k.as_str() == Some("image")) {
             reader.missing(key, node, &what, "image");
         }
+        if is_replicated {
+            pending.push(Pending { parents, map });
+            continue;
+        }
+        let Some(list) = list else { continue };
         if let Some(list) = reader.mapping(list, &format!("`instances` of {what}")) {
             for (key, node) in &list.entries {
                 all.instance(reader, &mut env, &parents, key, node);
             }
         }
     }
+    all.replicate(reader, &mut env, pending);
     all.wire(reader, wanted);
     all.volumes_from(reader);
     all.cycles(reader);
@@ -169,7 +209,7 @@ impl Services {
             return;
         }
         if let Some((instance, places)) = instances::read(reader, env, parents, &name, key, node) {
-            if let Some(service) = self.by_name.get_mut(parents.service) {
+            if let Some(service) = self.by_name.get_mut(&parents.service) {
                 service.instances.insert(name.clone());
             }
             self.places.insert(name.clone(), places);
@@ -179,7 +219,7 @@ impl Services {
         }
     }
 
-    /// `requires` and `wants_info`, now that all services are known.
+    /// `requires`, `wants_info` and `links`, now that all services are known.
     fn wire(&mut self, reader: &mut Reader<'_>, wanted: Vec<(ServiceName, &'static str, ServiceName, Span)>) {
         for (name, key, other, span) in wanted {
             if !self.by_name.contains_key(&other) {
@@ -194,12 +234,16 @@ impl Services {
                 continue;
             }
             let Some(service) = self.by_name.get_mut(&name) else { continue };
-            if key == "requires" {
-                self.edges.entry((name, other.clone())).or_insert(span);
-                service.declared_requires.insert(other.clone());
-                service.requires.insert(other);
-            } else {
-                service.wants_info.insert(other);
+            match key {
+                "requires" => {
+                    self.edges.entry((name, other.clone())).or_insert(span);
+                    service.declared_requires.insert(other.clone());
+                    service.requires.insert(other);
+                }
+                "links" => service.links.get_or_insert_default().extend([other]),
+                _ => {
+                    service.wants_info.insert(other);
+                }
             }
         }
     }

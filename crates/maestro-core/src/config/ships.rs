@@ -26,7 +26,7 @@ const DEFAULTED: [&str; 11] = [
     "tls_verify",
     "ssl_version",
 ];
-const OWN: [&str; 2] = ["ip", "endpoint"];
+const OWN: [&str; 3] = ["ip", "endpoint", "tags"];
 
 /// The ships of a file.
 #[derive(Debug, Default)]
@@ -43,6 +43,11 @@ impl Ships {
     /// Whether a fault with this name has been reported already.
     pub(super) fn is_faulty(&self, name: &str) -> bool {
         self.faulty.contains(name)
+    }
+
+    /// Whether any of them could not be read, or it is not known which there are.
+    pub(super) fn has_gaps(&self) -> bool {
+        self.unknown || !self.faulty.is_empty()
     }
 
     /// The ship of an instance that names none.
@@ -143,6 +148,10 @@ fn ship(reader: &mut Reader<'_>, name: &str, node: &Node, defaults: Option<&Mapp
         timeout: field("timeout")
             .filter(|n| truthy(n))
             .and_then(|n| reader.seconds(n, &format!("`timeout` of {what}"))),
+        tags: map
+            .get("tags")
+            .map(|node| reader.text_map(node, &format!("`tags` of {what}")).into_iter().collect())
+            .unwrap_or_default(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod consequences;
 mod host_ports;
+mod replicas;
 mod secrets;
 mod strategies;
 mod variables;

@@ -48,6 +48,8 @@ pub enum Change {
     SshTunnel,
     /// A container belongs to the environment by whose name it was made (D-31).
     ComputedName,
+    /// A service has replicas instead of instances.
+    Replicas,
 }
 
 impl Change {
@@ -76,6 +78,7 @@ impl Change {
             Change::RequestOption => "N0620",
             Change::SshTunnel => "N0621",
             Change::ComputedName => "N0622",
+            Change::Replicas => "N0623",
         }
     }
 }

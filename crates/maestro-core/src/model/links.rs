@@ -40,12 +40,15 @@ impl<'a> Links<'a> {
     }
 
     /// What the containers of a service get: their own service's variables, then those of every service that it
-    /// declares to require, directly or not, and of those that it wants to know directly.
+    /// declares to require, directly or not, and of those that it wants to know directly; or those that it lists.
     pub fn of(&mut self, service: &'a ServiceName) -> Arc<[Arc<LinkBlock>]> {
         if let Some(blocks) = self.recipients.get(service) {
             return blocks.clone();
         }
-        let mut blocks = vec![self.own(service)];
+        let mut blocks = Vec::new();
+        if is_told_of_itself(self.environment, service) {
+            blocks.push(self.own(service));
+        }
         for other in told(self.environment, service) {
             blocks.push(self.other(other));
         }
@@ -65,8 +68,17 @@ impl<'a> Links<'a> {
     }
 }
 
+/// Whether a service's containers are told of each other.
+pub(super) fn is_told_of_itself(environment: &Environment, service: &ServiceName) -> bool {
+    let links = environment.services.get(service).and_then(|service| service.links.as_ref());
+    links.is_none_or(|links| links.contains(service))
+}
+
 /// Other services whose addresses a service's containers are told.
 pub(super) fn told<'a>(environment: &'a Environment, service: &'a ServiceName) -> BTreeSet<&'a ServiceName> {
+    if let Some(links) = environment.services.get(service).and_then(|service| service.links.as_ref()) {
+        return links.iter().filter(|other| *other != service).collect();
+    }
     let mut told = BTreeSet::new();
     let mut open: Vec<&ServiceName> = vec![service];
     while let Some(next) = open.pop() {

@@ -72,6 +72,9 @@ pub struct Service {
     pub declared_requires: BTreeSet<ServiceName>,
     /// Services whose addresses this one wants to know, without needing them.
     pub wants_info: BTreeSet<ServiceName>,
+    /// The services of whose instances its containers are told, if the file says so. If not, they are told of those of
+    /// their own and of what that requires and wants to know, and replaced when one of these comes or goes.
+    pub links: Option<BTreeSet<ServiceName>>,
     /// Its instances.
     pub instances: BTreeSet<InstanceName>,
     /// How it is brought from one release to the next.

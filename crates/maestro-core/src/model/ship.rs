@@ -1,6 +1,7 @@
 //! Hosts and the ways to reach their engines. Description only: opening a connection is IO.
 
 use crate::names::ShipName;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub struct Ship {
     pub api_version: Option<ApiVersion>,
     /// How long the engine may take to answer; none for the defaults of [`crate::boundary::Deadlines`].
     pub timeout: Option<Duration>,
+    /// What the file says of it for choosing among ships, such as `zone: a`.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// A way to reach an engine.

@@ -14,7 +14,7 @@
 //! What image and engine add is not known here: only sets are found that are too large without it.
 
 use crate::guest;
-use crate::model::links::{Links, instances, told};
+use crate::model::links::{Links, instances, is_told_of_itself, told};
 use crate::model::{EnvVar, Environment, Instance};
 use crate::names::ServiceName;
 use indexmap::IndexMap;
@@ -262,7 +262,8 @@ impl<'a> Weights<'a> {
         if let Some(known) = self.links.get(service) {
             return *known;
         }
-        let own = self.block(service, true);
+        let is_told = is_told_of_itself(self.environment, service);
+        let own = if is_told { self.block(service, true) } else { Block { bytes: 0, names: 0 } };
         let too_many = |service, block: Block| (block.names > MOST_OF_ONE).then_some((service, block.names));
         let mut sum = Sum { bytes: own.bytes, largest: (service, own.bytes), names: too_many(service, own) };
         for other in told(self.environment, service) {

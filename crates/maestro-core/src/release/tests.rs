@@ -53,6 +53,63 @@ fn a_release_gives_the_containers_that_its_file_gave() {
     assert_eq!(release.id().len(), 64);
 }
 
+/// Where replicas were is kept: ships that come, go or change their tags later do not move those of a release.
+#[test]
+fn replicas_stay_where_they_were() {
+    let file = "
+__maestro: {schema: 2}
+name: shop
+ships:
+  a: {ip: 192.0.2.1, tags: {zone: x}}
+  b: {ip: 192.0.2.2, tags: {zone: y}}
+services:
+  web:
+    image: web:1
+    replicas: 5
+    place: {spread: zone, max_per_ship: 3}
+    ports: {http: {exposed: 80, external: 8100-8199}}
+    envfile: web.env
+    env: {A: 1}
+    command: [run, it]
+    volumes: {/data: /srv/web}
+    restart: always
+  none: {image: web:1, replicas: 0, requires: [web]}
+";
+    let sources = |file: &str| MapSources::of(file).with_file("web.env", "GREETING=hello\n");
+    let (environment, release) = read(&sources(file));
+    let kept = Release::from_bytes(&release.to_bytes()).unwrap();
+    assert_eq!(kept.environment(&environment).unwrap(), environment);
+    assert_eq!(specs(&kept.environment(&environment).unwrap()), specs(&environment));
+    // Another fleet, where all would be elsewhere.
+    let later = file
+        .replace(
+            "  a: {ip: 192.0.2.1, tags: {zone: x}}\n",
+            "  a: {ip: 192.0.2.1, tags: {zone: z}}\n  c: {ip: 192.0.2.3, tags: {zone: w}}\n",
+        )
+        .replace("replicas: 5", "replicas: 7");
+    let (today, now) = read(&sources(&later));
+    let ships = |environment: &Environment| -> Vec<String> {
+        environment.services["web"]
+            .instances
+            .iter()
+            .map(|name| environment.instances[name].ship.to_string())
+            .collect()
+    };
+    assert_ne!(ships(&today)[..5], ships(&environment));
+    let back = kept.on_ships_of(&now).environment(&today).unwrap();
+    assert_eq!(ships(&back), ships(&environment));
+    assert_eq!(back.services["web"].instances.len(), 5);
+    // And with another service of that day, it is that one alone that changes.
+    let mixed = now.with_services_of(&kept, &["web".into()].into()).environment(&today).unwrap();
+    assert_eq!(ships(&mixed), ships(&environment));
+    insta::assert_snapshot!(release.file, @r#"
+    "__maestro": {"schema": !!int "2"}
+    "name": "shop"
+    "ships": {"a": {"ip": "192.0.2.1", "tags": {"zone": "x"}}, "b": {"ip": "192.0.2.2", "tags": {"zone": "y"}}}
+    "services": {"web": {"image": "web:1", "instances": {"web-1": &v0 {"ship": "a", "command": &v1 ["run", "it"], "volumes": &v2 {"/data": "/srv/web"}, "restart": "always"}, "web-2": &v3 {"ship": "b", "command": *v1 , "volumes": *v2 , "restart": "always"}, "web-3": *v0 , "web-4": *v3 , "web-5": *v0 }, "ports": {"http": {"exposed": !!int "80", "external": "8100-8199"}}, "envfile": "7e719321eb96/web.env", "env": {"A": !!int "1"}}, "none": {"image": "web:1", "instances": {}, "requires": ["web"]}}
+    "#);
+}
+
 #[test]
 fn no_password_of_today_is_kept() {
     let bytes = read(&sources("1")).1.to_bytes();

@@ -92,6 +92,7 @@ mod tests {
             transport: Transport::Tcp { host: "192.0.2.1".into(), port: 1 },
             api_version: ceiling.map(|c| ApiVersion::parse(c).unwrap()),
             timeout: None,
+            tags: std::collections::BTreeMap::new(),
         }
     }
 

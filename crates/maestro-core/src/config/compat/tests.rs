@@ -189,6 +189,20 @@ fn circles_of_services() {
 }
 
 #[test]
+fn replicas_are_maestros_own() {
+    insta::assert_snapshot!(
+        said("services:\n  web: {image: 'b:1', replicas: 2, place: {ships: a}}\n  x: {image: 'b:1', omit: yes, instances: {x-1: {ship: a}}}\n"),
+        @r#"
+    N0623 `replicas` of service `web`, and `place`, are Maestro's own
+      maestro.yaml:7:33 "2"
+      note: maestro-ng 0.8.3 knows neither, and does not read the file: each service needs its `instances`
+      help: nothing to do, unless maestro-ng is to read this file, too
+    "#
+    );
+    assert_eq!(codes("services: {x: {image: 'b:1', replicas: ~, instances: {x-1: {ship: a}}}}\n"), [""; 0]);
+}
+
+#[test]
 fn commands_without_names_may_have_nothing_to_do() {
     let service = |name: &str, more: &str| {
         format!("  {name}: {{image: 'b:1', instances: {{{name}-1: {{ship: a}}}}{more}}}\n")

@@ -114,6 +114,7 @@ pub(super) fn ship(transport: Transport, ceiling: Option<&str>) -> Ship {
         transport,
         api_version: ceiling.map(|ceiling| ApiVersion::parse(ceiling).unwrap()),
         timeout: Some(TIMEOUT),
+        tags: std::collections::BTreeMap::new(),
     }
 }
 

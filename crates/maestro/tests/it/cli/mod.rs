@@ -12,6 +12,7 @@ mod leasing;
 mod many;
 mod meanwhile;
 mod output;
+mod replicas;
 mod safeguards;
 mod shell;
 mod signals;

@@ -17,6 +17,9 @@ const SMALL: Limits = Limits {
     ports: 0,
     checks: 0,
     pattern_work: 0,
+    replicas: 0,
+    replicated: 0,
+    placements: 0,
 };
 
 fn refused_as(template: &str, files: &[(&str, &str)]) -> Code {

@@ -70,6 +70,63 @@ async fn unknown_names() {
 }
 
 #[tokio::test]
+async fn replicas_without_a_place() {
+    let trap = Trap::new();
+    let text = "services:
+  web:
+    image: web:1
+    replicas: 5
+    ports: {http: {exposed: 80, external: 8080}}
+  api:
+    image: api:1
+    replicas: 2
+    place: {ships: [un*, 'x-*'], spread: zone}
+  db:
+    image: db:1
+    replicas: 1
+    instances: {db-1: {ship: tcp}}
+";
+    insta::assert_snapshot!(trap.of(text).await, @"
+    error[E0404]: service `web` needs 5 ships for its fixed port 8080, and there are 4
+      --> maestro.yaml:14:15
+       |
+    14 |     replicas: 5
+       |               ^ so many replicas
+    15 |     ports: {http: {exposed: 80, external: 8080}}
+       |                   ----------------------------- this allows for fewer
+       |
+       = help: use a range, such as {exposed: 80, external: 8100-8199}, or have fewer replicas
+
+    error[E0401]: no ship has a name like `x-*`, in `place` of service `api`
+      --> maestro.yaml:19:26
+       |
+    19 |     place: {ships: [un*, 'x-*'], spread: zone}
+       |                          ^^^^^
+
+    error[E0302]: `place` of service `api` spreads over `zone`, and ship `unix` has no such tag
+      --> maestro.yaml:19:42
+       |
+    19 |     place: {ships: [un*, 'x-*'], spread: zone}
+       |                                          ^^^^
+       |
+       = note: none of them has a tag `zone`
+       = help: give every ship that may be used `tags: {zone: …}`, or name those that have it in `ships`
+
+    error[E0404]: service `db` has both `replicas` and `instances`
+      --> maestro.yaml:22:15
+       |
+    22 |     replicas: 1
+       |               ^
+    23 |     instances: {db-1: {ship: tcp}}
+       |                ------------------- these have ships already
+       |
+       = help: leave one out: `instances` have their ships written, `replicas` are placed; two kinds are two services
+
+    ERROR: maestro.yaml: 4 errors
+    ");
+}
+
+#[tokio::test]
 async fn circles() {
     let trap = Trap::new();
     let text = "services:
