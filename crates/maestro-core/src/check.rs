@@ -91,17 +91,21 @@ pub fn lint(plan: &Plan, fleet: &FleetSnapshot) -> Vec<Finding> {
     findings
 }
 
-/// The steps of one instance, shared ones included.
+/// The steps of one instance, shared ones included, but for those of hooks, whose containers are not its own.
 struct InstanceChain<'a> {
     item: &'a crate::plan::Item,
-    steps: &'a [StepId],
+    steps: Vec<StepId>,
 }
 
 fn chains(plan: &Plan) -> BTreeMap<&str, InstanceChain<'_>> {
+    let is_hook = |id: &StepId| matches!(plan.unit_of(*id), Some(Unit::Hook { .. }));
     plan.items
         .iter()
         .filter_map(|item| match &item.fate {
-            Fate::Act { steps, .. } => Some((item.instance.as_str(), InstanceChain { item, steps })),
+            Fate::Act { steps, .. } => {
+                let steps = steps.iter().copied().filter(|step| !is_hook(step)).collect();
+                Some((item.instance.as_str(), InstanceChain { item, steps }))
+            }
             Fate::Settled(_) | Fate::Blocked(_) | Fate::Waits { .. } => None,
         })
         .collect()

@@ -2,7 +2,9 @@
 
 use crate::boundary::{Document, Journal};
 use crate::history::Return;
+use crate::model::When;
 use crate::names::{InstanceName, ServiceName};
+use crate::plan::{Begun, Hooking};
 use crate::release::Release;
 use crate::saved::{read_selector, selector};
 use crate::select::Selector;
@@ -34,6 +36,8 @@ pub struct Deployment {
     pub doubtful: BTreeSet<InstanceName>,
     /// Whether it takes back what another deployment did, which had failed: then nothing is recorded at its end.
     pub gives_up: bool,
+    /// Services whose hooks were to be run when it began, and how far those are.
+    pub hooks: BTreeMap<ServiceName, Begun>,
 }
 
 /// Why a journal cannot be read.
@@ -74,8 +78,32 @@ impl Deployment {
             "back": back,
             "doubtful": self.doubtful.iter().map(InstanceName::as_str).collect::<Vec<_>>(),
             "gives_up": self.gives_up,
+            "hooks": self.hooks.iter().map(|(name, begun)| (name.to_string(), progress(begun))).collect::<Map<_, _>>(),
         });
         Document::new(FORMAT, document.to_string())
+    }
+
+    /// The hooks that it runs, if `unfinished` is what it goes on with or takes the place of. What that had begun is due
+    /// still; what it had done counts if the service is to be the same.
+    pub fn hooking(&self, unfinished: Option<&Deployment>) -> Hooking {
+        let run = self.run();
+        let begun = unfinished.map(|unfinished| &unfinished.hooks).filter(|begun| !begun.is_empty());
+        let (Some(begun), Some(unfinished)) = (begun, unfinished) else {
+            return Hooking::On { run, begun: BTreeMap::new() };
+        };
+        let (before, now) = (unfinished.release.parts(), self.release.parts());
+        let carried = begun.iter().map(|(service, begun)| {
+            let is_same = before.get(service) == now.get(service);
+            let anew = || Begun { run: run.clone(), ..Begun::default() };
+            (service.clone(), if is_same { begun.clone() } else { anew() })
+        });
+        let begun = carried.collect();
+        Hooking::On { run, begun }
+    }
+
+    /// What tells it from others: when it began.
+    fn run(&self) -> String {
+        format!("{:x}", self.at.as_nanosecond())
     }
 
     /// What a journal says was to be done last: each of its records takes the place of the one before.
@@ -122,7 +150,30 @@ fn read(value: &Value, release: Release) -> Option<Deployment> {
             }
         },
         gives_up: value.get("gives_up")?.as_bool()?,
+        hooks: match value.get("hooks") {
+            // There were none at first.
+            None => BTreeMap::new(),
+            Some(hooks) => {
+                let hooks = hooks.as_object()?.iter();
+                hooks
+                    .map(|(name, begun)| Some((ServiceName::from(name.as_str()), read_progress(begun)?)))
+                    .collect::<Option<_>>()?
+            }
+        },
     })
+}
+
+fn progress(begun: &Begun) -> Value {
+    let done: Vec<Value> = begun.done.iter().map(|(when, number)| json!([when.key(), number])).collect();
+    json!({"run": begun.run, "done": done})
+}
+
+fn read_progress(value: &Value) -> Option<Begun> {
+    let done = value.get("done")?.as_array()?.iter().map(|hook| {
+        let when = When::parse(hook.get(0)?.as_str()?)?;
+        Some((when, usize::try_from(hook.get(1)?.as_u64()?).ok()?))
+    });
+    Some(Begun { run: value.get("run")?.as_str()?.to_owned(), done: done.collect::<Option<_>>()? })
 }
 
 fn read_return(value: &Value) -> Option<Return> {
@@ -160,18 +211,46 @@ mod tests {
             doubtful: BTreeSet::new(),
             back: Some(Return { services: [(3, [ServiceName::from("web")].into())].into(), whole: None }),
             gives_up: false,
+            hooks: BTreeMap::new(),
         }
     }
 
     #[test]
     fn the_last_record_is_what_is_to_be_done() {
         let doubtful = ["web-1".into(), "web-2".into()].into();
-        let last = Deployment { back: None, gives_up: true, units: None, doubtful, ..deployment() };
+        let begun = Begun { run: "1f".to_owned(), done: [(When::After, 2), (When::Before, 1)].into() };
+        let hooks = [("web".into(), begun)].into();
+        let last = Deployment { back: None, gives_up: true, units: None, doubtful, hooks, ..deployment() };
         let first = deployment();
         let mut journal = Journal { run: 1, records: vec![first.document()] };
         assert_eq!(Deployment::last(&journal).unwrap(), first);
         journal.records.push(last.document());
         assert_eq!(Deployment::last(&journal).unwrap(), last);
+    }
+
+    /// What has been run counts for whoever deploys the same; what has been begun is due for everybody.
+    #[test]
+    fn hooks_are_gone_on_with_where_the_service_is_the_same() {
+        let of = |tag: u32, at: &str| {
+            let release = format!(
+                r#"{{"format":2,"environment":"shop","file":"services: {{web: {{image: 'web:{tag}'}}, db: {{image: db}}}}","env_files":{{}},"variables":{{}},"images":{{}}}}"#
+            );
+            let release = Release::from_bytes(release.as_bytes()).unwrap();
+            Deployment { release, at: at.parse().unwrap(), ..deployment() }
+        };
+        let begun = Begun { run: "1f".to_owned(), done: [(When::Before, 1)].into() };
+        let hooks = [("web".into(), begun.clone()), ("db".into(), begun.clone())].into();
+        let unfinished = Deployment { hooks, ..of(1, "2026-11-21T12:00:00Z") };
+        let hooking = |tag| of(tag, "2026-11-21T13:00:00.5Z").hooking(Some(&unfinished));
+        assert_eq!(
+            hooking(1),
+            Hooking::On { run: "18ea10ea6d238500".to_owned(), begun: unfinished.hooks.clone() }
+        );
+        let Hooking::On { run, begun: other } = hooking(2) else { panic!() };
+        assert_eq!(other[&ServiceName::from("web")], Begun { run: run.clone(), done: BTreeSet::new() });
+        assert_eq!(other[&ServiceName::from("db")], begun);
+        let new = of(2, "2026-11-21T13:00:00.5Z").hooking(None);
+        assert_eq!(new, Hooking::On { run, begun: BTreeMap::new() });
     }
 
     #[test]

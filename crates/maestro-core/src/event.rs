@@ -112,6 +112,16 @@ pub enum Failure {
     /// A balancer does not send requests where it should. The text says why.
     #[error("{0}")]
     Unbalanced(String),
+    /// A hook did not come to a good end.
+    #[error("{hook}, `{command}`, failed: {because}")]
+    Hook {
+        /// Which.
+        hook: String,
+        /// What was run.
+        command: String,
+        /// How it ended.
+        because: String,
+    },
     /// Whoever carries the plan out has lost the right to; it was not begun.
     #[error(transparent)]
     Fenced(#[from] LedgerError),
@@ -164,6 +174,7 @@ impl Failure {
             Failure::NotKept { .. }
             | Failure::Fenced(_)
             | Failure::Unbalanced(_)
+            | Failure::Hook { .. }
             | Failure::Interrupted
             | Failure::Internal(_) => false,
         }

@@ -3,7 +3,7 @@
 
 use crate::event::{RunSummary, Skipped, StepOutcome, Verdict};
 use crate::names::ShipName;
-use crate::plan::{Action, EngineCall, FailurePolicy, Fate, Plan, Settled, StepId, Unit, UnitId};
+use crate::plan::{Action, EngineCall, FailurePolicy, Fate, Item, Plan, Settled, StepId, Unit, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -246,7 +246,22 @@ impl Run {
                 Fate::Act { steps, .. } => *self.count_for(steps, &mut summary) += 1,
             }
         }
+        for step in self.strays() {
+            match self.steps[step.index()] {
+                StepState::Failed => summary.failed += 1,
+                StepState::CutOff | StepState::Skipped(Skipped::Interrupted) => summary.interrupted += 1,
+                _ => {}
+            }
+        }
         summary
+    }
+
+    /// Steps of hooks that are in no instance's row.
+    fn strays(&self) -> impl Iterator<Item = StepId> {
+        let hooks = self.plan.ids().filter(|id| matches!(self.plan.unit_of(*id), Some(Unit::Hook { .. })));
+        let is_in =
+            |item: &Item, id: &StepId| matches!(&item.fate, Fate::Act { steps, .. } if steps.contains(id));
+        hooks.filter(move |id| !self.plan.items.iter().any(|item| is_in(item, id)))
     }
 
     fn count_for<'a>(&self, steps: &[StepId], summary: &'a mut RunSummary) -> &'a mut usize {
@@ -274,6 +289,8 @@ impl Run {
         let may_take_effect = |action: &Action| match action {
             Action::Call(call) => !matches!(call, EngineCall::Login { .. }),
             Action::Route { .. } | Action::Provide { .. } => true,
+            // What goes on in a one-off container is seen by whoever goes on.
+            Action::Finish { .. } | Action::Local { .. } => false,
             Action::Await { .. } | Action::Check { .. } | Action::Delay { .. } | Action::Reached => false,
         };
         let steps = self.plan.steps.iter().zip(&self.steps);
@@ -352,6 +369,8 @@ impl Run {
             | Action::Delay { .. }
             | Action::Route { .. }
             | Action::Provide { .. }
+            | Action::Finish { .. }
+            | Action::Local { .. }
             | Action::Reached => Room::None,
         }
     }

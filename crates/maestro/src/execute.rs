@@ -1,15 +1,18 @@
 //! Carrying out a plan: performs what [`Run`] gives out, within deadlines, and tells the reporter. Makes no decision
 //! about containers; if one is needed here, the plan lacks something.
 
+mod hooks;
 mod look;
 mod step;
 
 use crate::balance::Routes;
 use crate::ledger::Fence;
 use crate::observe::Engines;
+use futures_util::future::BoxFuture;
 use look::Looks;
-use maestro_core::boundary::{CallOutcome, Probe};
+use maestro_core::boundary::{CallOutcome, LedgerError, Probe};
 use maestro_core::event::{Event, Failure, News, Reporter, RunSummary, Skipped, StepOutcome};
+use maestro_core::model::HookName;
 use maestro_core::plan::{Action, Plan, StepId};
 use maestro_core::run::Run;
 use std::collections::BTreeMap;
@@ -30,6 +33,14 @@ pub struct Means {
     pub fence: Option<Fence>,
     /// The balancers, where there are any.
     pub routes: Option<Arc<Routes>>,
+    /// Where it is written down which hooks have been run; none if nobody would go on from there.
+    pub remember: Option<Arc<dyn Remember>>,
+}
+
+/// Writes down what must not be done again by whoever goes on.
+pub trait Remember: Send + Sync {
+    /// A hook has come to a good end.
+    fn ran<'a>(&'a self, hook: &'a HookName) -> BoxFuture<'a, Result<(), LedgerError>>;
 }
 
 /// How often reporters may redraw what only time changes.

@@ -36,6 +36,13 @@ pub async fn observe_watched(
         if needs.details {
             scope.details.insert(instance.name.clone());
         }
+        // How those ended that were run in containers.
+        if needs.hooks
+            && let Some(service) = environment.services.get(&instance.service)
+        {
+            let hooks = service.deploy.hooks.containers(&instance.service);
+            scope.details.extend(hooks.map(|hook| hook.container()));
+        }
         if !needs.others {
             scope.only.get_or_insert_default().insert(instance.name.clone());
         }

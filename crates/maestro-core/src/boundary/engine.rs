@@ -90,6 +90,8 @@ pub struct Needs {
     pub images: bool,
     /// The other containers on their ships.
     pub others: bool,
+    /// How the containers of their services' hooks ended.
+    pub hooks: bool,
 }
 
 /// What an observation has to include.

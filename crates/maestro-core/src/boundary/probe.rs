@@ -1,8 +1,9 @@
-//! Checks that are not calls to an engine: sockets, HTTP, local programs.
+//! Checks that are not calls to an engine: sockets, HTTP, local programs; and programs that are run once.
 
 use crate::model::{Check, ContainerEnv};
 use crate::names::InstanceName;
 use futures_util::future::BoxFuture;
+use std::time::Duration;
 
 /// Runs checks. `Health` and `RemoteExec` never reach it: the executor asks the engine for them.
 pub trait Probe: Send + Sync {
@@ -13,6 +14,18 @@ pub trait Probe: Send + Sync {
         check: &'a Check,
         env: Option<&'a ContainerEnv>,
     ) -> BoxFuture<'a, Result<(), CheckFailure>>;
+
+    /// Runs a program once, which is told these variables besides those of this process. When its time is over, or the
+    /// future is dropped, it is killed with everything that it started.
+    ///
+    /// # Errors
+    /// How it ended, if not with 0: half a sentence, with the last line that it wrote.
+    fn run<'a>(
+        &'a self,
+        command: &'a [String],
+        env: &'a ContainerEnv,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<(), String>>;
 }
 
 /// A check that did not succeed.

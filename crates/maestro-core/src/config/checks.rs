@@ -180,14 +180,19 @@ fn command(reader: &mut Reader<'_>, owner: &Node, map: &Mapping, what: &str) -> 
         reader.missing(owner, owner, what, "command");
         return None;
     };
+    words_of(reader, node, &format!("`command` of {what}"))
+}
+
+/// A program and its arguments: a list, or a text that is split as a shell would, without one.
+pub(super) fn words_of(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Arc<[String]>> {
     let command = match &node.value {
-        Value::Seq(_) => reader.texts(node, &format!("`command` of {what}")),
+        Value::Seq(_) => reader.texts(node, what),
         _ => {
-            let text = reader.required_text(node, &format!("`command` of {what}"))?;
+            let text = reader.required_text(node, what)?;
             match words::split(&text) {
                 Ok(words) => words,
                 Err(error) => {
-                    let message = format!("`command` of {what} cannot be split into words: {error}");
+                    let message = format!("{what} cannot be split into words: {error}");
                     reader.report(Diagnostic::error(Code::BadValue, message).at(node.span));
                     return None;
                 }
@@ -195,8 +200,7 @@ fn command(reader: &mut Reader<'_>, owner: &Node, map: &Mapping, what: &str) -> 
         }
     };
     if command.is_empty() {
-        reader
-            .report(Diagnostic::error(Code::BadValue, format!("`command` of {what} is empty")).at(node.span));
+        reader.report(Diagnostic::error(Code::BadValue, format!("{what} is empty")).at(node.span));
         return None;
     }
     Some(command.into())

@@ -2,15 +2,15 @@
 
 use super::fields::Reader;
 use super::node::{Mapping, Node, Value};
-use super::python;
 use super::services::Services;
+use super::{hooks, python};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Besides, Canary, Deploy, Hindrance, Pace, Remedy, Share, Strategy};
 use std::sync::Arc;
 use std::time::Duration;
 
-const KEYS: [&str; 7] =
-    ["strategy", "max_unavailable", "max_surge", "canaries", "pause", "bake", "on_failure"];
+const KEYS: [&str; 8] =
+    ["strategy", "max_unavailable", "max_surge", "canaries", "pause", "bake", "on_failure", "hooks"];
 
 /// Reads the section; a service without one is deployed as by maestro-ng.
 pub(super) fn read(reader: &mut Reader<'_>, node: Option<&Arc<Node>>, owner: &str) -> Deploy {
@@ -30,6 +30,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: Option<&Arc<Node>>, owner: &st
             &[Remedy::Rollback, Remedy::Pause, Remedy::Continue].map(|remedy| (remedy.name(), remedy)),
         )
         .unwrap_or_default(),
+        hooks: hooks::read(reader, map.get("hooks"), owner).into(),
     }
 }
 

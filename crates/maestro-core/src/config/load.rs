@@ -5,7 +5,7 @@ use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
 use super::{
-    Schema, anchors, auditors, balancers, compat, deploy, host_ports, python, registries, safeguards,
+    Schema, anchors, auditors, balancers, compat, deploy, hooks, host_ports, python, registries, safeguards,
     secrets, services, ships, variables,
 };
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
@@ -114,6 +114,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node, limits: &Limits) -> Option<Envi
     let services = services::read(reader, root, schema, name.as_ref(), &ships);
     host_ports::check(reader, &services);
     deploy::check(reader, &services);
+    hooks::check(reader, &services);
     let auditors = auditors::read(reader, root);
     let anchors = anchors::read(reader, root, &ships);
     let balancers = balancers::read(reader, root, &services, limits);

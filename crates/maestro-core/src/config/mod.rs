@@ -30,6 +30,7 @@ mod auditors;
 mod instances;
 mod services;
 mod balancers;
+mod hooks;
 mod host_ports;
 mod placement;
 mod compat;

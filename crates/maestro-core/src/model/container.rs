@@ -23,6 +23,8 @@ pub const LABEL_INSTANCE: &str = "maestro.instance";
 pub const LABEL_CONFIG: &str = "maestro.config";
 /// Label: what Maestro keeps in a container that is no instance and never runs, such as `lease` and `ledger`.
 pub const LABEL_ROLE: &str = "maestro.role";
+/// Label: the run of a deployment that a one-off container is of. It is no instance.
+pub const LABEL_RUN: &str = "maestro.run";
 
 /// Prefixes of labels by which other tools mark the containers that are theirs.
 pub const FOREIGN_LABELS: [&str; 5] = [
@@ -227,6 +229,40 @@ impl<'a> SpecWriter<'a> {
                 (LABEL_ENVIRONMENT.into(), self.environment.display_name().into()),
                 (LABEL_SERVICE.into(), instance.service.as_str().into()),
                 (LABEL_INSTANCE.into(), instance.name.as_str().into()),
+            ]),
+        };
+        let hash = spec.config_hash();
+        spec.labels.insert(LABEL_CONFIG.into(), hash.0.as_str().into());
+        (spec, hash)
+    }
+
+    /// The same for a container in which one command is run once: as the instance's, but for its ports, and for what makes
+    /// others find it or starts it again.
+    pub fn one_off(
+        &mut self,
+        instance: &'a Instance,
+        name: InstanceName,
+        command: &[String],
+        run: &str,
+    ) -> (ContainerSpec, ConfigHash) {
+        let settings = Settings {
+            command: Some(command.to_vec()),
+            restart: RestartPolicy::default(),
+            // Whoever watches the engine for labels would send requests to it.
+            labels: BTreeMap::new(),
+            ..Settings::clone(&instance.settings)
+        };
+        let mut spec = ContainerSpec {
+            name,
+            hostname: None,
+            image: instance.image.clone(),
+            env: self.env(instance),
+            ports: Vec::new(),
+            settings: settings.into(),
+            labels: BTreeMap::from([
+                (LABEL_ENVIRONMENT.into(), self.environment.display_name().into()),
+                (LABEL_SERVICE.into(), instance.service.as_str().into()),
+                (LABEL_RUN.into(), run.into()),
             ]),
         };
         let hash = spec.config_hash();

@@ -1,6 +1,8 @@
 //! How a service is brought from one release to the next: its `deploy:` section.
 
+use crate::model::Hooks;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a service is deployed.
@@ -12,6 +14,8 @@ pub struct Deploy {
     pub bake: Duration,
     /// What follows when an instance does not come up, or does not stay up.
     pub on_failure: Remedy,
+    /// What is run before and after.
+    pub hooks: Arc<Hooks>,
 }
 
 /// In which order instances are replaced.

@@ -8,6 +8,7 @@ mod container;
 mod deploy;
 mod fingerprint;
 pub mod graph;
+mod hook;
 mod links;
 mod picked;
 mod safeguards;
@@ -22,9 +23,11 @@ pub use check::{Check, ClientCert, EnvFrom, Fields, HttpCheck, Phase, RequestOpt
 pub(crate) use container::bindings;
 pub use container::{
     ContainerEnv, ContainerSpec, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE,
-    LABEL_ROLE, LABEL_SERVICE, LogConfig, PortBinding, Protocol, RestartPolicy, SpecWriter, Ulimit,
+    LABEL_ROLE, LABEL_RUN, LABEL_SERVICE, LogConfig, PortBinding, Protocol, RestartPolicy, SpecWriter,
+    Ulimit,
 };
 pub use deploy::{Canary, Deploy, Pace, Remedy, Share, Strategy};
+pub use hook::{Hook, HookName, HookPlace, Hooks, When};
 pub use links::{LinkBlock, Links};
 pub use picked::{LABEL_PORT, Picked};
 pub use safeguards::{Freeze, Frozen, Safeguards, Window};

@@ -1,5 +1,6 @@
 //! What commands want.
 
+use super::Hooking;
 use crate::names::InstanceName;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub enum Intent {
         /// Names of containers that may run, and are known to be no good: their instances come first, and they get no
         /// requests.
         doubtful: BTreeSet<InstanceName>,
+        /// The hooks that it runs.
+        hooks: Hooking,
     },
 }
 
@@ -63,6 +66,27 @@ impl Intent {
             Intent::Clean => "clean",
             Intent::Deploy { .. } => "deploy",
         }
+    }
+
+    /// The same, running these hooks if it is a deployment.
+    #[must_use]
+    pub fn hooking(self, hooks: Hooking) -> Self {
+        match self {
+            Intent::Deploy { ask_again, promote, doubtful, hooks: _ } => {
+                Intent::Deploy { ask_again, promote, doubtful, hooks }
+            }
+            other => other,
+        }
+    }
+
+    /// The same, asking the checks of what is as it is to be, too, if it is a deployment.
+    #[must_use]
+    pub fn asking_again(&self) -> Self {
+        let mut again = self.clone();
+        if let Intent::Deploy { ask_again, .. } = &mut again {
+            *ask_again = true;
+        }
+        again
     }
 
     /// Which way dependencies point: `false` if what is needed comes first, `true` if what depends on it does.

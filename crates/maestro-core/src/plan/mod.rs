@@ -4,10 +4,12 @@
 //! comes after, and could have been printed first.
 
 mod call;
+mod hooks;
 mod intent;
 mod render;
 
 pub use call::{EngineCall, RegistryAuth};
+pub use hooks::{Begun, HookTask, Hooking};
 pub use intent::{Intent, Restart};
 
 use crate::balance::{Rotation, RouteChange};
@@ -15,7 +17,7 @@ use crate::compare::Change;
 use crate::engine_error::EngineError;
 use crate::fleet::{ContainerState, EngineState, Health, ObservedContainer};
 use crate::image::ImageRef;
-use crate::model::{Check, ContainerEnv, Excess, Hindrance, Phase};
+use crate::model::{Check, ContainerEnv, Excess, Hindrance, HookName, Phase};
 use crate::names::{BalancerName, ContainerId, ImageId, InstanceName, RegistryName, ServiceName, ShipName};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -221,6 +223,13 @@ pub enum Unit {
         /// The registry.
         registry: RegistryName,
     },
+    /// Running one hook of a service.
+    Hook {
+        /// Which.
+        hook: HookName,
+        /// The ship that its container is on; none for the machine that deploys.
+        ship: Option<ShipName>,
+    },
     /// A point that others wait for; nothing is done there.
     Milestone(Milestone),
 }
@@ -243,6 +252,7 @@ impl Unit {
     pub fn ship(&self) -> Option<&ShipName> {
         match self {
             Unit::Instance { ship, .. } | Unit::Image { ship, .. } | Unit::Login { ship, .. } => Some(ship),
+            Unit::Hook { ship, .. } => ship.as_ref(),
             Unit::Milestone(_) => None,
         }
     }
@@ -349,6 +359,22 @@ pub enum Action {
     Provide {
         /// The instance.
         front_end: InstanceName,
+    },
+    /// Waits until the program of a one-off container has ended with 0, and stops it if that takes too long.
+    Finish {
+        /// The container.
+        target: Target,
+        /// What is run in it.
+        hook: Arc<HookTask>,
+        /// How long its program may take to stop before it is killed.
+        grace: Duration,
+    },
+    /// Runs a program on the machine that deploys.
+    Local {
+        /// The program.
+        hook: Arc<HookTask>,
+        /// What it is told, besides the variables of this process.
+        env: Arc<ContainerEnv>,
     },
     /// Does nothing: what it comes after is over.
     Reached,
@@ -495,6 +521,15 @@ impl Plan {
             all.push(*step);
         }
         all
+    }
+
+    /// Services of which it runs hooks.
+    pub fn hooked(&self) -> BTreeSet<&ServiceName> {
+        let hooks = self.units.iter().filter_map(|unit| match unit {
+            Unit::Hook { hook, .. } => Some(&hook.service),
+            _ => None,
+        });
+        hooks.collect()
     }
 
     /// Whether carrying it out makes no call that changes a ship.

@@ -13,6 +13,8 @@ impl fmt::Display for Unit {
             Unit::Instance { instance, ship } => write!(f, "{instance} on {ship}"),
             Unit::Image { ship, image } => write!(f, "image {image} on {ship}"),
             Unit::Login { ship, registry } => write!(f, "registry {registry} on {ship}"),
+            Unit::Hook { hook, ship: Some(ship) } => write!(f, "{hook} on {ship}"),
+            Unit::Hook { hook, ship: None } => hook.fmt(f),
             Unit::Milestone(Milestone::Service(service)) => write!(f, "service {service}"),
             Unit::Milestone(Milestone::Proved(service)) => write!(f, "replacements of {service}"),
             Unit::Milestone(Milestone::Deployed) => f.write_str("all instances"),
@@ -86,6 +88,7 @@ impl fmt::Display for Action {
                 Ok(())
             }
             Action::Provide { front_end } => write!(f, "give {front_end} its configuration"),
+            Action::Finish { hook, .. } | Action::Local { hook, .. } => hook.fmt(f),
             Action::Reached => f.write_str("done"),
         }
     }

@@ -1,7 +1,8 @@
 //! Puts a plan together: steps in chains, pulls and logins once per ship, milestones between services.
 
-use super::deploy::{Orphans, Switch, doubtful};
+use super::deploy::{Hooked, Orphans, doubtful};
 use super::ports::Ports;
+use super::turn::Turn;
 use super::{Chain, seen};
 use crate::balance::Rotation;
 use crate::fleet::{FleetSnapshot, ShipView};
@@ -48,6 +49,8 @@ pub(super) struct Builder<'a> {
     awaited: BTreeSet<&'a ServiceName>,
     /// What instances that make containers wait for: every image on every ship.
     images: Option<StepId>,
+    /// Services whose hooks are run.
+    pub(super) hooked: BTreeMap<&'a ServiceName, Hooked<'a>>,
     /// When the next instance's turn is, besides what it needs.
     pub(super) turn: Turn<'a>,
     /// What is not in the file any more.
@@ -58,36 +61,6 @@ pub(super) struct Builder<'a> {
     blocked_instances: BTreeMap<&'a InstanceName, &'a InstanceName>,
 }
 
-/// When the next instance's turn is, among those of its service.
-#[derive(Default)]
-pub(super) struct Turn<'a> {
-    /// When this one is done.
-    after: Option<&'a InstanceName>,
-    /// How many cannot be seen, and count as down.
-    pub(super) unseen: usize,
-    /// How many may be down.
-    pub(super) allowed: usize,
-    /// Those that are down while they are replaced.
-    down: Line<'a>,
-    /// Those that are there twice while they are replaced.
-    pub(super) beside: Line<'a>,
-    /// Steps that come before all of them.
-    pub(super) behind: Vec<StepId>,
-    /// How many others are tried first, if what is to be replaced waits for them.
-    pub(super) waits_for: Option<usize>,
-    /// How long what has been replaced has to stay well before others follow.
-    pub(super) pause: Duration,
-    /// Those whose replacements run beside them, and take over together when all have been proved.
-    pub(super) together: Option<Vec<(&'a InstanceName, Chain, Switch<'a>)>>,
-}
-
-/// Instances that are replaced one after the other, so many at a time.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Line<'a> {
-    pub(super) most: usize,
-    begun: Vec<&'a InstanceName>,
-}
-
 /// A point of a plan that is being made.
 pub(super) struct Mark {
     steps: usize,
@@ -95,28 +68,6 @@ pub(super) struct Mark {
     pulls: BTreeMap<(ShipName, ImageRef), StepId>,
     logins: BTreeMap<(ShipName, RegistryName), StepId>,
     orphans: usize,
-}
-
-impl<'a> Turn<'a> {
-    pub(super) fn new(unseen: usize, allowed: usize, beside: usize) -> Self {
-        let down = Line { most: allowed.saturating_sub(unseen), begun: Vec::new() };
-        let beside = Line { most: beside, begun: Vec::new() };
-        Self { unseen, allowed, down, beside, ..Self::default() }
-    }
-
-    /// All of them at the same time.
-    pub(super) fn together(all: usize, unseen: usize) -> Self {
-        let line = Line { most: all, begun: Vec::new() };
-        Self { unseen, down: line.clone(), beside: line, together: Some(Vec::new()), ..Self::default() }
-    }
-
-    /// The next instance that something is done to.
-    pub(super) fn begin(&mut self, instance: &'a InstanceName, beside: bool) {
-        let line = if beside { &mut self.beside } else { &mut self.down };
-        let before = line.begun.len().checked_sub(line.most.max(1));
-        self.after = before.and_then(|place| line.begun.get(place)).copied();
-        line.begun.push(instance);
-    }
 }
 
 impl<'a> Builder<'a> {
@@ -152,6 +103,7 @@ impl<'a> Builder<'a> {
             milestones: BTreeMap::new(),
             awaited,
             images: None,
+            hooked: BTreeMap::new(),
             turn: Turn::default(),
             orphans: Orphans::default(),
             blocked: BTreeMap::new(),
@@ -221,6 +173,17 @@ impl<'a> Builder<'a> {
         }
         last.extend(&self.turn.behind);
         Chain { unit, last, steps: Vec::new() }
+    }
+
+    /// Begins steps that are no instance's, behind these.
+    pub(super) fn chain_of(&mut self, unit: Unit, last: Vec<StepId>) -> Chain {
+        Chain { unit: self.unit(unit), last, steps: Vec::new() }
+    }
+
+    /// What comes before everything that is done to a service: what it needs is done, and every image is everywhere.
+    pub(super) fn begins(&self, service: &ServiceName) -> Vec<StepId> {
+        let gates = if self.ordered { self.gates(service) } else { Vec::new() };
+        gates.into_iter().chain(self.images).collect()
     }
 
     /// Goes on with the steps of an instance in a unit of its own, when a milestone is reached.
@@ -475,6 +438,45 @@ impl<'a> Builder<'a> {
         let step = self.add(unit, Action::Call(call), Vec::new(), OnFailure::Fail);
         self.logins.insert(key, step);
         step
+    }
+
+    /// What to ask the engine for, for a container in which one command is run once.
+    pub(super) fn one_off(
+        &mut self,
+        instance: &'a Instance,
+        name: InstanceName,
+        command: &[String],
+        run: &str,
+    ) -> (ContainerSpec, ConfigHash) {
+        self.specs.one_off(instance, name, command, run)
+    }
+
+    /// What has been decided of the selected instances.
+    pub(super) fn fates(&self) -> impl Iterator<Item = (&'a Instance, &Fate)> {
+        let decided = self.selected.iter().zip(&self.fates);
+        decided.filter_map(|(instance, fate)| Some((*instance, fate.as_ref()?)))
+    }
+
+    /// What has been decided of the instance at this place of the command's order.
+    pub(super) fn fate_of(&self, index: usize) -> Option<&Fate> {
+        self.fates.get(index)?.as_ref()
+    }
+
+    /// Puts steps before and behind those of an instance, for its row.
+    pub(super) fn extend_row(&mut self, index: usize, before: &[StepId], behind: &[StepId]) {
+        if let Some(Some(Fate::Act { steps, .. })) = self.fates.get_mut(index) {
+            let new: Vec<StepId> = before.iter().filter(|step| !steps.contains(step)).copied().collect();
+            steps.splice(0..0, new);
+            let new: Vec<StepId> = behind.iter().filter(|step| !steps.contains(step)).copied().collect();
+            steps.extend(new);
+        }
+    }
+
+    /// Whoever comes after an instance comes after these steps.
+    pub(super) fn ends_with(&mut self, index: usize, ends: Vec<StepId>) {
+        if let Some(instance) = self.selected.get(index) {
+            self.ends.insert(&instance.name, ends);
+        }
     }
 
     /// Notes what becomes of an instance.

@@ -1,16 +1,19 @@
 //! From what is there to what a release says (`docs/design/0018`). Looks at the fleet alone: where an earlier run was
 //! broken off, this one goes on.
 
+mod hooks;
 mod orphans;
 mod replace;
 mod standing;
 
-use super::builder::{Builder, Turn};
+use super::builder::Builder;
 use super::start;
+use super::turn::Turn;
 use crate::fleet::{EngineState, FleetSnapshot, ShipView};
 use crate::model::{Canary, Hindrance, Instance, Picked, Remedy, Strategy};
 use crate::names::{InstanceName, ServiceName};
 use crate::plan::{Blocked, FailurePolicy, Fate, Intent, Milestone, Reason, Settled, StepId};
+pub(super) use hooks::{Hooked, clean, due};
 pub(super) use orphans::{Orphans, rest};
 pub(super) use replace::Switch;
 use standing::{Standing, Wanted};
@@ -93,6 +96,9 @@ pub(super) fn fate<'a>(
     if let Some(other) = builder.blocked_dependency(instance) {
         return Fate::Blocked(Blocked::Dependency(other));
     }
+    if let Some(blocked) = builder.hooked.get(&instance.service).and_then(|hooked| hooked.blocked.clone()) {
+        return Fate::Blocked(blocked);
+    }
     let ports = match standing.wanted {
         Wanted::New => match builder.pick(instance, true) {
             Ok(ports) => ports,
@@ -158,6 +164,10 @@ pub(super) fn service<'a>(
 ) {
     let Some(&(_, first)) = members.first() else { return };
     let Some(service) = builder.environment.services.get(&first.service) else { return };
+    let places: Vec<usize> = members.iter().map(|(index, _)| *index).collect();
+    let again = hooks::is_left(builder, &first.service, intent).then(|| intent.asking_again());
+    let intent = again.as_ref().unwrap_or(intent);
+    let before = hooks::before(builder, &first.service);
     let strategy = service.deploy.strategy;
     let all = service.instances.len();
     let fleet = builder.fleet;
@@ -168,14 +178,14 @@ pub(super) fn service<'a>(
             is_up(builder, instance) && !doubtful(intent).contains(&instance.name)
         });
     }
-    let turn = || Turn::new(unseen, strategy.down(all), strategy.beside(all));
+    let turn = || Turn::new(unseen, strategy.down(all), strategy.beside(all)).behind(&before.last);
     match strategy {
         Strategy::Recreate | Strategy::Rolling(_) => {
             builder.turn = turn();
             some(builder, members, intent);
         }
         Strategy::BlueGreen => {
-            builder.turn = Turn::together(all, unseen);
+            builder.turn = Turn::together(all, unseen).behind(&before.last);
             together(builder, &first.service, members, intent);
         }
         Strategy::Canary(canary) => {
@@ -195,13 +205,14 @@ pub(super) fn service<'a>(
                 let mut behind = some(builder, down, intent);
                 behind.extend(tried(builder, canary, canaries, intent));
                 builder.turn = turn();
-                builder.turn.behind = behind;
+                builder.turn.behind.extend(behind);
                 builder.turn.waits_for = canary.pause.is_none().then_some(first.len());
                 some(builder, others, intent);
             }
         }
     }
     builder.turn = Turn::default();
+    hooks::after(builder, &first.service, &places, &before);
 }
 
 /// Whether a service has anything to lose: something of it serves that is not as the release says.
@@ -242,13 +253,7 @@ fn tried<'a>(
 ) -> Vec<StepId> {
     let Some(pause) = canary.pause else { return some(builder, canaries, intent) };
     builder.turn.pause = pause;
-    let again = match intent {
-        Intent::Deploy { promote, doubtful, .. } => {
-            Intent::Deploy { ask_again: true, promote: *promote, doubtful: doubtful.clone() }
-        }
-        other => other.clone(),
-    };
-    some(builder, canaries, &again)
+    some(builder, canaries, &intent.asking_again())
 }
 
 /// Plans all instances of a service: when all replacements have been proved beside what they replace, they take over.

@@ -7,18 +7,20 @@ mod ports;
 mod routes;
 mod start;
 mod stop;
+mod turn;
 
 use crate::boundary::Needs;
 use crate::fleet::{FleetSnapshot, ObservedContainer, Ownership, ShipView};
 use crate::image::ImageRef;
 use crate::model::graph::Direction;
 use crate::model::{Environment, Instance};
-use crate::names::{InstanceName, ShipName};
+use crate::names::{InstanceName, ServiceName, ShipName};
 use crate::plan::{
     Blocked, FailurePolicy, Fate, Intent, Limits, Plan, Reason, Restart, Seen, Settled, StepId,
 };
 use crate::select::{Selection, SelectionRules};
 use builder::Builder;
+use std::collections::BTreeMap;
 
 impl Intent {
     /// How a command with this intent selects its instances.
@@ -44,6 +46,7 @@ impl Intent {
             configurations: matches!(self, Intent::Deploy { .. }),
             images: matches!(self, Intent::Start { .. } | Intent::Restart(_) | Intent::Deploy { .. }),
             others: true,
+            hooks: matches!(self, Intent::Deploy { .. }),
         }
     }
 }
@@ -56,12 +59,23 @@ pub fn plan(
     selection: &Selection,
     limits: Limits,
 ) -> Plan {
-    let mut builder = settle(environment, fleet, intent, selection, &[]);
+    let mut builder = settle(environment, fleet, intent, selection, First::default());
     if let Intent::Deploy { .. } = intent {
-        // Which images are pulled is known when all is decided; everybody waits for all of them.
-        let pulling = builder.pulling();
-        if !pulling.is_empty() {
-            builder = settle(environment, fleet, intent, selection, &pulling);
+        // Which images are pulled is known when all is decided; everybody waits for all of them. So are the services whose
+        // hooks are due.
+        let mut hooked = deploy::due(&builder, intent);
+        if hooked.values().any(|hooked| hooked.blocked.is_some()) {
+            // So are their services, and those that need them.
+            hooked.retain(|_, hooked| hooked.blocked.is_some());
+            builder = settle(environment, fleet, intent, selection, First { hooked, ..First::default() });
+            let blocked = std::mem::take(&mut builder.hooked);
+            hooked = deploy::due(&builder, intent);
+            hooked.extend(blocked);
+        }
+        let for_hooks = hooked.values().filter_map(|hooked| hooked.pulls(&builder));
+        let pulling: Vec<_> = builder.pulling().into_iter().chain(for_hooks).collect();
+        if !pulling.is_empty() || !hooked.is_empty() {
+            builder = settle(environment, fleet, intent, selection, First { pulling, hooked });
         }
     }
     let on_failure = match intent {
@@ -75,21 +89,31 @@ pub fn plan(
     builder.finish(intent.clone(), limits.among(fleet.ships.len()), on_failure)
 }
 
-/// Decides for each instance. The images of `first` are on their ships before anything else is done.
+/// What is known from deciding once.
+#[derive(Default)]
+struct First<'a> {
+    /// Their images are on their ships before anything else is done.
+    pulling: Vec<&'a Instance>,
+    /// Services whose hooks are run.
+    hooked: BTreeMap<&'a ServiceName, deploy::Hooked<'a>>,
+}
+
+/// Decides for each instance.
 fn settle<'a>(
     environment: &'a Environment,
     fleet: &'a FleetSnapshot,
     intent: &Intent,
     selection: &Selection,
-    first: &[&'a Instance],
+    first: First<'a>,
 ) -> Builder<'a> {
     let ordered = selection.ordered && intent.waits();
     let mut builder = Builder::new(environment, fleet, intent.direction(), &selection.instances, ordered);
     if let Intent::Deploy { .. } = intent {
         builder.orphans = deploy::Orphans::of(&builder, &selection.whole);
     }
-    if !first.is_empty() {
-        builder.pull_first(first.iter().copied());
+    builder.hooked = first.hooked;
+    if !first.pulling.is_empty() {
+        builder.pull_first(first.pulling.into_iter());
     }
     for (service, instances) in builder.in_dependency_order() {
         if matches!(intent, Intent::Deploy { .. }) {
@@ -103,6 +127,9 @@ fn settle<'a>(
         builder.close(service);
     }
     deploy::rest(&mut builder);
+    if *intent == Intent::Clean {
+        deploy::clean(&mut builder);
+    }
     builder
 }
 

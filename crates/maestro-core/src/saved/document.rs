@@ -2,7 +2,7 @@
 
 use super::{SavedPlan, Sight};
 use crate::names::{InstanceName, ServiceName};
-use crate::plan::{Intent, Restart};
+use crate::plan::{Hooking, Intent, Restart};
 use crate::release::{DocumentError, Release};
 use crate::select::Selector;
 use serde_json::{Value, json};
@@ -140,7 +140,8 @@ fn intent(intent: &Intent) -> Value {
             "step_delay": how.step_delay.as_secs(),
             "stop_start_delay": how.stop_start_delay.as_secs(),
         }),
-        // Who is doubtful is known to a run that goes on, and to no plan that is kept.
+        // Who is doubtful, and which hooks have been begun, is known to a run that goes on, and to no plan that is kept: a way
+        // back is not.
         Intent::Deploy { ask_again, promote, .. } => {
             json!({"do": "deploy", "ask_again": ask_again, "promote": promote})
         }
@@ -166,7 +167,8 @@ fn read_intent(value: &Value) -> Option<Intent> {
         // Plans of before there were canaries promote nothing.
         "deploy" => {
             let promote = flag("promote").unwrap_or_default();
-            Intent::Deploy { ask_again: flag("ask_again")?, promote, doubtful: BTreeSet::new() }
+            let ask_again = flag("ask_again")?;
+            Intent::Deploy { ask_again, promote, doubtful: BTreeSet::new(), hooks: Hooking::NEW }
         }
         _ => return None,
     })

@@ -3,7 +3,7 @@ use crate::check::lint;
 use crate::config::{Limits as TextLimits, load};
 use crate::fleet::{ContainerState, FleetSnapshot, ShipView};
 use crate::model::Environment;
-use crate::plan::{Intent, Limits, Plan, Restart};
+use crate::plan::{Hooking, Intent, Limits, Plan, Restart};
 use crate::planner::plan;
 use crate::planner::tests::fleet;
 use crate::release::{Recorded, Release};
@@ -45,7 +45,8 @@ fn saved(intent: &Intent) -> SavedPlan {
     SavedPlan::from_bytes(&saved.to_bytes()).unwrap()
 }
 
-const DEPLOY: Intent = Intent::Deploy { ask_again: false, promote: false, doubtful: BTreeSet::new() };
+const DEPLOY: Intent =
+    Intent::Deploy { ask_again: false, promote: false, doubtful: BTreeSet::new(), hooks: Hooking::NEW };
 
 #[test]
 fn every_intent_is_kept() {
@@ -56,7 +57,7 @@ fn every_intent_is_kept() {
         Intent::Pull,
         Intent::Clean,
         Intent::Restart(Restart { reuse: true, step_delay: Duration::from_secs(7), ..Restart::default() }),
-        Intent::Deploy { ask_again: true, promote: false, doubtful: BTreeSet::new() },
+        Intent::Deploy { ask_again: true, promote: false, doubtful: BTreeSet::new(), hooks: Hooking::NEW },
     ] {
         let saved = saved(&intent);
         assert_eq!(saved.intent, intent);

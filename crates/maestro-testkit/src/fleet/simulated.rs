@@ -5,7 +5,7 @@ use crate::daemon::{Latency, Setup};
 use crate::fake_engine::FakeEngine;
 use crate::faults::Faults;
 use crate::state::{Behaviour, Content, Edition, OnTerm, Registries};
-use maestro_core::boundary::Engine;
+use maestro_core::boundary::{Engine, LogStream};
 use maestro_core::image::ImageRef;
 use maestro_core::model::{Environment, Transport};
 use maestro_core::names::ShipName;
@@ -15,8 +15,19 @@ use std::time::Duration;
 
 /// What an image's containers do, told by its name: those of `…healthy…` become healthy after a second, those of
 /// `…unhealthy…` do not, those of `…stubborn…` ignore SIGTERM, those of `…slow…` stop after two seconds, those of
-/// `…brief…` end at once with code 1, those of `…fleeting…` after two seconds; all others run forever.
+/// `…brief…` end at once with code 1, those of `…fleeting…` after two seconds; all others run forever. With the command
+/// `bin/migrate`, they end well, with `bin/broken` with code 3, and with `bin/endless` not by themselves.
 pub fn usual_behaviour(image: &ImageRef) -> Behaviour {
+    let moment = Duration::from_millis(20);
+    let migrates = Behaviour::exits(moment, 0).says(LogStream::Stdout, "all tables are up to date");
+    let breaks = Behaviour::exits(moment, 3).says(LogStream::Stderr, "there is no table `orders`");
+    by_name(image)
+        .when(&["bin/migrate"], migrates)
+        .when(&["bin/broken"], breaks)
+        .when(&["bin/endless"], Behaviour::forever())
+}
+
+fn by_name(image: &ImageRef) -> Behaviour {
     let name = image.as_str();
     let second = Duration::from_secs(1);
     if name.contains("unhealthy") {

@@ -25,6 +25,8 @@ pub struct Behaviour {
     pub programs: Vec<ScriptedProgram>,
     /// Its file system cannot be removed: the container becomes `dead`.
     pub unremovable: bool,
+    /// What it does instead where its container is made with one of these commands.
+    pub commands: Vec<(Vec<String>, Behaviour)>,
 }
 
 /// How a process ends by itself.
@@ -140,6 +142,18 @@ impl Behaviour {
             output: String::new(),
         });
         self
+    }
+
+    /// What it does instead where its container is made with this command.
+    #[must_use]
+    pub fn when(mut self, command: &[&str], instead: Behaviour) -> Self {
+        self.commands.push((command.iter().map(ToString::to_string).collect(), instead));
+        self
+    }
+
+    /// What it does in a container that is made with a command.
+    pub(crate) fn with_command(&self, command: Option<&[String]>) -> Option<&Behaviour> {
+        self.commands.iter().find(|(known, _)| Some(&**known) == command).map(|(_, instead)| instead)
     }
 
     /// How the start with this number, from 1, ends by itself.

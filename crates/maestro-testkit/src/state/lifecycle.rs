@@ -3,6 +3,7 @@
 use crate::state::behaviour::{Ends, OnTerm};
 use crate::state::container::Container;
 use crate::state::create::CreateConfig;
+use crate::state::image::Content;
 use crate::state::process::What;
 use crate::state::refusal::Refusal;
 use crate::state::validate::{NETWORKS, validate};
@@ -80,7 +81,10 @@ impl Machine {
                 Refusal::bad("invalid reference format: repository name must be lowercase")
             });
         };
-        let content = image.content.clone();
+        let mut content = image.content.clone();
+        if let Some(instead) = content.behaviour.with_command(config.cmd.as_deref()) {
+            content = Arc::new(Content { behaviour: instead.clone(), ..Content::clone(&content) });
+        }
         self.name_is_free(name)?;
         for link in config.host_config.links.iter().flatten() {
             let other = link.split(':').next().unwrap_or(link);

@@ -8,7 +8,7 @@ use super::session::Session;
 use super::telling::Telling;
 use super::{Fault, Outcome, deploy, doctor, interrupts};
 use crate::balance::{Balancing, Routes};
-use crate::execute::{Means, execute};
+use crate::execute::{Means, Remember, execute};
 use crate::ledger::{Fence, LeaseError};
 use crate::observe::Engines;
 use crate::probe::SystemProbe;
@@ -160,6 +160,8 @@ pub(super) struct Line<'a> {
     fence: Option<Fence>,
     /// The balancers, where they are to be told.
     balancing: Option<Balancing>,
+    /// Where it is written down which hooks have been run.
+    remember: Option<Arc<dyn Remember>>,
 }
 
 impl<'a> Line<'a> {
@@ -170,7 +172,7 @@ impl<'a> Line<'a> {
         environment: Environment,
         engines: Arc<Engines>,
     ) -> Self {
-        Self { session, selecting, environment, engines, fence: None, balancing: None }
+        Self { session, selecting, environment, engines, fence: None, balancing: None, remember: None }
     }
 
     /// The same for who has a lease.
@@ -181,6 +183,11 @@ impl<'a> Line<'a> {
     /// The same for who tells balancers what it does.
     pub(super) fn balanced(self, balancing: Balancing) -> Self {
         Self { balancing: Some(balancing), ..self }
+    }
+
+    /// The same for who writes down which hooks have been run.
+    pub(super) fn remembering(self, remember: Arc<dyn Remember>) -> Self {
+        Self { remember: Some(remember), ..self }
     }
 
     pub(super) fn fence(&self) -> Option<&Fence> {
@@ -368,6 +375,7 @@ impl<'a> Line<'a> {
             probe: Arc::new(probe),
             fence: self.fence.clone(),
             routes: self.routes(&plan),
+            remember: self.remember.clone(),
         };
         let mut watching = Watching {
             inner: reporter(showing.progress(), self.session.printer.clone(), self.session.began),
@@ -403,7 +411,7 @@ impl<'a> Line<'a> {
 
     /// What a container that did not start has to say for itself; whether it has said anything.
     async fn show_output(&self, plan: &Plan, step: StepId) -> bool {
-        let Some(target) = plan.step(step).and_then(|step| started(&step.action)) else { return false };
+        let Some(target) = plan.step(step).and_then(|step| spoke(&step.action)) else { return false };
         let Some(engine) = plan.unit_of(step).and_then(|u| u.ship()).and_then(|ship| self.engines.get(ship))
         else {
             return false;
@@ -436,7 +444,17 @@ fn started(action: &Action) -> Option<&Target> {
         | Action::Delay { .. }
         | Action::Route { .. }
         | Action::Provide { .. }
+        | Action::Finish { .. }
+        | Action::Local { .. }
         | Action::Reached => None,
+    }
+}
+
+/// The container whose output may tell why a step failed.
+fn spoke(action: &Action) -> Option<&Target> {
+    match action {
+        Action::Finish { target, .. } => Some(target),
+        other => started(other),
     }
 }
 
@@ -457,19 +475,31 @@ impl Watching {
         let action = self.plan.step(step).map(|step| &step.action);
         let changes = match action {
             Some(Action::Call(call)) => call.container().is_some(),
-            Some(Action::Route { .. }) => true,
+            // A program that was run may have done anything.
+            Some(Action::Route { .. } | Action::Finish { .. } | Action::Local { .. }) => true,
             _ => false,
         };
         match outcome {
             StepOutcome::Done(_) => self.touched |= changes,
             StepOutcome::Failed(failure) => {
                 self.touched |= changes && may_have_happened(failure);
-                if matches!(failure, Failure::NotReached { .. } | Failure::NotKept { .. } | Failure::Check(_))
-                {
+                if matches!(
+                    failure,
+                    Failure::NotReached { .. }
+                        | Failure::NotKept { .. }
+                        | Failure::Check(_)
+                        | Failure::Hook { .. }
+                ) {
                     self.unwell.push(step);
                 }
-                if let Some(Unit::Instance { instance, .. }) = self.plan.unit_of(step) {
-                    self.failed.insert(instance.clone());
+                match self.plan.unit_of(step) {
+                    Some(Unit::Instance { instance, .. }) => _ = self.failed.insert(instance.clone()),
+                    // It is the whole service that failed.
+                    Some(Unit::Hook { hook, .. }) => {
+                        let members = self.plan.items.iter().filter(|item| item.service == hook.service);
+                        self.failed.extend(members.map(|item| item.instance.clone()));
+                    }
+                    Some(Unit::Image { .. } | Unit::Login { .. } | Unit::Milestone(_)) | None => {}
                 }
             }
         }
@@ -480,7 +510,7 @@ impl Watching {
 fn may_have_happened(failure: &Failure) -> bool {
     match failure {
         Failure::Engine(error) => error.ambiguous,
-        Failure::Interrupted | Failure::Unbalanced(_) => true,
+        Failure::Interrupted | Failure::Unbalanced(_) | Failure::Hook { .. } => true,
         _ => false,
     }
 }

@@ -14,7 +14,7 @@ use maestro_core::fleet::FleetSnapshot;
 use maestro_core::plan::{Intent, Plan};
 use maestro_core::saved::{Moved, SavedPlan};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -54,11 +54,9 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let environment = deploy::environment(session, &saved.release, &today)?;
     let selecting = Selecting::of(&saved.selector, saved.units);
     let line = Line::of(session, Cow::Owned(selecting), environment, engines);
-    let (plan, fleet) =
-        line.plan_seen(&saved.intent, saved.intent.selection_rules()).await.map_err(untouched)?;
-    is_still(&saved, &plan, &fleet)?;
-    let intent = saved.intent.clone();
-    if !matches!(intent, Intent::Deploy { .. }) {
+    if !matches!(saved.intent, Intent::Deploy { .. }) {
+        let intent = saved.intent.clone();
+        let plan = planned(&line, &saved, &intent).await?;
         if let Some(holder) = line.in_the_way_of(&kept, &intent).await.map_err(untouched)? {
             return Err(Fault::Lease(LeaseError::Held(holder)));
         }
@@ -67,7 +65,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     }
     let past = kept.past().await?;
     if let Some(unfinished) = past.unfinished.clone()
-        && !matches!(intent, Intent::Deploy { ask_again: true, .. })
+        && !matches!(saved.intent, Intent::Deploy { ask_again: true, .. })
     {
         // The plan takes what runs for good, of which nobody knows by now whether it is.
         return Err(Fault::Unfinished(Box::new(unfinished)));
@@ -82,7 +80,10 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         back: None,
         doubtful: BTreeSet::new(),
         gives_up: false,
+        hooks: BTreeMap::new(),
     };
+    let intent = saved.intent.clone().hooking(target.hooking(past.unfinished.as_ref()));
+    let plan = planned(&line, &saved, &intent).await?;
     let change = Change {
         session,
         line,
@@ -95,6 +96,13 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         settles: false,
     };
     change.run(plan, Agreed::Saved(Box::new(saved))).await
+}
+
+/// The plan that was saved, made again.
+async fn planned(line: &Line<'_>, saved: &SavedPlan, intent: &Intent) -> Result<Plan, Fault> {
+    let (plan, fleet) = line.plan_seen(intent, intent.selection_rules()).await.map_err(untouched)?;
+    is_still(saved, &plan, &fleet)?;
+    Ok(plan)
 }
 
 /// Whether a plan that is made now is the one that was saved.

@@ -6,7 +6,7 @@ use super::arguments::{Selecting, Showing};
 use super::confirm::Confirming;
 use super::kept::{self, Kept, Past, Patience};
 use super::session::Session;
-use super::{Fault, Outcome, deploy};
+use super::{Fault, Outcome, deploy, hooks};
 use crate::ledger::{HeldLease, OwnedLedger};
 use crate::report::{ErrorReport, list};
 use futures_util::future::LocalBoxFuture;
@@ -16,12 +16,12 @@ use maestro_core::deployment::Deployment;
 use maestro_core::history::{History, Outline, Record};
 use maestro_core::model::{Environment, Remedy};
 use maestro_core::names::{InstanceName, ServiceName};
-use maestro_core::plan::{Fate, Intent, Plan};
+use maestro_core::plan::{Fate, Hooking, Intent, Plan};
 use maestro_core::release::{FORMAT, Release};
 use maestro_core::saved::SavedPlan;
 use maestro_core::select::{Selector, select};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -146,11 +146,12 @@ impl<'a> Change<'a> {
     }
 
     /// Under the lease, everything is looked at again.
-    async fn under(self, lease: &HeldLease, shown: &str, agreed: Agreed) -> Result<Ended, Fault> {
+    async fn under(mut self, lease: &HeldLease, shown: &str, agreed: Agreed) -> Result<Ended, Fault> {
         let ledger = lease.ledger();
         let past = kept::past(&*ledger).await?;
         self.is_still_so(&past)?;
         let before = kept::current(&*ledger, &past).await?;
+        self.remember_hooks(&past);
         let (plan, fleet) =
             self.line.plan_seen(&self.intent, self.intent.selection_rules()).await.map_err(untouched)?;
         match agreed {
@@ -162,14 +163,28 @@ impl<'a> Change<'a> {
             Agreed::Shown => {}
         }
         let balancing = self.kept.balancing(self.line.environment());
-        let line = self.line.behind(lease.fence()).balanced(balancing);
-        let change = Change { line, ..self };
+        if let Intent::Deploy { hooks: hooking, .. } = &self.intent {
+            self.target.hooks = hooks::begun(hooking, &plan);
+        }
+        let noting = hooks::Noting::new(ledger.clone(), self.target.clone());
+        let line = self.line.behind(lease.fence()).balanced(balancing).remembering(noting.clone());
+        let mut change = Change { line, ..self };
         let news = change.composed(&past, before.as_ref())?;
         ledger.open_journal(&change.target.document()).await?;
         let carried = change.line.carry(&change.intent, plan, change.options.showing).await;
+        change.target.hooks = noting.begun().await;
         let abandoned = carried.as_ref().is_ok_and(|carried| carried.summary.abandoned > 0);
         let ended = change.after(carried, &ledger, &past, before, news).await?;
         Ok(Ended { abandoned: abandoned || ended.abandoned, ..ended })
+    }
+
+    /// What has been run of hooks is what the journal says now.
+    fn remember_hooks(&mut self, past: &Past) {
+        if let Intent::Deploy { hooks: Hooking::On { .. }, .. } = self.intent
+            && !self.settles
+        {
+            self.intent = self.intent.clone().hooking(self.target.hooking(past.unfinished.as_ref()));
+        }
     }
 
     /// Whether nothing was done in the meantime that this change does not know of.
@@ -485,6 +500,7 @@ pub(super) fn going_back(
         back: None,
         doubtful: deployment.doubtful.clone(),
         gives_up: true,
+        hooks: BTreeMap::new(),
     };
     Ok(GoingBack { target, environment: old, selecting })
 }

@@ -16,7 +16,7 @@ use maestro_core::fleet::{FleetSnapshot, orphans};
 use maestro_core::image::ImageRef;
 use maestro_core::model::Environment;
 use maestro_core::names::{InstanceName, ServiceName};
-use maestro_core::plan::{Intent, Plan};
+use maestro_core::plan::{Hooking, Intent, Plan};
 use maestro_core::preflight::Finding;
 use maestro_core::release::{Release, disagreement, retagged};
 use maestro_core::select::{Selector, select};
@@ -51,8 +51,8 @@ impl Args {
     }
 
     /// What is wanted of the fleet.
-    pub(super) fn intent(&self, ask_again: bool) -> Intent {
-        Intent::Deploy { ask_again, promote: self.promote, doubtful: BTreeSet::new() }
+    pub(super) fn intent(&self, ask_again: bool, hooks: Hooking) -> Intent {
+        Intent::Deploy { ask_again, promote: self.promote, doubtful: BTreeSet::new(), hooks }
     }
 
     /// As one would type it.
@@ -68,33 +68,23 @@ impl Args {
 
 /// What a deployment wants of a fleet.
 pub(super) const INTENT: Intent =
-    Intent::Deploy { ask_again: false, promote: false, doubtful: BTreeSet::new() };
+    Intent::Deploy { ask_again: false, promote: false, doubtful: BTreeSet::new(), hooks: Hooking::NEW };
 
-/// What a way back wants of a fleet: nobody tries it first.
+/// What a way back wants of a fleet: nobody tries it first, and no hooks are run.
 pub(super) fn back(ask_again: bool, doubtful: BTreeSet<InstanceName>) -> Intent {
-    Intent::Deploy { ask_again, promote: true, doubtful }
+    Intent::Deploy { ask_again, promote: true, doubtful, hooks: Hooking::Off }
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let mut draft = Draft::new(session, &args).await?;
     let past = draft.past().await?;
     draft.orphans(&past, &args);
+    let target = draft.target(&args);
     // Nobody has seen what was begun come up.
-    let intent = args.intent(past.unfinished.is_some());
+    let intent = args.intent(past.unfinished.is_some(), target.hooking(past.unfinished.as_ref()));
     let (plan, fleet) = draft.plan(&intent).await.map_err(untouched)?;
     draft.tell_orphans(&fleet);
     let Draft { line, release, kept, today, .. } = draft;
-    let target = Deployment {
-        release: release.clone(),
-        selector: line.selector(),
-        units: args.selecting.limits().and_then(|limits| limits.units),
-        by: owner(),
-        at: Timestamp::now(),
-        doing: args.doing(),
-        back: None,
-        doubtful: BTreeSet::new(),
-        gives_up: false,
-    };
     let (today, options) = ((today, release), args.options);
     let change = Change { session, line, kept, past, target, today, intent, options, settles: false };
     change.run(plan, Agreed::Shown).await
@@ -140,6 +130,22 @@ impl<'a> Draft<'a> {
         let environment = environment(session, &release, &today)?;
         let line = Line::of(session, Cow::Borrowed(selecting), environment, engines);
         Ok(Self { session, line, release, kept, today, unresolved, instances })
+    }
+
+    /// What is to go into the journal.
+    pub(super) fn target(&self, args: &Args) -> Deployment {
+        Deployment {
+            release: self.release.clone(),
+            selector: self.line.selector(),
+            units: args.selecting.limits().and_then(|limits| limits.units),
+            by: owner(),
+            at: Timestamp::now(),
+            doing: args.doing(),
+            back: None,
+            doubtful: BTreeSet::new(),
+            gives_up: false,
+            hooks: BTreeMap::new(),
+        }
     }
 
     /// What would be in the way of a plan.

@@ -35,7 +35,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let rules = SelectionRules { direction: Direction::Requires, includes_omitted: false };
     let selection = select(&environment, &args.selecting.selector(), rules)?;
     let engines = session.engines(&environment);
-    let needs = Needs { details: true, configurations: true, images: true, others: true };
+    let needs = Needs { details: true, configurations: true, images: true, others: true, hooks: false };
     let fleet = look(session, &environment, &engines, &selection.instances, needs).await?;
     let drifts = drift(&environment, &fleet, &selection.instances);
     print(&session.printer, &drifts, args.printing.output);

@@ -19,6 +19,7 @@ mod events;
 mod exec;
 mod fault;
 mod guest;
+mod hooks;
 mod interrupts;
 mod kept;
 mod kill;

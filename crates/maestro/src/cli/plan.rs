@@ -92,19 +92,20 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
         Command::Kill(args) => (args.intent()?, &args.selecting),
         Command::Deploy(args) => {
             let mut draft = deploy::Draft::new(session, args).await?;
-            let ask_again = match draft.past().await {
+            let unfinished = match draft.past().await {
                 Ok(past) => {
                     draft.orphans(&past, args);
-                    past.unfinished.is_some()
+                    past.unfinished
                 }
                 // Nothing is done here, so nothing is lost by that.
                 Err(fault @ Fault::Ledger(_)) => {
                     ErrorReport::of(&fault).warning().print(&session.printer);
-                    false
+                    None
                 }
                 Err(fault) => return Err(fault),
             };
-            let (plan, fleet) = draft.plan(&args.intent(ask_again)).await?;
+            let hooks = draft.target(args).hooking(unfinished.as_ref());
+            let (plan, fleet) = draft.plan(&args.intent(unfinished.is_some(), hooks)).await?;
             draft.tell_orphans(&fleet);
             let foreseen = draft.foreseen(&plan).await?;
             let selector = draft.selector();
@@ -151,7 +152,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     };
     print(&session.printer, &plan, form, args.full);
     warn(&session.printer, &foreseen);
-    let changes = plan.items.iter().any(|item| matches!(item.fate, Fate::Act { .. }));
+    let changes = !plan.is_empty() || plan.items.iter().any(|item| matches!(item.fate, Fate::Act { .. }));
     Ok(if changes && args.detailed_exitcode { ExitCode::from(CHANGES) } else { ExitCode::SUCCESS })
 }
 

@@ -72,7 +72,8 @@ async fn settle(session: &Session, options: Options, which: Which) -> Outcome {
     let intent = if which == Which::GoBack || target.gives_up || target.back.is_some() {
         deploy::back(true, doubtful)
     } else {
-        Intent::Deploy { ask_again: true, promote: false, doubtful }
+        let hooks = target.hooking(Some(&target));
+        Intent::Deploy { ask_again: true, promote: false, doubtful, hooks }
     };
     let (plan, _) = line.plan_seen(&intent, intent.selection_rules()).await.map_err(untouched)?;
     let change =

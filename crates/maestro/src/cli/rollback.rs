@@ -20,7 +20,7 @@ use maestro_core::plan::{Intent, Plan};
 use maestro_core::release::Release;
 use maestro_core::select::{Selector, select};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Go back to an earlier release
 ///
@@ -114,6 +114,7 @@ impl<'a> Draft<'a> {
             back: Some(back),
             doubtful: BTreeSet::new(),
             gives_up: false,
+            hooks: BTreeMap::new(),
         };
         let line = Line::of(session, Cow::Owned(selecting), environment, engines);
         // Of what is half done, nobody has seen what runs answer.

@@ -54,6 +54,7 @@ impl Line<'_> {
             probe: Arc::new(SystemProbe::default()),
             fence: self.fence().cloned(),
             routes: None,
+            remember: None,
         };
         let mut counting = Counting::default();
         let mut interrupts = interrupts::listen();

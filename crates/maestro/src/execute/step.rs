@@ -1,7 +1,7 @@
 //! One step: a call with its retries, a wait, a check under guard, a pause.
 
-use super::Means;
 use super::look::Looks;
+use super::{Means, hooks};
 use crate::ledger::Fence;
 use maestro_core::boundary::{CallOutcome, CheckFailure, Engine, Progress};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 /// How often a container is looked at while something is waited for.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// How often a guard looks, and how long checks pause between tries.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -47,6 +47,9 @@ async fn attempt(
     if let Action::Delay { pause, .. } = &step.action {
         sleep(*pause).await;
         return Ok(CallOutcome::Done);
+    }
+    if let Action::Local { hook, env } = &step.action {
+        return hooks::local(means, hook, env).await;
     }
     let ship = plan.unit_of(id).and_then(Unit::ship).ok_or_else(|| internal("on no ship"))?;
     let engine = means.engines.get(ship).ok_or_else(|| internal("on an unknown ship"))?;
@@ -96,12 +99,15 @@ async fn attempt(
             let provided = turn.provide(front_end).await;
             provided.map_err(|error| Failure::Unbalanced(error.to_string())).map(|()| CallOutcome::Done)
         }
-        Action::Delay { .. } | Action::Reached => Ok(CallOutcome::Done),
+        Action::Finish { target, hook, grace } => {
+            hooks::finish(means, looks, (ship, &**engine), target, hook, *grace).await
+        }
+        Action::Delay { .. } | Action::Local { .. } | Action::Reached => Ok(CallOutcome::Done),
     }
 }
 
 /// Whether whoever carries the plan out may change something.
-async fn pass(means: &Means) -> Result<(), Failure> {
+pub(super) async fn pass(means: &Means) -> Result<(), Failure> {
     if let Some(fence) = &means.fence {
         fence.pass().await?;
     }
@@ -250,7 +256,7 @@ async fn not_kept(looks: &Looks, ship: &ShipName, target: &Target, condition: Co
     Failure::NotKept { container: target.name().to_string(), condition, found: describe(found.as_ref()) }
 }
 
-fn has_ended(container: &ObservedContainer) -> bool {
+pub(super) fn has_ended(container: &ObservedContainer) -> bool {
     matches!(container.state, ContainerState::Exited | ContainerState::Dead)
 }
 
@@ -262,7 +268,7 @@ fn holds(condition: Condition, found: Option<&ObservedContainer>) -> bool {
     }
 }
 
-fn describe(found: Option<&ObservedContainer>) -> String {
+pub(super) fn describe(found: Option<&ObservedContainer>) -> String {
     match found {
         None => "gone".to_owned(),
         Some(ObservedContainer { state, exit_code: Some(code), .. }) if !state.is_running() => {

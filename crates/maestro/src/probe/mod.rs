@@ -102,6 +102,17 @@ impl Probe for SystemProbe {
             }
         }
     }
+
+    fn run<'a>(
+        &'a self,
+        command: &'a [String],
+        env: &'a ContainerEnv,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<(), String>> {
+        let program =
+            exec::Program { command, env: Some(env), env_from: &EnvFrom::Environment, limit: within };
+        async move { exec::run(program, &[]).await.map_err(Fault::into_words) }.boxed()
+    }
 }
 
 /// A client for requests to a host that are no checks: proxies and trust are those of checks.
@@ -113,9 +124,7 @@ pub(crate) async fn web_client(scheme: &str, host: &str) -> Result<reqwest::Clie
 /// future is dropped.
 pub(crate) async fn run_program(command: &[String], input: &[u8], limit: Duration) -> Result<(), String> {
     let program = exec::Program { command, env: None, env_from: &EnvFrom::Stdin, limit };
-    exec::run(program, input).await.map_err(|fault| match fault {
-        Fault::Passing(because) | Fault::Lasting(because) => because,
-    })
+    exec::run(program, input).await.map_err(Fault::into_words)
 }
 
 /// What a try ended with, other than success.
@@ -125,6 +134,14 @@ enum Fault {
     Passing(String),
     /// Every other try would end the same.
     Lasting(String),
+}
+
+impl Fault {
+    fn into_words(self) -> String {
+        match self {
+            Fault::Passing(because) | Fault::Lasting(because) => because,
+        }
+    }
 }
 
 /// How often a check may be tried.

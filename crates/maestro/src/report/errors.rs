@@ -168,6 +168,7 @@ impl From<&Failure> for ErrorReport {
             Failure::Check(_)
             | Failure::NotReached { .. }
             | Failure::NotKept { .. }
+            | Failure::Hook { .. }
             | Failure::Interrupted
             | Failure::Internal(_) => Self::of(failure),
             Failure::Unbalanced(_) => Self::of(failure)

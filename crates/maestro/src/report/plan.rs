@@ -19,6 +19,7 @@ pub fn print(printer: &Printer, plan: &Plan, output: Output, full: bool) {
         Output::Table => {
             printer.data(&table(printer, plan));
             printer.data(&changes(plan));
+            printer.data(&hooks(plan));
             if full {
                 printer.data(&steps(plan));
             }
@@ -105,7 +106,9 @@ fn waits(item: &Item) -> String {
 
 /// What is done, one word for each kind of step, in its order.
 fn verbs(plan: &Plan, steps: &[StepId]) -> String {
-    let actions = || steps.iter().filter_map(|id| plan.step(*id)).map(|step| &step.action);
+    let is_hook = |id: &&StepId| matches!(plan.unit_of(**id), Some(Unit::Hook { .. }));
+    let own = || steps.iter().filter(move |id| !is_hook(id));
+    let actions = || own().filter_map(|id| plan.step(*id)).map(|step| &step.action);
     let checks = actions().filter(|action| matches!(action, Action::Check { .. })).count();
     let mut words: Vec<String> = Vec::new();
     for action in actions() {
@@ -127,9 +130,12 @@ fn verbs(plan: &Plan, steps: &[StepId]) -> String {
                 "drain".to_owned()
             }
             Action::Route { change, .. } if !change.admit.is_empty() => "route".to_owned(),
-            Action::Route { .. } | Action::Provide { .. } | Action::Await { .. } | Action::Reached => {
-                continue;
-            }
+            Action::Route { .. }
+            | Action::Provide { .. }
+            | Action::Await { .. }
+            | Action::Finish { .. }
+            | Action::Local { .. }
+            | Action::Reached => continue,
         };
         if !words.contains(&word) {
             words.push(word);
@@ -168,6 +174,21 @@ fn changes(plan: &Plan) -> String {
     text
 }
 
+/// What is run besides, and what is left of that and removed.
+fn hooks(plan: &Plan) -> String {
+    let hooks = plan.ids().filter_map(|id| {
+        let Unit::Hook { hook, ship } = plan.unit_of(id)? else { return None };
+        match (&plan.step(id)?.action, &plan.intent, ship) {
+            (Action::Finish { hook: task, .. } | Action::Local { hook: task, .. }, ..) => {
+                Some(format!("{} {}: {task}\n", hook.when.key(), hook.service))
+            }
+            (Action::Call(call), Intent::Clean, Some(ship)) => Some(format!("{call} on {ship}\n")),
+            _ => None,
+        }
+    });
+    hooks.fold(String::new(), |text, hook| text + &clean(hook.trim_end()) + "\n")
+}
+
 /// Every step, below the table.
 fn steps(plan: &Plan) -> String {
     plan.ids()
@@ -202,7 +223,7 @@ fn summary(plan: &Plan) -> String {
     let many = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     if plan.items.is_empty() {
         "nothing was selected".to_owned()
-    } else if act == 0 {
+    } else if plan.steps.is_empty() {
         format!("{}; nothing would be done", parts.join(", "))
     } else {
         let (steps, ships) = (many(plan.steps.len(), "step"), many(ships.len(), "ship"));

@@ -58,7 +58,14 @@ pub(super) fn problems(rows: &Rows) -> (Vec<ErrorReport>, usize) {
             untold += 1;
         }
     }
-    (groups.into_iter().map(Group::report).collect(), untold)
+    let strays = rows.strays().iter().map(|(unit, failure)| {
+        let report = match failure {
+            Failure::Engine(error) => ErrorReport::on_a_ship(error),
+            failure => ErrorReport::from(failure),
+        };
+        report.about(&unit.to_string())
+    });
+    (groups.into_iter().map(Group::report).chain(strays).collect(), untold)
 }
 
 /// Instances that have the same trouble, wherever they are: a tag that nobody has pushed is missing on every ship.
@@ -117,7 +124,7 @@ pub(super) fn summary(rows: &Rows) -> (Tone, String) {
     let held = count(RowState::Held);
     let bad = [
         (count(RowState::Tolerated), format!("could not be {verb}")),
-        (count(RowState::Failed), "failed".to_owned()),
+        (count(RowState::Failed) + rows.strays().len(), "failed".to_owned()),
         (count(RowState::Blocked), "blocked".to_owned()),
         (count(RowState::Aborted), "aborted".to_owned()),
         (count(RowState::Interrupted), "left by the interrupt".to_owned()),
@@ -129,6 +136,9 @@ pub(super) fn summary(rows: &Rows) -> (Tone, String) {
             if well && done == 0 && held == 0 =>
         {
             format!("all is up to date: {unchanged} unchanged")
+        }
+        Intent::Clean if well && done == 0 && !rows.plan().is_empty() => {
+            format!("what hooks have left is removed: {unchanged} unchanged")
         }
         _ if well && done == 0 => format!("nothing was to be done: {unchanged} unchanged"),
         _ => {

@@ -12,6 +12,7 @@ mod doctor;
 mod drift;
 mod edges;
 mod faults;
+mod hooks;
 mod killed;
 mod kinds;
 mod ledger;

@@ -9,7 +9,9 @@ use crate::event::{Failure, StepOutcome, Verdict};
 use crate::fleet::FleetSnapshot;
 use crate::model::{Environment, Share};
 use crate::names::InstanceName;
-use crate::plan::{Action, EngineCall, Fate, Intent, Limits, OnFailure, Plan, Restart, StepId, Unit};
+use crate::plan::{
+    Action, EngineCall, Fate, Hooking, Intent, Limits, OnFailure, Plan, Restart, StepId, Unit,
+};
 use crate::planner::budget::{OverBudget, keep};
 use crate::planner::plan;
 use crate::run::Run;
@@ -291,7 +293,7 @@ fn shares() -> impl Strategy<Value = Share> {
 fn intents() -> impl Strategy<Value = Intent> {
     prop_oneof![
         3 => Just(restart()),
-        3 => any::<(bool, bool)>().prop_map(|(ask_again, promote)| Intent::Deploy { ask_again, promote, doubtful: BTreeSet::new() }),
+        3 => any::<(bool, bool)>().prop_map(|(ask_again, promote)| Intent::Deploy { ask_again, promote, doubtful: BTreeSet::new(), hooks: Hooking::NEW }),
         1 => Just(Intent::Stop),
         1 => Just(Intent::Kill),
         1 => Just(Intent::Start { refresh: true, reuse: false }),

@@ -4,6 +4,7 @@ mod beside;
 mod broken_off;
 mod canary;
 mod blue_green;
+mod hooks;
 mod orphans;
 mod ranges;
 mod routes;
@@ -14,7 +15,7 @@ use crate::check::lint;
 use crate::config::{Limits as TextLimits, load};
 use crate::fleet::{ContainerState, FleetSnapshot, ShipView};
 use crate::model::Environment;
-use crate::plan::{Fate, Intent, Limits, Plan};
+use crate::plan::{Fate, Hooking, Intent, Limits, Plan};
 use crate::planner::plan;
 use crate::select::{Selector, select};
 use crate::source::MapSources;
@@ -22,8 +23,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use world::{World, names};
 
-const DEPLOY: Intent = Intent::Deploy { ask_again: false, promote: false, doubtful: BTreeSet::new() };
-const PROMOTE: Intent = Intent::Deploy { ask_again: false, promote: true, doubtful: BTreeSet::new() };
+const DEPLOY: Intent =
+    Intent::Deploy { ask_again: false, promote: false, doubtful: BTreeSet::new(), hooks: Hooking::NEW };
+const PROMOTE: Intent =
+    Intent::Deploy { ask_again: false, promote: true, doubtful: BTreeSet::new(), hooks: Hooking::NEW };
 
 fn environment(text: &str) -> Environment {
     let loaded = load(&MapSources::of(text), &TextLimits::default());

@@ -3,7 +3,7 @@
 use super::{fleet, named, planned};
 use crate::check::{Finding, lint};
 use crate::fleet::FleetSnapshot;
-use crate::plan::{Action, EngineCall, Intent, Plan, Restart};
+use crate::plan::{Action, EngineCall, Hooking, Intent, Plan, Restart};
 use std::collections::BTreeSet;
 
 const WORLD: &str = "a: db-1 running reg:5000/db:1 | reg:5000/db:1\nb: web-1 running web:1* |";
@@ -82,7 +82,8 @@ fn beside() -> (FleetSnapshot, Plan) {
         });
     }
     let fleet = fleet("a: db-1 running reg:5000/db:1, api-1 running api:1* | reg:5000/db:1\nb: |");
-    let intent = Intent::Deploy { ask_again: false, promote: false, doubtful: BTreeSet::new() };
+    let intent =
+        Intent::Deploy { ask_again: false, promote: false, doubtful: BTreeSet::new(), hooks: Hooking::NEW };
     let selection =
         crate::select::select(&environment, &named(&["api-1"]), intent.selection_rules()).unwrap();
     let plan =

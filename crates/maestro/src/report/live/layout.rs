@@ -153,7 +153,7 @@ impl Layout {
             Unit::Image { ship, image } => {
                 (clean(image.short()).into_owned(), clean(ship.as_str()).into_owned())
             }
-            Unit::Instance { .. } | Unit::Login { .. } | Unit::Milestone(_) => {
+            Unit::Instance { .. } | Unit::Login { .. } | Unit::Hook { .. } | Unit::Milestone(_) => {
                 (unit.to_string(), String::new())
             }
         };

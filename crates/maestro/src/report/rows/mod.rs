@@ -12,7 +12,7 @@ pub(super) use texts::{counts_down, health};
 
 use jiff::Timestamp;
 use maestro_core::boundary::{CallOutcome, Progress};
-use maestro_core::event::{Event, News, RunSummary, Skipped, StepOutcome, Verdict};
+use maestro_core::event::{Event, Failure, News, RunSummary, Skipped, StepOutcome, Verdict};
 use maestro_core::names::ShipName;
 use maestro_core::plan::{Action, EngineCall, Intent, Item, Plan, StepId, Unit, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +37,8 @@ pub struct Rows {
     /// How many of those were cut off.
     abandoned: usize,
     ended: Option<Duration>,
+    /// What went wrong with hooks that are in nobody's row.
+    strays: Vec<(Unit, Failure)>,
 }
 
 /// One image on its way to one ship.
@@ -100,6 +102,7 @@ impl Rows {
             calls: BTreeSet::new(),
             abandoned: 0,
             ended: None,
+            strays: Vec::new(),
         }
     }
 
@@ -154,6 +157,11 @@ impl Rows {
             .filter_map(|(id, pull)| Some((self.plan.units.get(id.index())?, pull)))
     }
 
+    /// What went wrong with hooks that are in nobody's row.
+    pub fn strays(&self) -> &[(Unit, Failure)] {
+        &self.strays
+    }
+
     /// Whether the user has asked the run to stop.
     pub fn is_interrupted(&self) -> bool {
         self.interrupted
@@ -184,7 +192,7 @@ impl Rows {
             unchanged: self.count(RowState::Unchanged),
             waiting: self.count(RowState::Held),
             tolerated: self.count(RowState::Tolerated),
-            failed: self.count(RowState::Failed),
+            failed: self.count(RowState::Failed) + self.strays.len(),
             aborted: self.count(RowState::Aborted),
             blocked: self.count(RowState::Blocked),
             interrupted: self.count(RowState::Interrupted),
@@ -214,6 +222,9 @@ impl Rows {
         if matches!(step.action, Action::Call(EngineCall::PullImage { .. })) {
             let pull = Pull { progress: Progress::default(), began: at, trouble: None, over: false };
             self.pulls.insert(step.unit, pull);
+        }
+        if matches!(unit, Unit::Hook { .. }) {
+            return self.change(id, |row| row.hook_started(id, &step.action));
         }
         // Pulling is all that `pull` does to an instance.
         let own = matches!(unit, Unit::Instance { .. }) || plan.intent == Intent::Pull;
@@ -257,6 +268,14 @@ impl Rows {
             pull.over = true;
         }
         let verdict = outcome.verdict(step.on_failure);
+        let unit = plan.unit_of(id);
+        let is_hook = matches!(unit, Some(Unit::Hook { .. }));
+        if let (Some(unit), StepOutcome::Failed(failure), Verdict::Failed) = (unit, outcome, verdict)
+            && is_hook
+            && self.members.get(id.index()).is_none_or(Vec::is_empty)
+        {
+            self.strays.push((unit.clone(), failure.clone()));
+        }
         if self.calls.remove(&id) && verdict == Verdict::CutOff {
             self.abandoned += 1;
         }
@@ -269,7 +288,7 @@ impl Rows {
         };
         self.change_members(id, may_change, |row| match outcome {
             StepOutcome::Done(outcome) => {
-                if let CallOutcome::Created(container) = outcome {
+                if let (CallOutcome::Created(container), false) = (outcome, is_hook) {
                     row.container_created(container);
                 }
                 row.step_done(&plan, id, at);

@@ -323,6 +323,17 @@ impl Row {
         }
     }
 
+    /// A step of a hook, which is done for all instances of a service.
+    pub(super) fn hook_started(&mut self, id: StepId, action: &Action) {
+        self.running.push(id);
+        self.state = RowState::Working;
+        if let Some(text) = texts::pending_hook(action) {
+            self.pending = Some(Piece::new(Tone::Plain, text));
+            self.detail = None;
+            self.percent = None;
+        }
+    }
+
     pub(super) fn step_progressed(&mut self, id: StepId, piece: Option<Piece>, percent: Option<f32>) {
         // Of several steps at once, the latest is shown.
         if piece.is_some() && self.running.last() == Some(&id) {
@@ -340,7 +351,8 @@ impl Row {
     pub(super) fn step_done(&mut self, plan: &Plan, id: StepId, at: Duration) {
         self.running.retain(|running| *running != id);
         self.remaining = self.remaining.saturating_sub(1);
-        if let Some(step) = plan.step(id) {
+        let is_hook = matches!(plan.unit_of(id), Some(Unit::Hook { .. }));
+        if let Some(step) = plan.step(id).filter(|_| !is_hook) {
             match &step.action {
                 // Its own, not one that was kept of it.
                 Action::Call(EngineCall::RemoveContainer { target })
@@ -440,6 +452,7 @@ impl Row {
     pub(super) fn abort(&mut self, because_of: Option<&Unit>, at: Duration) {
         self.because_of = because_of.map(|unit| match unit {
             Unit::Instance { instance, .. } => instance.to_string(),
+            Unit::Hook { hook, .. } => hook.to_string(),
             Unit::Image { .. } | Unit::Login { .. } | Unit::Milestone(_) => unit.to_string(),
         });
         self.results.push(Piece::new(Tone::Bad, "aborted!"));

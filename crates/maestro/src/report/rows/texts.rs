@@ -7,7 +7,7 @@ use maestro_core::engine_error::EngineErrorKind;
 use maestro_core::event::News;
 use maestro_core::fleet::Health;
 use maestro_core::model::{Check, Phase};
-use maestro_core::plan::{Action, Condition, DelayReason, EngineCall, Intent, Target};
+use maestro_core::plan::{Action, Condition, DelayReason, EngineCall, HookTask, Intent, Target};
 use std::time::Duration;
 
 /// Which part of a command a step belongs to; a restart has both.
@@ -40,7 +40,10 @@ pub(super) fn half(intent: &Intent, action: &Action) -> Half {
         Action::Delay { why: DelayReason::StopStart, .. } => Half::Starting,
         Action::Route { change, .. } if change.admit.is_empty() => Half::Stopping,
         Action::Route { .. } | Action::Provide { .. } => Half::Starting,
-        Action::Delay { why: DelayReason::Step, .. } | Action::Reached => Half::Neither,
+        Action::Delay { why: DelayReason::Step, .. }
+        | Action::Finish { .. }
+        | Action::Local { .. }
+        | Action::Reached => Half::Neither,
     }
 }
 
@@ -94,9 +97,24 @@ pub(super) fn pending(intent: &Intent, action: &Action, id: Option<&str>) -> Opt
         Action::Route { change, .. } if change.admit.is_empty() => "draining...".into(),
         Action::Route { .. } => "waiting for balancers...".into(),
         Action::Provide { .. } => "configuring...".into(),
+        Action::Finish { hook, .. } | Action::Local { hook, .. } => hook_text(hook),
         Action::Reached => return None,
     };
     Some(text)
+}
+
+/// What is said of a hook while it is run.
+fn hook_text(hook: &HookTask) -> String {
+    let program = hook.command.first().map(String::as_str).unwrap_or_default();
+    format!("running {}...", clean(program))
+}
+
+/// What a step of a hook says while it is under way, if it is more than a preparation.
+pub(super) fn pending_hook(action: &Action) -> Option<String> {
+    match action {
+        Action::Finish { hook, .. } | Action::Local { hook, .. } => Some(hook_text(hook)),
+        _ => None,
+    }
 }
 
 /// The short id of a container that was seen.
@@ -174,6 +192,7 @@ fn seconds(pause: Duration) -> String {
 pub(super) fn failure_of(intent: &Intent, action: &Action) -> Option<&'static str> {
     match action {
         Action::Check { phase: Phase::Running, .. } => Some("container did not start!"),
+        Action::Finish { .. } | Action::Local { .. } => Some("hook"),
         Action::Check { phase: Phase::PreStart, .. }
         | Action::Await { condition: Condition::Running, .. }
         | Action::Call(EngineCall::CreateContainer { .. } | EngineCall::StartContainer { .. }) => {

@@ -73,6 +73,7 @@ impl From<&Failure> for Error {
             Failure::NotKept { .. } => "not_kept",
             Failure::Fenced(_) => "lease_lost",
             Failure::Unbalanced(_) => "unbalanced",
+            Failure::Hook { .. } => "hook",
             Failure::Interrupted => "interrupted",
             Failure::Internal(_) => "internal",
         };

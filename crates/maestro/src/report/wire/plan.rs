@@ -110,7 +110,8 @@ pub struct Step {
     /// The instance that it is done to; shared steps have none.
     pub instance: Option<String>,
     /// What is done: `login`, `pull_image`, `create_container`, `start_container`, `stop_container`, `kill_container`,
-    /// `rename_container`, `remove_container`, `await_running`, `await_not_running`, `check`, `delay`, `reached`.
+    /// `rename_container`, `remove_container`, `await_running`, `await_not_running`, `check`, `delay`, `finish_hook`,
+    /// `run_local_hook`, `reached`.
     pub action: String,
     /// The same in words.
     pub text: String,
@@ -129,7 +130,10 @@ impl From<&plan::Plan> for Plan {
                 ship: unit.and_then(Unit::ship).map(|ship| ship.as_str().into()),
                 instance: match unit {
                     Some(Unit::Instance { instance, .. }) => Some(instance.as_str().into()),
-                    Some(Unit::Image { .. } | Unit::Login { .. } | Unit::Milestone(_)) | None => None,
+                    Some(
+                        Unit::Image { .. } | Unit::Login { .. } | Unit::Hook { .. } | Unit::Milestone(_),
+                    )
+                    | None => None,
                 },
                 action: action(&step.action).into(),
                 text: step.action.to_string(),
@@ -253,6 +257,8 @@ pub(super) fn action(action: &Action) -> &'static str {
         Action::Delay { .. } => "delay",
         Action::Route { .. } => "route",
         Action::Provide { .. } => "provide",
+        Action::Finish { .. } => "finish_hook",
+        Action::Local { .. } => "run_local_hook",
         Action::Reached => "reached",
     }
 }

@@ -7,6 +7,7 @@ mod bad;
 mod compat;
 mod deploying;
 mod doctor;
+mod hooks;
 mod killed;
 mod leasing;
 mod many;

@@ -63,4 +63,13 @@ impl Probe for ScriptedProbe {
             })
         })
     }
+
+    fn run<'a>(
+        &'a self,
+        command: &'a [String],
+        _env: &'a ContainerEnv,
+        _within: Duration,
+    ) -> BoxFuture<'a, Result<(), String>> {
+        panic!("no script for {command:?}")
+    }
 }

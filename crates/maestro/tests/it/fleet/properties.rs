@@ -3,7 +3,7 @@
 use super::world::{Ran, START, World, restart, simulate};
 use maestro_core::model::Phase;
 use maestro_core::names::InstanceName;
-use maestro_core::plan::{Fate, Intent, Limits, Restart};
+use maestro_core::plan::{Fate, Hooking, Intent, Limits, Restart};
 use maestro_core::select::{Selector, select};
 use maestro_testkit::faults::Faults;
 use maestro_testkit::worlds::{Layout, Prior, PriorImage, layouts, prior_images, priors};
@@ -57,7 +57,7 @@ fn intents() -> impl Strategy<Value = Intent> {
     prop_oneof![
         4 => start,
         4 => restart,
-        2 => any::<bool>().prop_map(|ask_again| Intent::Deploy { ask_again, promote: false, doubtful: BTreeSet::new() }),
+        2 => any::<bool>().prop_map(|ask_again| Intent::Deploy { ask_again, promote: false, doubtful: BTreeSet::new(), hooks: Hooking::NEW }),
         2 => Just(Intent::Stop),
         1 => Just(Intent::Kill),
         1 => Just(Intent::Pull),

@@ -210,8 +210,13 @@ impl World {
         let now = self.ships.values().next().unwrap().now();
         let (keyboard, mut interrupts) = mpsc::unbounded_channel();
         let mut recorder = Recorder::new(&watch, &plan, now, presses, keyboard);
-        let means =
-            Means { engines: Arc::new(engines), probe: self.probe.clone(), fence: None, routes: None };
+        let means = Means {
+            engines: Arc::new(engines),
+            probe: self.probe.clone(),
+            fence: None,
+            routes: None,
+            remember: None,
+        };
         let run = execute(plan.clone(), &means, &mut recorder, &mut interrupts, tokio::time::Instant::now());
         let summary = tokio::time::timeout(LONGEST, run).await;
         let summary = summary.unwrap_or_else(|_| panic!("the run did not end\n{plan}"));

@@ -6,7 +6,7 @@ use crate::balance::Standing;
 use crate::fleet::{ContainerState, ShipView};
 use crate::model::Environment;
 use crate::names::ShipName;
-use crate::plan::{Action, EngineCall, Intent, Limits, Plan};
+use crate::plan::{Action, EngineCall, Limits, Plan};
 use crate::planner::plan;
 use crate::select::{Selector, select};
 
@@ -310,8 +310,7 @@ fn nothing_stops_while_canaries_are_tried() {
     let plan = planned(&to, &world.fleet, &DEPLOY);
     assert!(!plan.to_string().contains("web-3"), "{plan}");
     world.finish(&plan);
-    let plan =
-        planned(&to, &world.fleet, &Intent::Deploy { ask_again: false, promote: true, doubtful: [].into() });
+    let plan = planned(&to, &world.fleet, &PROMOTE);
     world.finish(&plan);
     assert_eq!(running(&world), "edge-1@a web-1@a web-2@b");
     let ShipView::Reachable(state) = world.fleet.ship(&ShipName::from("c")).unwrap() else { panic!() };

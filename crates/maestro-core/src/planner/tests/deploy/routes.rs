@@ -6,7 +6,7 @@ use crate::balance::{Rotation, Standing};
 use crate::fleet::ShipView;
 use crate::model::Environment;
 use crate::names::InstanceName;
-use crate::plan::{Action, EngineCall, Intent, Plan};
+use crate::plan::{Action, EngineCall, Hooking, Intent, Plan};
 
 const WEB: &str = "
 __maestro: {schema: 2}
@@ -114,7 +114,7 @@ fn what_is_known_to_be_no_good_comes_first_and_gets_no_requests() {
     let plan = planned(&new, &world.fleet, &DEPLOY);
     world.finish(&plan);
     let doubtful = ["web-2".into()].into();
-    let back = Intent::Deploy { ask_again: false, promote: true, doubtful };
+    let back = Intent::Deploy { ask_again: false, promote: true, doubtful, hooks: Hooking::Off };
     let plan = planned(&old, &world.fleet, &back);
     let stopped = plan.steps.iter().filter_map(|step| match &step.action {
         Action::Call(EngineCall::StopContainer { target, .. }) => Some(target.name().as_str()),
@@ -158,7 +158,7 @@ fn what_serves_is_not_in_doubt_because_of_what_was_tried_beside_it() {
         ShipView::Unreachable(_) => None,
     });
     let doubtful = [left.unwrap()].into();
-    let back = Intent::Deploy { ask_again: true, promote: true, doubtful };
+    let back = Intent::Deploy { ask_again: true, promote: true, doubtful, hooks: Hooking::Off };
     let plan = planned(&old, &world.fleet, &back);
     let endpoints = plan.rotation.endpoints();
     let gets = endpoints.iter().filter(|e| e.service.as_str() == "web" && e.standing == Standing::In);

@@ -1,7 +1,7 @@
 //! A fleet that does what plans say, and no more than engines would.
 
 use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, ObservedImage, ShipView};
-use crate::model::{Check, Environment, LABEL_PORT};
+use crate::model::{Check, Environment, HookName, LABEL_PORT};
 use crate::names::{ContainerId, ImageId, InstanceName, ServiceName};
 use crate::plan::{Action, Condition, EngineCall, Plan, StepId, Target};
 use crate::run::Run;
@@ -20,11 +20,20 @@ pub(super) struct World {
     ports: BTreeMap<ContainerId, Vec<String>>,
     /// Containers that have been seen to run since they were started.
     proved: BTreeSet<ContainerId>,
+    /// Hooks that have come to a good end.
+    pub(super) hooks: Vec<HookName>,
 }
 
 impl World {
     pub(super) fn of(fleet: FleetSnapshot) -> Self {
-        Self { fleet, made: 0, stopped: Vec::new(), ports: BTreeMap::new(), proved: BTreeSet::new() }
+        Self {
+            fleet,
+            made: 0,
+            stopped: Vec::new(),
+            ports: BTreeMap::new(),
+            proved: BTreeSet::new(),
+            hooks: Vec::new(),
+        }
     }
 
     /// Carries a plan out up to a number of steps; of those that could be next, `choose` says which one is. After each,
@@ -56,6 +65,14 @@ impl World {
                     let label = labels.get(&format!("{LABEL_PORT}{name}"));
                     assert_eq!(label, Some(&port.to_string()), "{target:?} is asked at another port");
                 }
+                Action::Finish { target, hook, .. } => {
+                    let container = found(self.state(plan, step), target);
+                    assert!(container.state.is_running(), "{} does not run", container.name);
+                    container.state = ContainerState::Exited;
+                    container.exit_code = Some(0);
+                    self.hooks.push(hook.name.clone());
+                }
+                Action::Local { hook, .. } => self.hooks.push(hook.name.clone()),
                 _ => {}
             }
             look(self, action);

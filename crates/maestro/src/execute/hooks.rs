@@ -1,0 +1,82 @@
+//! Hooks: programs that are run once, to their end.
+
+use super::Means;
+use super::look::Looks;
+use super::step::{LOOK_AGAIN, describe, has_ended, pass};
+use maestro_core::boundary::{CallOutcome, Engine};
+use maestro_core::event::Failure;
+use maestro_core::model::ContainerEnv;
+use maestro_core::names::ShipName;
+use maestro_core::plan::{EngineCall, HookTask, Target};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Runs a program on this machine.
+pub(super) async fn local(
+    means: &Means,
+    hook: &HookTask,
+    env: &ContainerEnv,
+) -> Result<CallOutcome, Failure> {
+    pass(means).await?;
+    let ended = means.probe.run(&hook.command, env, hook.within).await;
+    ended.map_err(|because| failed(hook, &because))?;
+    note(means, hook).await
+}
+
+/// Waits until the program of a one-off container has ended with 0; stops it when its time is over.
+pub(super) async fn finish(
+    means: &Means,
+    looks: &Looks,
+    (ship, engine): (&ShipName, &dyn Engine),
+    target: &Target,
+    hook: &HookTask,
+    grace: Duration,
+) -> Result<CallOutcome, Failure> {
+    let deadline = Instant::now() + hook.within;
+    loop {
+        match looks.detail(ship, target).await {
+            Ok(Some(found)) if has_ended(&found) && found.exit_code == Some(0) => {
+                return note(means, hook).await;
+            }
+            Ok(Some(found)) if has_ended(&found) => {
+                return Err(failed(hook, &describe(Some(&found))));
+            }
+            Ok(None) => return Err(failed(hook, "its container is gone")),
+            Ok(Some(_)) => {}
+            Err(error) if error.kind.is_transient() && Instant::now() < deadline => {}
+            Err(error) => return Err(error.into()),
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        sleep(LOOK_AGAIN.min(left)).await;
+    }
+    pass(means).await?;
+    let call = EngineCall::StopContainer { target: target.clone(), grace };
+    let stopped = engine.perform(&call, &|_| ()).await;
+    let late = format!("it did not end within {} s", hook.within.as_secs_f64());
+    Err(failed(
+        hook,
+        &match stopped {
+            Ok(_) => format!("{late}, and was stopped"),
+            Err(error) => format!("{late}, and could not be stopped: {error}"),
+        },
+    ))
+}
+
+fn failed(hook: &HookTask, because: &str) -> Failure {
+    Failure::Hook {
+        hook: hook.name.to_string(),
+        command: hook.command.join(" "),
+        because: because.to_owned(),
+    }
+}
+
+/// Before anything else is done, so that nobody runs it again.
+async fn note(means: &Means, hook: &HookTask) -> Result<CallOutcome, Failure> {
+    if let Some(remember) = &means.remember {
+        remember.ran(&hook.name).await?;
+    }
+    Ok(CallOutcome::Done)
+}

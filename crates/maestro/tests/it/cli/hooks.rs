@@ -1,0 +1,219 @@
+//! Hooks, as their users see them.
+
+use super::site::{SHOP, Site, until};
+use maestro_testkit::daemon::Latency;
+use rustix::process::Signal;
+
+/// The shop with a web that has hooks.
+fn shop(tag: &str, deploy: &str) -> String {
+    SHOP.replace("shop/web:2.0", &format!("shop/web:{tag}"))
+        .replace("    requires: [db]\n", &format!("    requires: [db]\n    deploy: {{{deploy}}}\n"))
+}
+
+const TELL: &str =
+    "[/bin/sh, -c, 'echo $MAESTRO_HOOK $MAESTRO_SERVICE $MAESTRO_IMAGE of $MAESTRO_ENVIRONMENT >> told']";
+
+fn hooks(before: &str, after: &str) -> String {
+    format!("strategy: rolling, max_unavailable: 1, hooks: {{before: [{before}], after: [{after}]}}")
+}
+
+fn told(site: &Site) -> String {
+    std::fs::read_to_string(site.shell.file("told")).unwrap_or_default()
+}
+
+/// How often containers of hooks have been started.
+fn starts(site: &Site) -> usize {
+    let changes = site.changes();
+    changes.iter().filter(|change| change.contains("start") && change.contains("web.")).count()
+}
+
+#[tokio::test]
+async fn they_are_run_before_and_after() {
+    let with = |tag| {
+        shop(
+            tag,
+            &hooks(
+                &format!("{{run: [bin/migrate]}}, {{local: {TELL}}}"),
+                &format!("{{local: {TELL}}}, {{run: bin/migrate}}"),
+            ),
+        )
+    };
+    let site = Site::new(&with("2.0"));
+    site.run("deploy").await.ok();
+    let digest =
+        |text: &str| fancy_regex::Regex::new("@sha256:[0-9a-f]+").unwrap().replace_all(text, "").into_owned();
+    assert_eq!(digest(&told(&site)), "before web shop/web:2.0 of shop\nafter web shop/web:2.0 of shop\n");
+    site.write(&with("3.0"));
+    site.clear_writes();
+    let mut text = site.transcript(&["plan deploy web", "deploy --yes -c 1 --progress plain web"]).await;
+    assert_eq!(told(&site).lines().count(), 4);
+    // Its image is there before, nothing else of the service is touched before, and nothing after.
+    let changes: Vec<String> = site.atlantic.writes().iter().map(ToString::to_string).collect();
+    let of = |what: &str| changes.iter().position(|change| change.contains(what)).unwrap();
+    let order = ["pull", "start web.before-1", "stop web-1", "start web-1", "create web.after-2"].map(of);
+    assert!(order.is_sorted(), "{changes:?}");
+    assert_eq!(starts(&site), 2);
+    assert_eq!((site.state("web.before-1"), site.state("web.after-2")), ("exited", "exited"));
+    // They are no instances; nothing is left to be done; and there is none on the way back.
+    text += &site.transcript(&["status", "plan deploy web", "plan clean web"]).await;
+    site.clear_writes();
+    site.run("deploy --yes web").await.ok();
+    site.run("drift").await.ok();
+    site.run("rollback --yes").await.ok();
+    assert!(site.image("web-1").contains("web:2.0"));
+    assert_eq!((starts(&site), told(&site).lines().count()), (0, 4));
+    site.run("clean web").await.ok();
+    assert_eq!((site.state("web.before-1"), site.state("web.after-2")), ("absent", "absent"));
+    assert_eq!(site.state("web-1"), "running");
+    insta::assert_snapshot!(text);
+}
+
+/// What it wrote is shown, nothing of the service has been touched, and nothing is there to be taken back.
+#[tokio::test]
+async fn one_that_fails_keeps_everything_as_it_is() {
+    let site = Site::new(&shop("2.0", &hooks("", "")));
+    site.run("deploy").await.ok();
+    site.write(&shop("3.0", &hooks("{run: [bin/broken]}", "")));
+    site.clear_writes();
+    let ran = site.run("deploy --yes -c 1 web").await.exits(4);
+    insta::assert_snapshot!(site.redacted(&ran));
+    assert!(site.changes().iter().all(|change| !change.contains("web-")), "{:?}", site.changes());
+    assert_eq!(site.state("web.before-1"), "exited");
+    assert!(site.image("web-1").contains("web:2.0"));
+    site.run("resume --yes").await.exits(1).says("no deployment is unfinished");
+    // The next one makes another container.
+    site.write(&shop("3.0", &hooks("{run: [bin/migrate]}", "")));
+    site.run("deploy --yes web").await.ok().says("this is release 2");
+}
+
+/// One that has been run is not run again by whoever goes on; what failed is.
+#[tokio::test]
+async fn who_goes_on_runs_what_is_left() {
+    let gate = "{local: [/bin/sh, ./gate]}";
+    let deploy = hooks(&format!("{{run: [bin/migrate]}}, {{local: {TELL}}}, {gate}"), "{run: [bin/migrate]}");
+    let site = Site::new(&shop("2.0", "on_failure: pause"));
+    site.run("deploy").await.ok();
+    site.write(&shop("3.0", &format!("{deploy}, on_failure: pause")));
+    site.clear_writes();
+    let failed = site.run("deploy --yes web").await.exits(3).says("hook before-3 of web");
+    assert!(failed.all().contains("`maestro resume` goes on with it"), "{}", failed.all());
+    assert!(site.changes().iter().all(|change| !change.contains("web-")), "{:?}", site.changes());
+    site.run("resume --yes").await.exits(3);
+    site.shell.write("gate", "exit 0");
+    site.run("resume --yes").await.ok().says("this is release 2");
+    assert_eq!((starts(&site), told(&site).lines().count()), (2, 1), "{:?}", site.changes());
+    assert!(site.image("web-2").contains("web:3.0"));
+}
+
+#[tokio::test]
+async fn canaries_and_the_others_share_them() {
+    let canary = |tag: &str| {
+        shop(
+            tag,
+            &format!(
+                "strategy: canary, max_surge: 0, hooks: {{before: [{{run: [bin/migrate]}}, {{local: {TELL}}}], after: [{{run: [bin/migrate]}}]}}"
+            ),
+        )
+    };
+    let site = Site::new(&canary("2.0").replace("bin/migrate", "true").replace("hooks", "x-hooks"));
+    site.run("deploy").await.ok();
+    site.write(&canary("3.0"));
+    site.clear_writes();
+    site.run("deploy --yes web").await.exits(3);
+    assert_eq!((starts(&site), told(&site).lines().count()), (1, 1));
+    // What is left of it may be cleared away meanwhile: it is written down.
+    site.run("clean web").await.ok();
+    site.run("deploy --yes --promote web").await.ok();
+    assert_eq!((starts(&site), told(&site).lines().count()), (2, 1));
+    assert_eq!((site.state("web.before-1"), site.state("web.after-1")), ("absent", "exited"));
+}
+
+#[tokio::test]
+async fn one_that_does_not_end_is_stopped() {
+    let site = Site::new(&shop("2.0", "on_failure: pause"));
+    site.run("deploy").await.ok();
+    for hook in ["{run: [bin/endless], timeout: 1}", "{local: [/bin/sleep, 60], timeout: 1}"] {
+        site.write(&shop("3.0", &format!("{}, on_failure: pause", hooks(hook, ""))));
+        let ran = site.run("deploy --yes web").await.exits(3);
+        assert!(ran.all().contains("it did not end within 1 s"), "{}", ran.all());
+        assert!(site.image("web-1").contains("web:2.0"));
+    }
+    assert_eq!(site.state("web.before-1"), "exited");
+}
+
+/// Whoever waits for it may die: it is waited for by whoever goes on.
+#[tokio::test]
+async fn one_that_goes_on_is_waited_for() {
+    // Dead owners are found out, and what they asked for is waited for: both the longer, the longer calls may take.
+    let shop = |tag, deploy: &str| shop(tag, deploy).replace("ports: {", "stop_timeout: 1, ports: {");
+    let site = Site::slow_with(&shop("2.0", "on_failure: pause"), &Latency::default(), ", timeout: 2");
+    site.run("deploy").await.ok();
+    site.write(&shop("3.0", &hooks("{run: [bin/endless]}", "")));
+    site.clear_writes();
+    let mut deploying = site.shell.spawn("deploy --yes web");
+    until("it is started", || deploying.has_ended() || site.state("web.before-1") == "running").await;
+    deploying.send(Signal::KILL);
+    deploying.end().await.exits(-1);
+    let mut resuming = site.shell.spawn("resume --yes --progress plain");
+    resuming.until_it_writes("running bin/endless").await;
+    site.atlantic.meddle(|machine, now| machine.crash("web.before-1", 0, now)).unwrap();
+    resuming.end().await.ok().says("this is release 2");
+    assert_eq!(starts(&site), 1, "{:?}", site.changes());
+}
+
+/// The first Ctrl-C waits for it, and begins nothing after it.
+#[tokio::test]
+async fn an_interrupt_waits_for_it() {
+    let site = Site::new(&shop("2.0", "on_failure: pause"));
+    site.run("deploy").await.ok();
+    site.write(&shop("3.0", &hooks("{run: [bin/endless]}", "{run: [bin/migrate]}")));
+    site.clear_writes();
+    let mut deploying = site.shell.spawn("deploy --yes --progress plain web");
+    deploying.until_it_writes("running bin/endless").await;
+    deploying.interrupt();
+    deploying.until_it_says("interrupt").await;
+    site.atlantic.meddle(|machine, now| machine.crash("web.before-1", 0, now)).unwrap();
+    deploying.end().await.exits(3).says("the deployment is not finished");
+    assert!(site.changes().iter().all(|change| !change.contains("web-")), "{:?}", site.changes());
+    site.run("resume --yes").await.ok().says("this is release 2");
+    assert_eq!(starts(&site), 2, "{:?}", site.changes());
+}
+
+/// What was run on this machine is not run again by whoever deploys the same instead of going on.
+#[tokio::test]
+async fn who_deploys_the_same_again_goes_on() {
+    let with = |tag: &str| {
+        shop(
+            tag,
+            &format!(
+                "{}, on_failure: pause",
+                hooks(&format!("{{local: {TELL}}}"), "{local: [/bin/sh, ./gate]}")
+            ),
+        )
+    };
+    let site = Site::new(&shop("2.0", "on_failure: pause"));
+    site.run("deploy").await.ok();
+    site.write(&with("3.0"));
+    // All is replaced, and what comes after fails.
+    site.run("deploy --yes web").await.exits(3).says("hook after-1 of web");
+    assert!(site.image("web-2").contains("web:3.0"));
+    site.run("deploy --yes web").await.exits(3).says("hook after-1 of web");
+    site.shell.write("gate", "exit 0");
+    site.run("deploy --yes web").await.ok().says("this is release 2");
+    assert_eq!(told(&site).lines().count(), 1);
+    // With another release, all begins anew.
+    site.shell.write("gate", "exit 1");
+    site.write(&with("4.0"));
+    site.run("deploy --yes web").await.exits(3);
+    site.shell.write("gate", "exit 0");
+    site.write(&with("5.0"));
+    site.run("deploy --yes web").await.ok();
+    assert_eq!(told(&site).lines().count(), 3);
+    // Going back from there runs none.
+    site.shell.write("gate", "exit 1");
+    site.write(&with("6.0"));
+    site.run("deploy --yes web").await.exits(3);
+    site.run("abort --yes").await.ok();
+    assert!(site.image("web-2").contains("web:5.0"));
+    assert_eq!(told(&site).lines().count(), 4);
+}
