@@ -1,4 +1,4 @@
-//! Hooks: what is run once around the deployment of a service (`docs/design/0027`).
+//! Hooks: what is run once around the deployment of a service (`docs/design/0029`).
 //!
 //! Whether a service's are due is known when it is decided what becomes of its instances. So all is decided twice: first
 //! without hooks, then with those that are due.
