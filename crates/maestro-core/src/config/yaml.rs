@@ -404,9 +404,12 @@ impl Composer<'_> {
 
     /// The parser ends the last line of a block scalar even where the text does not; `PyYAML` leaves it open.
     fn without_added_line_end<'v>(&self, value: &'v str, style: ScalarStyle, at: Span) -> &'v str {
+        // A text may be one long line, and have many scalars.
+        if !is_block(style) || at.end as usize != self.text.len() {
+            return value;
+        }
         let last_line = self.text.rsplit('\n').next().unwrap_or("");
-        let is_open = is_block(style) && at.end as usize == self.text.len() && !last_line.trim().is_empty();
-        if is_open { value.strip_suffix('\n').unwrap_or(value) } else { value }
+        if last_line.trim().is_empty() { value } else { value.strip_suffix('\n').unwrap_or(value) }
     }
 
     /// A block scalar's span includes the empty lines after it, which nobody means by its place.
