@@ -4,11 +4,14 @@ use crate::model::ApiVersion;
 use crate::names::ShipName;
 use std::time::Duration;
 
+/// What keeps leases and ledgers in place of ships is called this and its addresses.
+pub const ETCD: &str = "etcd at ";
+
 /// A call to an engine that did not succeed: which ship, which call, what kind of no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("ship {ship}: {operation}: {kind}")]
+#[error("{}", sentence(ship, operation, kind))]
 pub struct EngineError {
-    /// The ship.
+    /// The ship; of what is kept elsewhere, what begins with [`ETCD`] and says where.
     pub ship: ShipName,
     /// What was asked, such as `creating container web-1`.
     pub operation: String,
@@ -103,6 +106,9 @@ pub enum EngineErrorKind {
         /// In the engine's words.
         message: String,
     },
+    /// etcd gave no answer, or said no: what it did, as the end of a sentence about it.
+    #[error("{0}")]
+    Etcd(String),
     /// The connection broke in the middle of an answer.
     #[error("connection lost: {0}")]
     Lost(String),
@@ -137,6 +143,7 @@ impl EngineErrorKind {
             | EngineErrorKind::NotFound(_)
             | EngineErrorKind::Conflict(_)
             | EngineErrorKind::Unauthorized { .. }
+            | EngineErrorKind::Etcd(_)
             | EngineErrorKind::Protocol(_) => false,
         }
     }
@@ -173,6 +180,10 @@ impl EngineErrorKind {
             EngineErrorKind::ApiVersion { .. } => {
                 "remove or raise `api_version:` of the ship, or upgrade its engine"
             }
+            EngineErrorKind::Etcd(_) => {
+                "is it running, can it be reached from here, and are address, login and certificates right below \
+                 `ledger:`?"
+            }
             // A registry does not tell strangers what it has.
             EngineErrorKind::Unauthorized { message, .. } if is_missing_image(message) => {
                 "check the image's name and tag; if it is private, check the login below `registries:`, or run \
@@ -199,6 +210,14 @@ impl EngineErrorKind {
             _ => return None,
         };
         Some(hint.to_owned())
+    }
+}
+
+fn sentence(place: &ShipName, operation: &str, kind: &EngineErrorKind) -> String {
+    match kind {
+        EngineErrorKind::Etcd(did) => format!("{operation}: {place} {did}"),
+        kind if place.as_str().starts_with(ETCD) => format!("{operation}: {place}: {kind}"),
+        kind => format!("ship {place}: {operation}: {kind}"),
     }
 }
 
@@ -265,6 +284,29 @@ mod tests {
 
     fn hint(kind: &EngineErrorKind) -> String {
         kind.hint().unwrap_or_default()
+    }
+
+    #[test]
+    fn etcd_is_no_ship() {
+        let said = |place: &str, kind| {
+            let operation = "looking at maestro.lease.shop".to_owned();
+            EngineError { ship: place.into(), operation, kind, ambiguous: false }.to_string()
+        };
+        let etcd = format!("{ETCD}https://a:2379");
+        for (kind, expected) in [
+            (
+                EngineErrorKind::Etcd("did not answer: connection refused".to_owned()),
+                "looking at maestro.lease.shop: etcd at https://a:2379 did not answer: connection refused",
+            ),
+            (
+                EngineErrorKind::Settings("the CA file ca.pem cannot be used".to_owned()),
+                "looking at maestro.lease.shop: etcd at https://a:2379: the CA file ca.pem cannot be used",
+            ),
+        ] {
+            assert_eq!(said(&etcd, kind), expected);
+        }
+        let lost = EngineErrorKind::Lost("reset".to_owned());
+        assert_eq!(said("a", lost), "ship a: looking at maestro.lease.shop: connection lost: reset");
     }
 
     /// Words of engines from 20.10 to 29, with either store, and of the registries behind them.

@@ -22,7 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Keys of a file that a release has no business with: who may pull, and who is told, are matters of today.
-const OF_TODAY: [&str; 5] = ["registries", "audit", "budget", "freeze", "anchors"];
+const OF_TODAY: [&str; 6] = ["registries", "audit", "budget", "freeze", "anchors", "ledger"];
 
 /// What a fleet is, or was, or shall be. Passwords may be among its variables: its file is not printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -103,6 +103,7 @@ impl Release {
         environment.registries.clone_from(&today.registries);
         environment.auditors.clone_from(&today.auditors);
         environment.anchors.clone_from(&today.anchors);
+        environment.ledger.clone_from(&today.ledger);
         environment.safeguards.clone_from(&today.safeguards);
         Ok(environment)
     }

@@ -282,6 +282,7 @@ mod tests {
             balancers: BTreeMap::new(),
             safeguards: crate::model::Safeguards::default(),
             anchors: Vec::new(),
+            ledger: None,
         }
     }
 

@@ -8,6 +8,7 @@ pub mod probe;
 pub mod audit;
 pub mod balance;
 pub mod ledger;
+pub mod etcd;
 pub mod observe;
 pub mod preflight;
 pub mod resolve;

@@ -78,7 +78,7 @@ pub struct Journal {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
     /// Too few of its places answered; nothing is concluded from what the others said.
-    #[error("only {answered} of {places} anchors can be used, and {needed} are needed{}", first(causes))]
+    #[error("{}{}", too_few(*answered, *needed, *places), first(causes))]
     TooFew {
         /// How many answered.
         answered: usize,
@@ -98,6 +98,23 @@ pub enum LedgerError {
     /// A record was to be written, and no journal is in progress.
     #[error("no journal is in progress")]
     NoJournal,
+}
+
+fn too_few(answered: usize, needed: usize, places: usize) -> String {
+    match places {
+        1 => "its only place cannot be used".to_owned(),
+        _ => format!("only {answered} of {places} anchors can be used, and {needed} are needed"),
+    }
+}
+
+impl LedgerError {
+    /// What the operator can do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            LedgerError::TooFew { causes, .. } => causes.first()?.kind.hint(),
+            LedgerError::Fenced(_) | LedgerError::Damaged(_) | LedgerError::NoJournal => None,
+        }
+    }
 }
 
 /// The first of several causes, as the end of a sentence.

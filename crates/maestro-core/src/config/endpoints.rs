@@ -92,7 +92,7 @@ pub(super) fn is_ssh_user(text: &str) -> bool {
     is_ssh_host(text) && !text.contains(':')
 }
 
-fn port(text: &str) -> Result<u16, String> {
+pub(super) fn port(text: &str) -> Result<u16, String> {
     let number = text.parse().ok().filter(|port| *port > 0 && text.bytes().all(|c| c.is_ascii_digit()));
     number.ok_or_else(|| format!("`{text}` is no port: ports are from 1 to 65535"))
 }
@@ -152,7 +152,7 @@ pub fn endpoint_url(url: &str) -> Result<Transport, String> {
 }
 
 /// Splits `host:port`, `[::1]:port`, `host`.
-fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), String> {
+pub(super) fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), String> {
     if let Some(rest) = authority.strip_prefix('[') {
         let unclear = || format!("`{authority}` is no host name and no address");
         let (host, rest) = rest.split_once(']').filter(|(host, _)| is_ipv6(host)).ok_or_else(unclear)?;

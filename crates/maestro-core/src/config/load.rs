@@ -5,15 +5,15 @@ use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
 use super::{
-    Schema, anchors, auditors, balancers, compat, deploy, hooks, host_ports, python, registries, safeguards,
-    secrets, services, ships, variables,
+    Schema, anchors, auditors, balancers, compat, deploy, hooks, host_ports, ledger, python, registries,
+    safeguards, secrets, services, ships, variables,
 };
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
 use crate::source::{SourceMap, Sources};
 use std::sync::Arc;
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "__maestro",
     "name",
     "registries",
@@ -23,6 +23,7 @@ const KEYS: [&str; 12] = [
     "services",
     "balancers",
     "anchors",
+    "ledger",
     "audit",
     "budget",
     "freeze",
@@ -117,6 +118,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node, limits: &Limits) -> Option<Envi
     hooks::check(reader, &services);
     let auditors = auditors::read(reader, root);
     let anchors = anchors::read(reader, root, &ships);
+    let ledger = ledger::read(reader, root);
     let balancers = balancers::read(reader, root, &services, limits);
     let safeguards = safeguards::read(reader, root);
     let environment = Environment {
@@ -129,6 +131,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node, limits: &Limits) -> Option<Envi
         balancers,
         safeguards,
         anchors,
+        ledger,
     };
     variables::check(reader, &environment, &services.service_places);
     Some(environment)

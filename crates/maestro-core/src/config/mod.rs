@@ -26,6 +26,7 @@ mod docker_host;
 mod ships;
 mod registries;
 mod anchors;
+mod ledger;
 mod auditors;
 mod instances;
 mod services;

@@ -9,6 +9,7 @@ mod deploy;
 mod fingerprint;
 pub mod graph;
 mod hook;
+mod ledger;
 mod links;
 mod picked;
 mod safeguards;
@@ -28,6 +29,7 @@ pub use container::{
 };
 pub use deploy::{Canary, Deploy, Pace, Remedy, Share, Strategy};
 pub use hook::{Hook, HookName, HookPlace, Hooks, When};
+pub use ledger::Etcd;
 pub use links::{LinkBlock, Links};
 pub use picked::{LABEL_PORT, Picked};
 pub use safeguards::{Freeze, Frozen, Safeguards, Window};
@@ -62,6 +64,8 @@ pub struct Environment {
     pub safeguards: Safeguards,
     /// The ships that keep the lease and what was released; empty if the file does not say.
     pub anchors: Vec<ShipName>,
+    /// What keeps them in place of ships.
+    pub ledger: Option<Etcd>,
 }
 
 /// A logical service: what its instances share, and what it needs.

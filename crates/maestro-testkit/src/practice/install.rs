@@ -60,6 +60,7 @@ impl Installation {
             ("busybox", installation.busybox()),
             ("HAProxy", installation.balancer("haproxy")),
             ("nginx", installation.balancer("nginx")),
+            ("etcd", installation.etcd()),
         ];
         match unpacked.into_iter().find(|(_, path)| !path.is_file()) {
             Some((what, path)) => Err(FleetError::NotInstalled { what, path }),
@@ -108,6 +109,10 @@ impl Installation {
     pub(crate) fn balancer_libraries(&self) -> PathBuf {
         let library = format!("balancers/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
         self.folder.join(library)
+    }
+
+    pub(crate) fn etcd(&self) -> PathBuf {
+        self.folder.join("etcd/usr/bin/etcd")
     }
 
     pub(crate) fn busybox(&self) -> PathBuf {

@@ -49,21 +49,27 @@ impl Authority {
         self.issue(
             &address.to_string(),
             vec![address.to_string()],
-            ExtendedKeyUsagePurpose::ServerAuth,
+            vec![ExtendedKeyUsagePurpose::ServerAuth],
             directory,
         )
     }
 
+    /// The same for a server that calls itself, as etcd's gateway does, and shows itself this certificate.
+    pub fn issue_peer(&self, address: IpAddr, directory: &Path) -> Result<CertificateFiles, FleetError> {
+        let purposes = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue(&address.to_string(), vec![address.to_string()], purposes, directory)
+    }
+
     /// Writes a certificate for a client, with its key and the authority's certificate, into `directory`.
     pub fn issue_client(&self, name: &str, directory: &Path) -> Result<CertificateFiles, FleetError> {
-        self.issue(name, Vec::new(), ExtendedKeyUsagePurpose::ClientAuth, directory)
+        self.issue(name, Vec::new(), vec![ExtendedKeyUsagePurpose::ClientAuth], directory)
     }
 
     fn issue(
         &self,
         name: &str,
         addresses: Vec<String>,
-        purpose: ExtendedKeyUsagePurpose,
+        purposes: Vec<ExtendedKeyUsagePurpose>,
         directory: &Path,
     ) -> Result<CertificateFiles, FleetError> {
         let failed = |source| FleetError::Certificate { subject: name.to_owned(), source };
@@ -72,7 +78,7 @@ impl Authority {
         let mut params = CertificateParams::new(addresses).map_err(failed)?;
         params.distinguished_name.push(DnType::CommonName, name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![purpose];
+        params.extended_key_usages = purposes;
         params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
         fs::create_dir_all(directory).map_err(FleetError::io(format!("make {}", directory.display())))?;

@@ -87,8 +87,8 @@ pub enum Fault {
     /// Somebody else is deploying, or the lease could not be had.
     #[error(transparent)]
     Lease(#[from] LeaseError),
-    /// What the ships keep cannot be read or written.
-    #[error("what is kept on the ships cannot be used")]
+    /// What the ships, or etcd, keep cannot be read or written.
+    #[error("what is kept of releases and deployments cannot be used")]
     Ledger(
         #[from]
         #[source]
@@ -238,6 +238,9 @@ impl Fault {
             Fault::Lease(LeaseError::Held(_)) => ErrorReport::of(self)
                 .hint("`--wait-lease 5m` waits")
                 .hint("`maestro unlock` takes the lease away from whoever cannot give it back"),
+            Fault::Lease(LeaseError::Ledger(error)) | Fault::Ledger(error) => {
+                error.hint().into_iter().fold(ErrorReport::of(self), ErrorReport::hint)
+            }
             Fault::Unfinished(_) => ErrorReport::of(self)
                 .hint("`maestro resume` goes on with it, `maestro abort` goes back")
                 .hint("a deployment of the same services takes its place"),
@@ -260,8 +263,6 @@ impl Fault {
             | Fault::Unprepared { .. }
             | Fault::Interrupted
             | Fault::InterruptedTelling
-            | Fault::Lease(_)
-            | Fault::Ledger(_)
             | Fault::History(_)
             | Fault::Release { .. }
             | Fault::Journal(_)

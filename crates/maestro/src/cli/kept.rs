@@ -1,4 +1,4 @@
-//! What the ships keep for everybody who deploys to them: the lease, the releases, and the journal of the last run.
+//! What the ships, or etcd, keep for everybody who deploys: the lease, the releases, and the journal of the last run.
 
 use super::Fault;
 use super::interrupts::unless_interrupted;
@@ -6,6 +6,7 @@ use super::session::Session;
 use crate::audit::who;
 use crate::balance::Balancing;
 use crate::engine::{DockerEngine, EngineOptions};
+use crate::etcd::EtcdShelf;
 use crate::ledger::{Anchors, BootClock, Claim, HeldLease, ShelfLedger, Waiting, at_work, claim};
 use crate::report::{Printer, list};
 use jiff::{SignedDuration, Timestamp};
@@ -54,19 +55,12 @@ impl Kept {
         engines: BTreeMap<ShipName, Arc<DockerEngine>>,
         options: EngineOptions,
     ) -> Self {
-        let many = if engines.len() < ANCHORS { 1 } else { ANCHORS };
-        let usual = || engines.keys().take(many).cloned().collect();
-        let names = if environment.anchors.is_empty() { usual() } else { environment.anchors.clone() };
-        let places = names.iter().filter_map(|name| {
-            let shelf: Arc<dyn Shelf> = engines.get(name)?.clone();
-            Some((name.clone(), shelf))
-        });
         let grace = environment.instances.values().map(|instance| instance.stop_timeout).max();
         let write =
             environment.ships.values().map(|ship| ship.timeout.unwrap_or(Deadlines::DEFAULT_WRITE)).max();
         let longest = grace.unwrap_or_default() + write.unwrap_or(Deadlines::DEFAULT_WRITE);
         Self {
-            anchors: Anchors::new(environment.display_name(), places),
+            anchors: Anchors::new(environment.display_name(), places(environment, &engines)),
             times: Times::new(Times::TTL, longest),
             engines,
             options,
@@ -100,7 +94,9 @@ impl Kept {
             let waiting = format!("{}; waiting {ttl} s for a sign of life", described(holder));
             session.printer.talk(&waiting);
         };
-        let found = at_work(&self.anchors, &|ship| ships.contains(ship), self.times, &mut tell).await;
+        // Of etcd nobody learns on which ships somebody is at work.
+        let among = |place: &ShipName| !self.engines.contains_key(place) || ships.contains(place);
+        let found = at_work(&self.anchors, &among, self.times, &mut tell).await;
         if told && found.is_none() {
             session.printer.talk("nobody is at work here any more");
         }
@@ -127,6 +123,25 @@ impl Kept {
         unless_interrupted(async { Ok(claim(&self.anchors, wanted, Arc::new(BootClock), &mut tell).await?) })
             .await
     }
+}
+
+/// Where an environment's lease and ledger are.
+fn places(
+    environment: &Environment,
+    engines: &BTreeMap<ShipName, Arc<DockerEngine>>,
+) -> Vec<(ShipName, Arc<dyn Shelf>)> {
+    if let Some(etcd) = &environment.ledger {
+        let shelf = EtcdShelf::new(etcd);
+        return vec![(shelf.name().clone(), Arc::new(shelf))];
+    }
+    let many = if engines.len() < ANCHORS { 1 } else { ANCHORS };
+    let usual = || engines.keys().take(many).cloned().collect();
+    let names = if environment.anchors.is_empty() { usual() } else { environment.anchors.clone() };
+    let place = |name: ShipName| {
+        let shelf: Arc<dyn Shelf> = engines.get(&name)?.clone();
+        Some((name, shelf))
+    };
+    names.into_iter().filter_map(place).collect()
 }
 
 /// Reads what a ledger lists.

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// List what was deployed, the latest first
 ///
 /// A release says of every service how it was when that was recorded; the images that changed with it are shown. The
-/// ships keep the last twenty.
+/// last twenty are kept.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

@@ -14,8 +14,8 @@ use std::borrow::Cow;
 
 /// Go on with a deployment that was broken off
 ///
-/// From any machine: what was to be done is in the journal that the ships keep. What is there is looked at again, and
-/// what is missing is done; the checks of everything that was to be replaced are asked again.
+/// From any machine: what was to be done is in the journal, which is kept with the releases. What is there is
+/// looked at again, and what is missing is done; the checks of everything that was to be replaced are asked again.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct ResumeArgs {
     #[command(flatten)]

@@ -39,8 +39,12 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         }
     }
     if found.is_empty() {
+        if unseen {
+            session.printer.talk("whether anybody has the lease is not known");
+            return Ok(ExitCode::FAILURE);
+        }
         session.printer.talk("nobody has the lease");
-        return Ok(if unseen { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+        return Ok(ExitCode::SUCCESS);
     }
     for holder in found.values() {
         args.confirming.ask(&session.printer, &described(holder), "`unlock` takes the lease away").await?;

@@ -272,9 +272,11 @@ impl Fence {
                     let seconds = self.shared.times.ttl.as_secs();
                     let cause = state.failures.iter().flatten().next();
                     let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-                    return Err(LedgerError::Fenced(format!(
-                        "no majority of the anchors took a heartbeat for {seconds} s{cause}"
-                    )));
+                    let what = match self.shared.anchors.count() {
+                        1 => "no heartbeat got through",
+                        _ => "no majority of the anchors took a heartbeat",
+                    };
+                    return Err(LedgerError::Fenced(format!("{what} for {seconds} s{cause}")));
                 }
             }
             _ = timeout_at(patience, changes.changed()).await;
@@ -421,7 +423,7 @@ impl Shared {
     fn why_lost(state: &State) -> String {
         match state.lease.rivals().first() {
             Some(rival) => format!("{} took it over", name(&rival.seen.holder)),
-            None => "its containers are gone from too many anchors".to_owned(),
+            None => "it is gone from too many anchors".to_owned(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use maestro_core::boundary::{Claimed, File, FolderId, FolderName, Keep, Labels, LedgerError, Shelf};
-use maestro_core::engine_error::{EngineError, EngineErrorKind};
+use maestro_core::engine_error::{ETCD, EngineError, EngineErrorKind};
 use maestro_core::lease::majority;
 use maestro_core::model::{LABEL_ENVIRONMENT, LABEL_ROLE};
 use maestro_core::names::ShipName;
@@ -236,7 +236,11 @@ impl Anchors {
     /// An anchor that did not answer in time.
     pub(super) fn late(&self, number: usize, operation: &str, after: Duration) -> EngineError {
         let address = self.place(number).map_or_else(String::new, |(name, _)| name.to_string());
-        let kind = EngineErrorKind::Unresponsive { address, after };
+        let kind = if address.starts_with(ETCD) {
+            EngineErrorKind::Etcd(format!("did not answer within {} s", after.as_secs_f64()))
+        } else {
+            EngineErrorKind::Unresponsive { address, after }
+        };
         EngineError { ambiguous: true, ..self.error(number, operation, kind) }
     }
 }

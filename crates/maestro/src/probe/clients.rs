@@ -33,6 +33,8 @@ struct Kind {
     redirects: bool,
     /// Without the proxy that the environment may name: nothing is behind a proxy on this very machine.
     direct: bool,
+    /// How long connecting may take, where a request as a whole may take longer.
+    connect: Option<Duration>,
 }
 
 /// Clients, each made when it is first needed. None keeps a connection: every try is to prove that a new one works.
@@ -50,13 +52,28 @@ impl Clients {
             cert: check.options.cert.clone(),
             redirects: check.options.allow_redirects.unwrap_or(true),
             direct: is_here(&check.host),
+            connect: None,
         };
         self.shared(kind, &check.scheme).await
     }
 
     /// A client for a host, which trusts whom the system trusts.
     pub(super) async fn usual(&self, scheme: &str, host: &str) -> Result<Client, String> {
-        let kind = Kind { verify: true, ca_file: None, cert: None, redirects: true, direct: is_here(host) };
+        let direct = is_here(host);
+        let kind = Kind { verify: true, ca_file: None, cert: None, redirects: true, direct, connect: None };
+        self.shared(kind, scheme).await
+    }
+
+    /// A client that goes nowhere but to the host that it is given, and there soon.
+    pub(super) async fn direct(
+        &self,
+        scheme: &str,
+        ca_file: Option<Arc<str>>,
+        cert: Option<ClientCert>,
+        connect: Duration,
+    ) -> Result<Client, String> {
+        let connect = Some(connect);
+        let kind = Kind { verify: true, ca_file, cert, redirects: false, direct: true, connect };
         self.shared(kind, scheme).await
     }
 
@@ -111,6 +128,7 @@ fn builder(kind: &Kind) -> ClientBuilder {
     } else {
         Policy::none()
     });
+    let builder = kind.connect.into_iter().fold(builder, ClientBuilder::connect_timeout);
     if kind.direct { builder.no_proxy() } else { builder }
 }
 

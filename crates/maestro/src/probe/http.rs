@@ -124,13 +124,18 @@ fn request(client: &Client, check: &HttpCheck) -> Result<Request, String> {
 
 /// Why there was no answer, in people's words. The outer layers of the error only say that there was none.
 pub(crate) fn root(error: &reqwest::Error) -> String {
+    why(error, "`verify` can name a file with the one to trust")
+}
+
+/// The same, and what to do where a server is not trusted.
+pub(crate) fn why(error: &reqwest::Error, untrusted: &str) -> String {
     if error.is_redirect() {
         return "too many redirects".to_owned();
     }
     let mut deepest: Option<&(dyn Error + 'static)> = None;
     let mut next = error.source();
     while let Some(source) = next {
-        if let Some(tls) = tls(source) {
+        if let Some(tls) = tls(source, untrusted) {
             return tls;
         }
         deepest = Some(source);
@@ -143,18 +148,18 @@ pub(crate) fn root(error: &reqwest::Error) -> String {
 }
 
 /// What is wrong with a certificate, if this error is about one. Layers of IO errors hide each other as sources.
-fn tls(error: &(dyn Error + 'static)) -> Option<String> {
+fn tls(error: &(dyn Error + 'static), untrusted: &str) -> Option<String> {
     if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        return tls(inner);
+        return tls(inner, untrusted);
     }
     let rustls::Error::InvalidCertificate(wrong) = error.downcast_ref()? else { return None };
-    let untrusted = "the server's certificate is not signed by an authority that is trusted \
-                     (`verify` can name a file with the one to trust)";
+    let untrusted =
+        || format!("the server's certificate is not signed by an authority that is trusted ({untrusted})");
     Some(match wrong {
         // A wrong signature is what another authority of the same name leads to, such as a renewed one.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => untrusted.to_owned(),
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => untrusted(),
         // One that is signed by itself.
-        CertificateError::Other(other) if is_authority(other) => untrusted.to_owned(),
+        CertificateError::Other(other) if is_authority(other) => untrusted(),
         CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
             format!("the server's certificate is for another name: {}", presented.join(", "))
         }

@@ -12,15 +12,16 @@ mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub(crate) use http::root;
+pub(crate) use http::{root, why};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use maestro_core::boundary::{CheckFailure, Probe};
-use maestro_core::model::{Check, ContainerEnv, EnvFrom};
+use maestro_core::model::{Check, ClientCert, ContainerEnv, EnvFrom};
 use maestro_core::names::InstanceName;
 use std::io;
 use std::net::Ipv6Addr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -118,6 +119,17 @@ impl Probe for SystemProbe {
 /// A client for requests to a host that are no checks: proxies and trust are those of checks.
 pub(crate) async fn web_client(scheme: &str, host: &str) -> Result<reqwest::Client, String> {
     clients::Clients::default().usual(scheme, host).await
+}
+
+/// The same through no proxy and without redirects, with a trust and a certificate of its own. Every request has a new
+/// connection, which may take so long.
+pub(crate) async fn direct_client(
+    scheme: &str,
+    ca_file: Option<Arc<str>>,
+    cert: Option<ClientCert>,
+    connect: Duration,
+) -> Result<reqwest::Client, String> {
+    clients::Clients::default().direct(scheme, ca_file, cert, connect).await
 }
 
 /// Runs a program once, with this on its standard input, and kills it and what it started if it takes too long or the

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `maestro` may use of its own crate. A new module gets a line here, and with it a layer.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("sources", &[]),
     ("terminal", &[]),
     ("trust", &[]),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("audit", &["probe"]),
     ("balance", &["engine"]),
     ("ledger", &[]),
+    ("etcd", &["probe"]),
     ("observe", &[]),
     ("resolve", &["observe"]),
     ("preflight", &["observe"]),
@@ -33,6 +34,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "audit",
             "balance",
             "ledger",
+            "etcd",
             "observe",
             "resolve",
             "preflight",

@@ -89,13 +89,8 @@ fn times() -> Times {
     Times::new(Duration::from_secs(6), Duration::from_secs(3))
 }
 
-/// Claims with connections of its own, as another process does.
-async fn deployer(
-    owner: &str,
-    environment: &Environment,
-    options: EngineOptions,
-    wait: u64,
-) -> Result<HeldLease, LeaseError> {
+/// Claims, as another process does if the connections are its own.
+async fn deployer(owner: &str, anchors: &Anchors, wait: u64) -> Result<HeldLease, LeaseError> {
     let wanted = Claim {
         owner: owner.to_owned(),
         since: "noon".to_owned(),
@@ -103,7 +98,7 @@ async fn deployer(
         times: times(),
         wait: Duration::from_secs(wait),
     };
-    claim(&anchors(environment, options), wanted, Arc::new(BootClock), &mut |_| {}).await
+    claim(anchors, wanted, Arc::new(BootClock), &mut |_| {}).await
 }
 
 fn anchors(environment: &Environment, options: EngineOptions) -> Anchors {
@@ -124,13 +119,13 @@ struct Sleeper {
     thread: JoinHandle<(Result<u64, LedgerError>, bool)>,
 }
 
-fn sleeper(environment: Environment, options: EngineOptions) -> Sleeper {
+fn sleeper(anchors: Anchors) -> Sleeper {
     let (wrote, has_written) = mpsc::channel();
     let (wake, woken) = mpsc::channel::<()>();
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let lease = deployer("ada", &environment, options, 0).await.unwrap();
+            let lease = deployer("ada", &anchors, 0).await.unwrap();
             let fence = lease.fence();
             assert_eq!(fence.pass().await, Ok(1));
             lease.ledger().add(1, &text("one"), &Document::new(1, vec![9; 3_000_000])).await.unwrap();
@@ -152,18 +147,23 @@ async fn of_two_deployers_one_wins_and_a_sleeper_is_too_late() {
     let transports = [TransportKind::Tcp, TransportKind::Tls, TransportKind::Ssh];
     let site = Site::up(PracticeFleet::builder().ships(&transports).mixed()).await;
     let environment = environment(&site);
-    let shelves = anchors(&environment, options(&site));
-    let Sleeper { has_written, wake, thread } = sleeper(environment.clone(), options(&site));
+    one_wins_and_a_sleeper_is_too_late(&|| anchors(&environment, options(&site))).await;
+    site.write("  web: {image: \"x:1\", instances: {web-1: {ship: ship1}}}\n");
+    let ran = site.maestro("status").await;
+    assert!(!ran.stdout.contains("maestro.ledger"), "{}", ran.all());
+}
+
+/// `connect` makes connections to the same anchors.
+pub(crate) async fn one_wins_and_a_sleeper_is_too_late(connect: &dyn Fn() -> Anchors) {
+    let Sleeper { has_written, wake, thread } = sleeper(connect());
     tokio::task::spawn_blocking(move || has_written.recv_timeout(Duration::from_mins(1)))
         .await
         .unwrap()
         .unwrap();
 
     let began = Instant::now();
-    let (bob, eve) = tokio::join!(
-        deployer("bob", &environment, options(&site), 0),
-        deployer("eve", &environment, options(&site), 0)
-    );
+    let (bobs, eves) = (connect(), connect());
+    let (bob, eve) = tokio::join!(deployer("bob", &bobs, 0), deployer("eve", &eves, 0));
     let took = began.elapsed();
     assert!(took >= times().settle() && took < 4 * times().settle(), "{took:?}");
     let (lease, refused) = match (bob, eve) {
@@ -192,19 +192,16 @@ async fn of_two_deployers_one_wins_and_a_sleeper_is_too_late() {
     assert_eq!(ledger.releases().await.unwrap().len(), 2);
     assert_eq!(ledger.journal().await.unwrap(), None);
     lease.release().await.unwrap();
-    let shown = holders(&shelves, Duration::from_secs(10)).await;
+    let shown = holders(&connect(), Duration::from_secs(10)).await;
     assert!(shown.iter().all(|(_, found)| *found == Ok(None)), "{shown:?}");
 
     // Nobody has to wait for one who has said goodbye, and commands leave what is kept alone.
     for epoch in 3..6 {
         let began = Instant::now();
-        let lease = deployer("bob", &environment, options(&site), 0).await.unwrap();
+        let lease = deployer("bob", &connect(), 0).await.unwrap();
         let claimed = began.elapsed();
         assert_eq!(lease.fence().pass().await, Ok(epoch));
         lease.release().await.unwrap();
         assert!(claimed < Duration::from_secs(5), "{claimed:?}");
     }
-    site.write("  web: {image: \"x:1\", instances: {web-1: {ship: ship1}}}\n");
-    let ran = site.maestro("status").await;
-    assert!(!ran.stdout.contains("maestro.ledger"), "{}", ran.all());
 }

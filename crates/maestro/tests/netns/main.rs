@@ -11,6 +11,7 @@ mod deploying;
 mod doctor;
 mod drift;
 mod edges;
+mod etcd;
 mod faults;
 mod hooks;
 mod killed;
