@@ -6,6 +6,7 @@ use maestro_core::fleet::Platform;
 use maestro_core::image::ImageRef;
 use maestro_testkit::fleet::usual_behaviour;
 use maestro_testkit::state::Content;
+use std::fmt::Write as _;
 
 /// What is wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,14 +50,16 @@ fn file(tags: [&str; 3], how: How, policy: &str) -> String {
       running: [{{type: exec, command: \"/bin/sh -c '[ $DOCKER_TAG != never-3 ]'\", attempts: 2}}]
     instances:
 ",
-        if how == How::StartFirst { 0 } else { 1 }
+        u8::from(how == How::StopFirst)
     );
     for (number, tag) in (1..).zip(tags) {
         let ship = if number == 2 { "pacific" } else { "atlantic" };
         let port = if how == How::StartFirst { "18080-18089".to_owned() } else { format!("1808{number}") };
-        text += &format!(
-            "      web-{number}: {{ship: {ship}, image: 'shop/web:{tag}', stop_timeout: 1, ports: {{http: '8080:{port}'}}}}\n"
-        );
+        writeln!(
+            text,
+            "      web-{number}: {{ship: {ship}, image: 'shop/web:{tag}', stop_timeout: 1, ports: {{http: '8080:{port}'}}}}"
+        )
+        .unwrap();
     }
     text
 }
