@@ -8,10 +8,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Mutex;
 
@@ -32,6 +33,12 @@ struct Arguments {
     /// Connections per engine
     #[arg(long, default_value_t = 16)]
     connections: usize,
+    /// How many containers are replaced at a time, on all engines together
+    #[arg(long, default_value_t = 1)]
+    at_a_time: usize,
+    /// Which replacement this is, counted from 1
+    #[arg(long, default_value_t = 1)]
+    round: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -46,7 +53,14 @@ enum Action {
     Stop,
     /// Remove each container
     Clean,
+    /// Start another one beside each container, see it run, and have it take that one's place and name, so many at a time
+    Roll,
 }
+
+/// How long a container has to run before it is looked at, as with Maestro.
+const STEADY: Duration = Duration::from_millis(50);
+/// So many that were replaced are kept, as with Maestro.
+const KEPT: usize = 3;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -89,6 +103,10 @@ async fn run(arguments: Arguments) -> Result<String, Failure> {
         "Labels": { "maestro.instance": "the floor" },
     });
     let body: Bytes = body.to_string().into();
+    if arguments.action == Action::Roll {
+        let calls = roll(ships, body, &arguments).await?;
+        return Ok(format!("{:.4} s, {calls} calls", began.elapsed().as_secs_f64()));
+    }
     let counts = try_join_all(
         ships
             .into_iter()
@@ -158,8 +176,62 @@ async fn one(
             call(connection, Method::DELETE, &format!("/containers/{name}?v=1"), none).await?;
             Ok(1)
         }
-        Action::List => Ok(0),
+        Action::List | Action::Roll => Ok(0),
     }
+}
+
+/// Replaces containers, one ship's first, then the next one's, and so on; the next one when one is done.
+async fn roll(ships: Vec<Ship>, body: Bytes, arguments: &Arguments) -> Result<usize, Failure> {
+    let longest = ships.iter().map(|ship| ship.names.len()).max().unwrap_or(0);
+    let each = (0..longest).flat_map(|at| {
+        ships.iter().filter_map(move |ship| Some((ship.address.clone(), ship.names.get(at)?.clone())))
+    });
+    let queue = Arc::new(Mutex::new(each.collect::<VecDeque<_>>()));
+    let round = arguments.round;
+    let workers = (0..arguments.at_a_time).map(|_| {
+        let (queue, body) = (queue.clone(), body.clone());
+        async move {
+            let mut connections: BTreeMap<String, SendRequest<Full<Bytes>>> = BTreeMap::new();
+            let mut calls = 0;
+            loop {
+                let Some((address, name)) = queue.lock().await.pop_front() else {
+                    return Ok::<usize, Failure>(calls);
+                };
+                if !connections.contains_key(&address) {
+                    connections.insert(address.clone(), connect(&address).await?);
+                }
+                let Some(connection) = connections.get_mut(&address) else { continue };
+                calls += replace(connection, &name, body.clone(), round).await?;
+            }
+        }
+    });
+    Ok(try_join_all(workers).await?.into_iter().sum())
+}
+
+/// The calls that replace one container.
+async fn replace(
+    connection: &mut SendRequest<Full<Bytes>>,
+    name: &str,
+    body: Bytes,
+    round: usize,
+) -> Result<usize, Failure> {
+    let none = Bytes::new;
+    let next = format!("{name}.next");
+    call(connection, Method::POST, &format!("/containers/create?name={next}"), body).await?;
+    call(connection, Method::POST, &format!("/containers/{next}/start"), none()).await?;
+    tokio::time::sleep(STEADY).await;
+    call(connection, Method::GET, &format!("/containers/{next}/json"), none()).await?;
+    call(connection, Method::POST, &format!("/containers/{name}/stop?t=0"), none()).await?;
+    call(connection, Method::GET, &format!("/containers/{name}/json"), none()).await?;
+    let kept = format!("/containers/{name}/rename?name={name}.kept-{round}");
+    call(connection, Method::POST, &kept, none()).await?;
+    call(connection, Method::POST, &format!("/containers/{next}/rename?name={name}"), none()).await?;
+    if round > KEPT {
+        let path = format!("/containers/{name}.kept-{}?v=1", round - KEPT);
+        call(connection, Method::DELETE, &path, none()).await?;
+        return Ok(8);
+    }
+    Ok(7)
 }
 
 async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, Failure> {
