@@ -32,9 +32,14 @@ fn is_assignment(word: &str) -> bool {
 #[test]
 fn commands_that_are_shown_are_understood() {
     let mut seen = 0;
-    for file in
-        ["README.md", "CONTRIBUTING.md", "RELEASE.md", "docs/coming-from-maestro-ng.md", "scripts/demo"]
-    {
+    for file in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "RELEASE.md",
+        "docs/coming-from-maestro-ng.md",
+        "docs/deployments.md",
+        "scripts/demo",
+    ] {
         for (place, words) in commands(&root().join(file)) {
             seen += 1;
             let parsed = maestro::cli::parse(words.iter().map(OsString::from));
