@@ -6,6 +6,7 @@ use super::session::Session;
 use super::{Fault, Outcome};
 use crate::observe::Engines;
 use crate::preflight::learn;
+use crate::report::ErrorReport;
 use crate::report::findings::{Asked, print, warn};
 use maestro_core::boundary::Needs;
 use maestro_core::model::Environment;
@@ -71,11 +72,20 @@ pub(super) async fn foreseen(
 /// Shows warnings.
 ///
 /// # Errors
-/// [`Fault::Preflight`], with the errors.
+/// [`Fault::Preflight`], with the errors, unless it is to be done all the same.
 pub(super) fn judge(session: &Session, findings: Vec<Finding>) -> Result<(), Fault> {
     let (errors, others): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_error);
     warn(&session.printer, &others);
-    if errors.is_empty() { Ok(()) } else { Err(Fault::Preflight(errors)) }
+    match &session.despite.preflight {
+        _ if errors.is_empty() => Ok(()),
+        None => Err(Fault::Preflight(errors)),
+        Some(reason) => {
+            warn(&session.printer, &errors);
+            let said = format!("this would fail; done all the same: {reason}");
+            ErrorReport::new(said).warning().print(&session.printer);
+            Ok(())
+        }
+    }
 }
 
 async fn examine(

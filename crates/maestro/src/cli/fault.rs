@@ -228,7 +228,9 @@ impl Fault {
             ),
             Fault::Preflight(findings) => {
                 warn(printer, findings);
-                ErrorReport::of(self).hint("`maestro doctor` looks again, and `maestro plan deploy` shows what would be done")
+                ErrorReport::of(self)
+                    .hint("`maestro doctor` looks again, and `maestro plan deploy` shows what would be done")
+                    .hint("where that is wrong, `maestro --despite-preflight REASON deploy …` does it all the same")
             }
             Fault::Unbalanced(_) => {
                 ErrorReport::of(self).hint("`maestro balancers` shows what every front end serves")

@@ -81,6 +81,9 @@ pub struct Cli {
     /// Take more down at once than may be (`budget:`); the reason is shown
     #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     despite_budget: Option<String>,
+    /// Deploy although that would fail (`doctor`); the reason is shown
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    despite_preflight: Option<String>,
     /// Say which version this is
     #[arg(short, long, action = clap::ArgAction::Version)]
     version: (),

@@ -26,6 +26,8 @@ pub(super) struct Despite {
     pub(super) freeze: Option<String>,
     /// How much may be down at once.
     pub(super) budget: Option<String>,
+    /// What a deployment would fail of.
+    pub(super) preflight: Option<String>,
 }
 
 /// One invocation.
@@ -46,7 +48,11 @@ impl Session {
         Self {
             printer: Printer::stdio(capabilities),
             began: Instant::now(),
-            despite: Despite { freeze: cli.despite_freeze.clone(), budget: cli.despite_budget.clone() },
+            despite: Despite {
+                freeze: cli.despite_freeze.clone(),
+                budget: cli.despite_budget.clone(),
+                preflight: cli.despite_preflight.clone(),
+            },
             file: cli.file.clone(),
             ssh_config: cli.ssh_config.clone(),
         }

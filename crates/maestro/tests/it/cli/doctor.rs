@@ -1,8 +1,10 @@
 //! `doctor`, and what `deploy` and `plan deploy` make of it, as their users see it.
 
-use super::site::Site;
+use super::site::{SHOP, Site};
 use jiff::SignedDuration;
 use maestro_core::fleet::Platform;
+use maestro_core::image::ImageRef;
+use maestro_testkit::fleet::usual_behaviour;
 use maestro_testkit::state::{Behaviour, Content, Host};
 use std::net::TcpListener;
 
@@ -79,4 +81,19 @@ async fn images_that_do_not_come_are_told_before() {
     site.registries.forget("reg.example.com:5000");
     site.run("doctor").await.exits(1).says("a registry cannot be asked").says("no such host");
     assert_eq!(site.writes(), []);
+}
+
+/// Whoever knows better says why.
+#[tokio::test]
+async fn what_would_fail_is_tried_by_who_says_why() {
+    let site = Site::new(SHOP);
+    site.run("deploy").await.ok();
+    site.write(&SHOP.replace("shop/web:2.0", "shop/web:3.0"));
+    let image = ImageRef::parse("shop/web:3.0");
+    let other = Content::of(&image, usual_behaviour(&image)).with_platform(Platform::new("linux", "arm64"));
+    site.registries.push(image.as_str(), &other);
+    site.run("deploy --yes").await.exits(1).says("--despite-preflight");
+    let ran = site.run("--despite-preflight emulated deploy --yes").await.ok();
+    ran.says("this would fail; done all the same: emulated");
+    assert!(site.image("web-1").contains("web:3.0"));
 }
