@@ -32,7 +32,7 @@ pub struct Deployment {
     pub doing: String,
     /// For a roll-back, where it goes.
     pub back: Option<Return>,
-    /// Names of containers that turned out to be no good.
+    /// Containers that turned out to be no good, as `name@ship`.
     pub doubtful: BTreeSet<InstanceName>,
     /// Whether it takes back what another deployment did, which had failed: then nothing is recorded at its end.
     pub gives_up: bool,

@@ -9,7 +9,7 @@ mod orphans;
 
 pub use configuration::{Configuration, Connection, EngineDefaults, ImageConfig, Mount, Published};
 pub use host::{ClockReading, DiskSpace, HostFacts, HostPort, Occupant, Platform, Untold};
-pub use orphans::{Orphan, orphans};
+pub use orphans::{Orphan, at, is_orphan, orphans};
 
 use crate::engine_error::EngineError;
 use crate::image::ImageRef;

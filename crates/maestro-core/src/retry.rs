@@ -2,8 +2,8 @@
 
 use crate::boundary::CallOutcome;
 use crate::engine_error::{EngineError, EngineErrorKind};
-use crate::fleet::{EngineState, ObservedContainer};
-use crate::model::{LABEL_CONFIG, LABEL_INSTANCE, Retry};
+use crate::fleet::{ContainerState, EngineState, ObservedContainer};
+use crate::model::{LABEL_CONFIG, LABEL_INSTANCE, LABEL_RUN, Retry};
 use crate::plan::{EngineCall, Target};
 use std::time::Duration;
 
@@ -84,7 +84,11 @@ pub fn settled(call: &EngineCall, state: &EngineState) -> Option<CallOutcome> {
             (ours && !found.state.is_running()).then(|| CallOutcome::Created(found.id.clone()))
         }
         EngineCall::StartContainer { target } => {
-            target.among(state).is_some_and(|c| c.state.is_running()).then_some(CallOutcome::Done)
+            // What is run once may have ended since.
+            let has_started = |c: &ObservedContainer| {
+                c.state.is_running() || c.labels.contains_key(LABEL_RUN) && c.state != ContainerState::Created
+            };
+            target.among(state).is_some_and(has_started).then_some(CallOutcome::Done)
         }
         EngineCall::StopContainer { target, .. } | EngineCall::KillContainer { target } => {
             target.among(state).is_none_or(|c| !c.state.is_running()).then_some(CallOutcome::Done)

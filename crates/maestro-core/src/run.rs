@@ -438,12 +438,27 @@ impl Run {
             return;
         }
         self.halted = true;
+        let spared = self.made_room_for();
         for id in self.plan.ids() {
             let unit = self.plan.steps[id.index()].unit;
-            if self.steps[id.index()] == StepState::Waiting && !self.units[unit.index()].touched {
+            let is_begun = self.units[unit.index()].touched || spared.contains(&unit);
+            if self.steps[id.index()] == StepState::Waiting && !is_begun {
                 self.skip(id, because, skipped);
             }
         }
+    }
+
+    /// Units for which something has been stopped that was in their way: who leaves them now leaves nothing running.
+    fn made_room_for(&self) -> BTreeSet<UnitId> {
+        let gone = self.plan.items.iter().filter(|item| item.goes());
+        let gone = gone.flat_map(|item| match &item.fate {
+            Fate::Act { steps, .. } => steps.as_slice(),
+            _ => &[],
+        });
+        let gone: BTreeSet<StepId> =
+            gone.copied().filter(|id| self.units[self.plan.steps[id.index()].unit.index()].touched).collect();
+        let follows = |step: &&crate::plan::Step| step.after.iter().any(|before| gone.contains(before));
+        self.plan.steps.iter().filter(follows).map(|step| step.unit).collect()
     }
 
     fn skip(&mut self, id: StepId, because: Skipped, skipped: &mut Vec<(StepId, Skipped)>) {

@@ -189,7 +189,7 @@ fn endpoints_of_orphan(environment: &Environment, orphan: &Orphan<'_>) -> Vec<En
     let (Some(sibling), Some(ship)) = (sibling, environment.ships.get(orphan.ship)) else {
         return Vec::new();
     };
-    if orphan.container.state != ContainerState::Running {
+    if orphan.container.state != ContainerState::Running || orphan.is_unproved {
         return Vec::new();
     }
     let ports = sibling.ports.iter().filter(|(_, port)| port.protocol == crate::model::Protocol::Tcp);

@@ -1,6 +1,6 @@
 //! Containers of an environment that its file does not have any more, or has on another ship.
 
-use super::{FleetSnapshot, ObservedContainer, Ownership, ShipView};
+use super::{FleetSnapshot, NEXT, ObservedContainer, Ownership, ShipView};
 use crate::model::{Environment, LABEL_INSTANCE, LABEL_SERVICE};
 use crate::names::{InstanceName, ServiceName, ShipName};
 
@@ -15,13 +15,28 @@ pub struct Orphan<'f> {
     pub instance: InstanceName,
     /// That instance's service.
     pub service: ServiceName,
+    /// Whether it was to take the place of another one, which serves.
+    pub is_unproved: bool,
 }
 
 impl Orphan<'_> {
     /// What it is called where instances have their names: `web-4@ship`, which no instance can be called.
     pub fn name(&self) -> InstanceName {
-        InstanceName::from(format!("{}@{}", self.container.name, self.ship).as_str())
+        at(&self.container.name, self.ship)
     }
+}
+
+/// A container on a ship, as one name.
+pub fn at(container: impl std::fmt::Display, ship: &ShipName) -> InstanceName {
+    InstanceName::from(format!("{container}@{ship}").as_str())
+}
+
+/// Whether a container on a ship was made for an instance of this environment that its file does not have there.
+pub fn is_orphan(environment: &Environment, ship: &ShipName, container: &ObservedContainer) -> bool {
+    let instance = container.labels.get(LABEL_INSTANCE).map(|label| InstanceName::from(label.as_str()));
+    let home = |instance: &InstanceName| environment.instances.get(instance).map(|known| &known.ship);
+    container.ownership(environment) == Ownership::Ours
+        && instance.is_some_and(|instance| home(&instance) != Some(ship))
 }
 
 /// All that were seen, by ship and name.
@@ -30,16 +45,18 @@ pub fn orphans<'f>(environment: &Environment, fleet: &'f FleetSnapshot) -> Vec<O
         ShipView::Reachable(state) => Some((ship, state)),
         ShipView::Unreachable(_) => None,
     });
-    let found = seen.flat_map(|(ship, state)| state.containers.values().map(move |found| (ship, found)));
+    let found =
+        seen.flat_map(|(ship, state)| state.containers.values().map(move |found| (ship, state, found)));
     found
-        .filter(|(_, container)| container.state.is_running())
-        .filter(|(_, container)| container.ownership(environment) == Ownership::Ours)
-        .filter_map(|(ship, container)| {
+        .filter(|(.., container)| container.state.is_running())
+        .filter(|(ship, _, container)| is_orphan(environment, ship, container))
+        .filter_map(|(ship, state, container)| {
             let label = |key: &str| container.labels.get(key).map(String::as_str);
             let instance = InstanceName::from(label(LABEL_INSTANCE)?);
-            let is_at_home = environment.instances.get(&instance).is_some_and(|known| known.ship == *ship);
             let service = ServiceName::from(label(LABEL_SERVICE)?);
-            (!is_at_home).then_some(Orphan { ship, container, instance, service })
+            let own = state.containers.get(instance.as_str());
+            let is_unproved = container.name.contains(NEXT) && own.is_some_and(|own| own.state.is_running());
+            Some(Orphan { ship, container, instance, service, is_unproved })
         })
         .collect()
 }

@@ -31,8 +31,8 @@ pub enum Intent {
         ask_again: bool,
         /// Those that wait for their service's canaries follow.
         promote: bool,
-        /// Names of containers that may run, and are known to be no good: their instances come first, and they get no
-        /// requests.
+        /// Containers that may run, and are known to be no good, as `name@ship`: their instances come first, and they get
+        /// no requests.
         doubtful: BTreeSet<InstanceName>,
         /// The hooks that it runs.
         hooks: Hooking,

@@ -6,7 +6,7 @@
 //! free from the beginning, or the one of an instance before it in the plan, whose end it then comes after. If that one
 //! does not succeed, nothing comes after it.
 
-use crate::fleet::{ContainerState, FleetSnapshot, Health};
+use crate::fleet::{ContainerState, FleetSnapshot, Health, orphans};
 use crate::model::{Environment, Instance, Share};
 use crate::names::InstanceName;
 use crate::plan::{Action, EngineCall, Fate, Item, Plan, StepId, Unit};
@@ -67,10 +67,17 @@ pub fn keep(
     share: Share,
 ) -> Result<(), OverBudget> {
     let counted: Vec<&Instance> = environment.instances.values().filter(|i| counts(environment, i)).collect();
+    let rooms = rooms(plan);
+    // What is not where the file has it serves for an instance as long as it runs.
+    let elsewhere: BTreeSet<InstanceName> =
+        orphans(environment, fleet).into_iter().map(|orphan| orphan.instance).collect();
+    let is_served = |instance: &&&Instance| {
+        serves(fleet, instance) || elsewhere.contains(&instance.name) || rooms.contains_key(&instance.name)
+    };
     let serving: BTreeSet<&InstanceName> =
-        counted.iter().filter(|instance| serves(fleet, instance)).map(|instance| &instance.name).collect();
+        counted.iter().filter(is_served).map(|instance| &instance.name).collect();
     let (all, down) = (counted.len(), counted.len() - serving.len());
-    let chains = chains(plan, environment, &serving);
+    let chains = chains(plan, environment, &serving, &rooms);
     let allowed = share.of(all);
     if let Some(waits) = schedule(&chains, down, allowed) {
         for (step, more) in waits {
@@ -122,15 +129,46 @@ fn smallest(share: Share, count: usize, all: usize) -> Share {
     }
 }
 
+/// Steps that stop what is in the way of an instance: what goes down with it.
+fn rooms(plan: &Plan) -> BTreeMap<InstanceName, BTreeSet<StepId>> {
+    let steps = |item: &Item| -> BTreeSet<StepId> {
+        match &item.fate {
+            Fate::Act { steps, .. } => steps.iter().copied().collect(),
+            Fate::Settled(_) | Fate::Blocked(_) | Fate::Waits { .. } => BTreeSet::new(),
+        }
+    };
+    let (gone, others): (Vec<&Item>, Vec<&Item>) = plan.items.iter().partition(|item| item.goes());
+    let gone: Vec<BTreeSet<StepId>> = gone.into_iter().map(steps).collect();
+    let mut rooms: BTreeMap<InstanceName, BTreeSet<StepId>> = BTreeMap::new();
+    if gone.is_empty() {
+        return rooms;
+    }
+    for item in others {
+        let after =
+            steps(item).into_iter().filter_map(|id| plan.step(id)).flat_map(|step| step.after.clone());
+        let after: BTreeSet<StepId> = after.collect();
+        for made in gone.iter().filter(|made| !made.is_disjoint(&after)) {
+            rooms.entry(item.instance.clone()).or_default().extend(made);
+        }
+    }
+    rooms
+}
+
 /// The instances of a plan that go down or come up, in the order of their first steps.
-fn chains(plan: &Plan, environment: &Environment, serving: &BTreeSet<&InstanceName>) -> Vec<Chain> {
+fn chains(
+    plan: &Plan,
+    environment: &Environment,
+    serving: &BTreeSet<&InstanceName>,
+    rooms: &BTreeMap<InstanceName, BTreeSet<StepId>>,
+) -> Vec<Chain> {
     let chain = |item: &Item| {
         let Fate::Act { steps, .. } = &item.fate else { return None };
         if !environment.instances.get(&item.instance).is_some_and(|instance| counts(environment, instance)) {
             return None;
         }
         let is_own = |id: &StepId| matches!(plan.unit_of(*id), Some(Unit::Instance { instance, .. }) if *instance == item.instance);
-        let own: BTreeSet<StepId> = steps.iter().copied().filter(is_own).collect();
+        let mut own: BTreeSet<StepId> = steps.iter().copied().filter(is_own).collect();
+        own.extend(rooms.get(&item.instance).into_iter().flatten());
         let course = course(plan, &own, serving.contains(&item.instance))?;
         let after = |id: &StepId| plan.step(*id).map(|step| step.after.as_slice()).unwrap_or_default();
         let first = own.iter().copied().filter(|id| !after(id).iter().any(|before| own.contains(before)));

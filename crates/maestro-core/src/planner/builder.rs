@@ -5,7 +5,7 @@ use super::ports::Ports;
 use super::turn::Turn;
 use super::{Chain, seen};
 use crate::balance::Rotation;
-use crate::fleet::{FleetSnapshot, ShipView};
+use crate::fleet::{FleetSnapshot, ShipView, at};
 use crate::image::ImageRef;
 use crate::model::graph::{Direction, Graph};
 use crate::model::{
@@ -213,6 +213,11 @@ impl<'a> Builder<'a> {
     pub(super) fn all_ends(&self) -> Vec<StepId> {
         let ends: BTreeSet<StepId> = self.ends.values().flatten().copied().collect();
         ends.into_iter().collect()
+    }
+
+    /// What a service requires, directly or not.
+    pub(super) fn needs(&self, service: &ServiceName) -> BTreeSet<&'a ServiceName> {
+        self.graph.closure(service)
     }
 
     /// Services of which an instance has such a fate.
@@ -522,8 +527,12 @@ impl<'a> Builder<'a> {
         let mut rotation = Rotation::default();
         if !self.environment.balancers.is_empty() {
             rotation = Rotation::of(self.environment, self.fleet);
-            for instance in doubtful(&intent) {
-                rotation.withdraw(instance);
+            // What the file does not have there is called like this itself.
+            let own = self.environment.instances.values();
+            let names = own.map(|instance| (at(&instance.name, &instance.ship), &instance.name));
+            let names: BTreeMap<InstanceName, &InstanceName> = names.collect();
+            for container in doubtful(&intent) {
+                rotation.withdraw(names.get(container).copied().unwrap_or(container));
             }
         }
         Plan {

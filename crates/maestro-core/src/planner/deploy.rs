@@ -9,7 +9,7 @@ mod standing;
 use super::builder::Builder;
 use super::start;
 use super::turn::Turn;
-use crate::fleet::{EngineState, FleetSnapshot, ShipView};
+use crate::fleet::{EngineState, FleetSnapshot, ShipView, at};
 use crate::model::{Canary, Hindrance, Instance, Picked, Remedy, Strategy};
 use crate::names::{InstanceName, ServiceName};
 use crate::plan::{Blocked, FailurePolicy, Fate, Intent, Milestone, Reason, Settled, StepId};
@@ -174,9 +174,7 @@ pub(super) fn service<'a>(
     let unseen = members.iter().filter(|(_, i)| !is_seen(fleet, i)).count();
     // Who takes volumes from another one has its place in the order already.
     if members.iter().all(|(_, instance)| instance.after.is_empty()) {
-        members.sort_by_key(|(_, instance)| {
-            is_up(builder, instance) && !doubtful(intent).contains(&instance.name)
-        });
+        members.sort_by_key(|(_, instance)| is_up(builder, instance) && !is_doubtful(intent, instance));
     }
     let turn = || Turn::new(unseen, strategy.down(all), strategy.beside(all)).behind(&before.last);
     match strategy {
@@ -299,7 +297,12 @@ fn together<'a>(
     }
 }
 
-/// Containers that are known to be no good, by their names.
+/// Whether the container that bears an instance's name is known to be no good.
+pub(super) fn is_doubtful(intent: &Intent, instance: &Instance) -> bool {
+    doubtful(intent).contains(&at(&instance.name, &instance.ship))
+}
+
+/// Containers that are known to be no good, as `name@ship`.
 pub(super) fn doubtful(intent: &Intent) -> &BTreeSet<InstanceName> {
     static NONE: BTreeSet<InstanceName> = BTreeSet::new();
     match intent {

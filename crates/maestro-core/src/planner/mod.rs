@@ -207,8 +207,8 @@ fn fate<'a>(builder: &mut Builder<'a>, index: usize, instance: &'a Instance, int
             chain.act(Reason::Asked)
         }
         Intent::Restart(how) => restart(builder, index, instance, container, how),
-        Intent::Deploy { ask_again, doubtful, .. } => {
-            let ask_again = *ask_again || doubtful.contains(&instance.name);
+        Intent::Deploy { ask_again, .. } => {
+            let ask_again = *ask_again || deploy::is_doubtful(intent, instance);
             deploy::fate(builder, instance, state, ask_again)
         }
         Intent::Pull => {

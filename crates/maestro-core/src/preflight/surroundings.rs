@@ -1,7 +1,7 @@
 //! What is to be said of what is on a ship already: names, ports, volumes, networks, neighbours.
 
 use super::{Findings, Here, Severity, Topic, World};
-use crate::fleet::{HostPort, Occupant, Ownership};
+use crate::fleet::{HostPort, Occupant, Ownership, is_orphan};
 use crate::model::{Instance, bindings};
 use crate::names::InstanceName;
 
@@ -91,6 +91,10 @@ fn taken(
         !wants.iter().any(|choice| choice.len() == 1 && choice.iter().any(|own| own.clashes(port)))
     });
     let known = here.state.containers.get(&holder.name);
+    if known.is_some_and(|container| is_orphan(world.environment, here.ship, container)) {
+        // It is stopped before.
+        return;
+    }
     let whose = match known.map(|container| container.ownership(world.environment)) {
         Some(Ownership::Foreign(whose)) => format!("{}, and {whose}", holder.name),
         _ => holder.name.to_string(),

@@ -18,7 +18,7 @@ use maestro_core::balance::RouteChange;
 use maestro_core::boundary::LogOptions;
 use maestro_core::check::lint;
 use maestro_core::event::{Event, Failure, Reporter, RunSummary, StepOutcome};
-use maestro_core::fleet::FleetSnapshot;
+use maestro_core::fleet::{FleetSnapshot, at};
 use maestro_core::lease::Holder;
 use maestro_core::model::{Environment, Phase};
 use maestro_core::names::{InstanceName, ServiceName};
@@ -95,7 +95,7 @@ pub(super) struct Carried {
     pub(super) touched: bool,
     /// Instances of which something failed.
     pub(super) failed: BTreeSet<InstanceName>,
-    /// Names of containers that turned out to be no good.
+    /// Containers that turned out to be no good, as `name@ship`.
     pub(super) doubtful: BTreeSet<InstanceName>,
 }
 
@@ -169,9 +169,15 @@ impl<'a> Line<'a> {
     pub(super) fn of(
         session: &'a Session,
         selecting: Cow<'a, Selecting>,
-        environment: Environment,
+        mut environment: Environment,
         engines: Arc<Engines>,
     ) -> Self {
+        // What is gone is not to be there, whatever a release says that has it and never deployed it.
+        let gone = &selecting.gone;
+        environment.instances.retain(|_, instance| !gone.contains(&instance.service));
+        for (_, service) in environment.services.iter_mut().filter(|(name, _)| gone.contains(*name)) {
+            service.instances.clear();
+        }
         Self { session, selecting, environment, engines, fence: None, balancing: None, remember: None }
     }
 
@@ -389,8 +395,11 @@ impl<'a> Line<'a> {
         let summary =
             execute(plan.clone(), &means, &mut listening, interrupts, self.session.began.into()).await;
         let Watching { unwell, failed, touched, .. } = watching;
-        let actions = unwell.iter().filter_map(|step| plan.step(*step)).map(|step| &step.action);
-        let doubtful = actions.filter_map(started).map(|target| target.name().clone()).collect();
+        let doubtful = unwell.iter().filter_map(|id| {
+            let target = started(&plan.step(*id)?.action)?;
+            Some(at(target.name(), plan.unit_of(*id)?.ship()?))
+        });
+        let doubtful = doubtful.collect();
         let left_out = unwell.len().saturating_sub(MOST_OUTPUTS);
         let mut any = false;
         for step in unwell.into_iter().take(MOST_OUTPUTS) {

@@ -135,14 +135,10 @@ impl<'a> Change<'a> {
 
     /// Services all of whose instances are meant.
     fn whole_services(&self) -> BTreeSet<ServiceName> {
-        let environment = self.line.environment();
-        let selected: BTreeSet<InstanceName> =
-            instances(environment, &self.target.selector).unwrap_or_default();
-        let services = environment.services.iter();
-        let whole = services.filter(|(_, service)| {
-            !service.instances.is_empty() && service.instances.iter().all(|name| selected.contains(name))
-        });
-        whole.map(|(name, _)| name.clone()).collect()
+        let gone = &self.target.selector.gone;
+        let mut whole = whole(self.line.environment(), &self.target.selector);
+        whole.retain(|name| !gone.contains(name));
+        whole
     }
 
     /// Under the lease, everything is looked at again.
@@ -208,8 +204,9 @@ impl<'a> Change<'a> {
             .ok()
             .and_then(|environment| instances(&environment, &unfinished.selector));
         let mine = instances(self.line.environment(), &self.target.selector).unwrap_or_default();
+        let settled = whole(self.line.environment(), &self.target.selector);
         match left {
-            Some(left) if left.is_subset(&mine) => Ok(()),
+            Some(left) if left.is_subset(&mine) && unfinished.selector.gone.is_subset(&settled) => Ok(()),
             _ => Err(Fault::Unfinished(Box::new(unfinished.clone()))),
         }
     }
@@ -468,6 +465,8 @@ pub(super) fn going_back(
     let selected = instances(environment, &deployment.selector).unwrap_or_default();
     let services: BTreeSet<&ServiceName> =
         selected.iter().filter_map(|name| environment.instances.get(name)).map(|i| &i.service).collect();
+    let whole = whole(environment, &deployment.selector);
+    let services: BTreeSet<&ServiceName> = services.into_iter().chain(&whole).collect();
     // What was not there before goes.
     let is_new = |name: &&ServiceName| !known.services.contains_key(*name);
     let gone: BTreeSet<ServiceName> = services.iter().copied().filter(is_new).cloned().collect();
@@ -503,6 +502,12 @@ pub(super) fn going_back(
         hooks: BTreeMap::new(),
     };
     Ok(GoingBack { target, environment: old, selecting })
+}
+
+/// Services that are meant as a whole, also those that are gone.
+fn whole(environment: &Environment, selector: &Selector) -> BTreeSet<ServiceName> {
+    let rules = deploy::INTENT.selection_rules();
+    select(environment, selector, rules).map(|selection| selection.whole).unwrap_or_default()
 }
 
 /// The instances that are meant; none if a name means nothing.

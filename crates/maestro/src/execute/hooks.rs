@@ -4,6 +4,7 @@ use super::Means;
 use super::look::Looks;
 use super::step::{LOOK_AGAIN, describe, has_ended, pass};
 use maestro_core::boundary::{CallOutcome, Engine};
+use maestro_core::engine_error::EngineErrorKind;
 use maestro_core::event::Failure;
 use maestro_core::model::ContainerEnv;
 use maestro_core::names::ShipName;
@@ -43,7 +44,7 @@ pub(super) async fn finish(
             }
             Ok(None) => return Err(failed(hook, "its container is gone")),
             Ok(Some(_)) => {}
-            Err(error) if error.kind.is_transient() && Instant::now() < deadline => {}
+            Err(error) if is_passing(&error.kind) && Instant::now() < deadline => {}
             Err(error) => return Err(error.into()),
         }
         let left = deadline.saturating_duration_since(Instant::now());
@@ -55,6 +56,13 @@ pub(super) async fn finish(
     pass(means).await?;
     let call = EngineCall::StopContainer { target: target.clone(), grace };
     let stopped = engine.perform(&call, &|_| ()).await;
+    // Whoever goes on would take a good end for one that was in time.
+    if let Ok(Some(found)) = looks.detail(ship, target).await
+        && has_ended(&found)
+        && found.exit_code == Some(0)
+    {
+        engine.perform(&EngineCall::RemoveContainer { target: target.clone() }, &|_| ()).await.ok();
+    }
     let late = format!("it did not end within {} s", hook.within.as_secs_f64());
     Err(failed(
         hook,
@@ -63,6 +71,11 @@ pub(super) async fn finish(
             Err(error) => format!("{late}, and could not be stopped: {error}"),
         },
     ))
+}
+
+/// Whether the engine may answer later: a program that runs does not need it meanwhile.
+fn is_passing(error: &EngineErrorKind) -> bool {
+    error.is_transient() || error.is_about_ship()
 }
 
 fn failed(hook: &HookTask, because: &str) -> Failure {

@@ -44,11 +44,14 @@ pub(super) fn in_the_way<'a>(
     instance: &Instance,
     hindrance: Option<&Hindrance>,
 ) -> Vec<Orphan<'a>> {
-    let mut left = builder.orphans.left();
+    let shares =
+        matches!(hindrance, Some(Hindrance::Volume(_) | Hindrance::VolumesOf(_) | Hindrance::Network(_)));
+    // Also those that another one has had stopped: it waits for them, too.
+    let mut left = builder.orphans.all.clone();
     left.retain(|orphan| {
         let takes = |port: &u16| instance.ports.values().any(|of| of.is_fixed() && of.may_take(*port));
         let is_here = *orphan.ship == instance.ship;
-        let is_sibling = orphan.service == instance.service && hindrance.is_some();
+        let is_sibling = orphan.service == instance.service && shares;
         // Without a strategy there are never two of an instance.
         let is_itself = orphan.instance == instance.name && builder.turn.beside.most == 0;
         is_itself || is_here && (is_sibling || orphan.container.ports.keys().any(takes))
@@ -58,19 +61,25 @@ pub(super) fn in_the_way<'a>(
 
 /// Stops what is in the way of an instance, before anything of its chain.
 pub(super) fn make_room<'a>(builder: &mut Builder<'a>, chain: &mut Chain, first: Vec<Orphan<'a>>) {
-    let mut ends = Vec::new();
+    let before = chain.last.clone();
     for orphan in first {
-        ends.extend(stop(builder, &orphan, chain.last.clone()));
-    }
-    if !ends.is_empty() {
-        chain.last = ends;
+        let known = builder.orphans.items.iter().find(|item| item.instance == orphan.name());
+        let ends = match known.map(|item| &item.fate) {
+            Some(Fate::Act { steps, .. }) => builder.ends_of(&steps.clone()),
+            _ => stop(builder, &orphan, before.clone()),
+        };
+        chain.last.extend(ends.into_iter().filter(|end| !before.contains(end)));
     }
 }
 
 /// Stops all others, when everything else is done. Those of services that stay as they are, for whatever reason, stay, too.
 pub(in crate::planner) fn rest(builder: &mut Builder<'_>) {
     let stays = |item: &Fate| matches!(item, Fate::Blocked(_) | Fate::Waits { .. });
-    let staying: BTreeSet<ServiceName> = builder.services_whose(stays).cloned().collect();
+    let mut staying: BTreeSet<ServiceName> = builder.services_whose(stays).cloned().collect();
+    // What stays may have been told of what it needs.
+    let needed: Vec<ServiceName> =
+        staying.iter().flat_map(|service| builder.needs(service)).cloned().collect();
+    staying.extend(needed);
     let mut left = builder.orphans.left();
     left.retain(|orphan| !staying.contains(&orphan.service));
     if left.is_empty() {

@@ -129,6 +129,49 @@ async fn services_that_are_gone_stop_when_that_is_said() {
     insta::assert_snapshot!(anywhere(&text));
 }
 
+/// A service that the file had, and that was never deployed, is stopped by the way back from its first deployment.
+#[tokio::test]
+async fn what_was_never_there_before_stops_again() {
+    let site = Site::new(&TWO.replace("shop/db:1", "shop/db:brief-1"));
+    site.run("deploy web").await.ok().says("this is release 1");
+    site.run("deploy --yes db").await.exits(4).says("everything is as in release 1 again");
+    assert_ne!(site.state("db-1"), "running");
+    site.write(TWO);
+    site.run("deploy --yes db").await.ok().says("this is release 2");
+    assert_eq!(site.state("db-1"), "running");
+    site.run("rollback --yes").await.ok().says("this is release 3, as 1 was");
+    assert_eq!((site.state("db-1"), site.state("web-1")), ("exited", "running"));
+}
+
+/// Whoever takes the place of another one, of another name and with its port, is not kept from it.
+#[tokio::test]
+async fn what_is_renamed_gets_the_port_that_it_had() {
+    let site = Site::new(SHOP);
+    site.run("deploy").await.ok();
+    site.write(&SHOP.replace("web-1:", "www-1:"));
+    site.run("deploy --yes").await.ok().says("this is release 2");
+    assert_eq!((site.state("web-1"), site.state("www-1")), ("exited", "running"));
+    site.run("rollback --yes").await.ok();
+    assert_eq!((site.state("web-1"), site.state("www-1")), ("running", "exited"));
+}
+
+/// None of a service is a release, too.
+#[tokio::test]
+async fn a_service_without_instances_is_released() {
+    let file = |replicas: u32| {
+        format!(
+            "\n  web: {{image: 'shop/web:2.0', replicas: {replicas}, links: []}}\n  db: {{image: 'shop/db:1', replicas: 1}}\n"
+        )
+    };
+    let site = Site::new(&file(2));
+    site.run("deploy").await.ok().says("this is release 1");
+    site.write(&file(0));
+    site.run("deploy --yes web").await.ok().says("this is release 2");
+    assert_eq!((site.state("web-1"), site.state("web-2")), ("exited", "exited"));
+    site.run("rollback --yes").await.ok().says("this is release 3, as 1 was");
+    assert_eq!((site.state("web-1"), site.state("web-2")), ("running", "running"));
+}
+
 /// What runs on a ship.
 fn running(ship: &FakeDockerd) -> String {
     let up = ship.look(|machine| {

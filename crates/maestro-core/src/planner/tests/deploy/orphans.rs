@@ -6,9 +6,11 @@ use crate::balance::Standing;
 use crate::fleet::{ContainerState, ShipView};
 use crate::model::Environment;
 use crate::names::ShipName;
-use crate::plan::{Action, EngineCall, Limits, Plan};
+use crate::plan::{Action, EngineCall, Hooking, Intent, Limits, Plan};
 use crate::planner::plan;
+use crate::run::Run;
 use crate::select::{Selector, select};
+use std::sync::Arc;
 
 const SHOP: &str = "
 __maestro: {schema: 2}
@@ -215,14 +217,14 @@ fn what_is_in_the_way_goes_first_and_one_at_a_time() {
         8. web-2@b on b: tell front, none go to web-2@b any more [after 7]
         9. web-2@b on b: stop web-2 (grace 10 s) [after 8]
        10. web-2@b on b: wait until web-2 is not running [after 9]
-       11. www-2 on b: create www-2 from web:1 [after 10]
+       11. www-2 on b: create www-2 from web:1 [after 7 10]
        12. www-2 on b: start www-2 [after 11]
        13. www-2 on b: wait until www-2 is running [after 12]
        14. www-2 on b: tell front, requests go to www-2 at 192.0.2.2:8080 [after 13]
        15. web-3@c on c: tell front, none go to web-3@c any more [after 14]
        16. web-3@c on c: stop web-3 (grace 10 s) [after 15]
        17. web-3@c on c: wait until web-3 is not running [after 16]
-       18. www-3 on c: create www-3 from web:1 [after 17]
+       18. www-3 on c: create www-3 from web:1 [after 14 17]
        19. www-3 on c: start www-3 [after 18]
        20. www-3 on c: wait until www-3 is running [after 19]
        21. www-3 on c: tell front, requests go to www-3 at 192.0.2.3:8080 [after 20]
@@ -315,4 +317,71 @@ fn nothing_stops_while_canaries_are_tried() {
     assert_eq!(running(&world), "edge-1@a web-1@a web-2@b");
     let ShipView::Reachable(state) = world.fleet.ship(&ShipName::from("c")).unwrap() else { panic!() };
     assert_eq!(state.containers["web-3"].state, ContainerState::Exited, "it is not removed");
+}
+
+/// Two of one service on one ship that share a volume with those before them: none of the new ones starts beside any of
+/// the old ones.
+#[test]
+fn all_that_are_in_the_way_are_waited_for() {
+    let of = |names: [&str; 2]| {
+        let [one, two] = names;
+        environment(&format!(
+            "__maestro: {{schema: 2}}\nname: shop\nships: {{a: {{ip: 192.0.2.1}}}}\nservices:\n  db:\n    image: db:1\n    \
+             instances:\n      {one}: {{ship: a, volumes: {{/data: /srv/db}}}}\n      {two}: {{ship: a, volumes: {{/data: \
+             /srv/db}}}}\n"
+        ))
+    };
+    let world = released(&of(["db-1", "db-2"]));
+    let to = of(["pg-1", "pg-2"]);
+    let plan = planned(&to, &world.fleet, &DEPLOY);
+    let mut whole = world.clone();
+    whole.carry_out(
+        &plan,
+        usize::MAX,
+        |open| open - 1,
+        |world, _| {
+            let up = running(world);
+            assert!(!up.contains("db-") || !up.contains("pg-"), "{up}:\n{plan}");
+        },
+    );
+    assert_eq!(running(&whole), "pg-1@a pg-2@a");
+}
+
+/// Who is interrupted after something was stopped to make room has what it made room for started.
+#[test]
+fn what_room_was_made_for_is_finished() {
+    let world = released(&shop(FIXED, ROLLING, THREE));
+    let to = shop(FIXED, ROLLING, "www-1: {ship: a}, www-2: {ship: b}, www-3: {ship: c}");
+    let plan = planned(&to, &world.fleet, &DEPLOY);
+    let mut run = Run::new(Arc::new(plan.clone()));
+    let mut done = Vec::new();
+    while !run.is_over() {
+        for step in run.take_ready() {
+            done.push(plan.step(step).unwrap().action.clone());
+            if done.len() == 2 {
+                run.interrupt();
+            }
+            run.finish(step, &crate::event::StepOutcome::Done(crate::boundary::CallOutcome::Done));
+        }
+    }
+    let is = |action: &Action, wanted: &str| action.to_string() == wanted;
+    assert!(done.iter().any(|action| is(action, "start www-1")), "{done:?}");
+    assert!(!done.iter().any(|action| action.to_string().contains("stop web-2")), "{done:?}");
+}
+
+/// What is known to be no good gets no requests where it is, and what has its name elsewhere gets them.
+#[test]
+fn what_has_moved_and_is_no_good_gets_no_requests() {
+    let home = shop(RANGE, ROLLING, THREE);
+    let mut world = released(&home);
+    let away = shop(RANGE, ROLLING, "web-1: {ship: b}, web-2: {ship: b}, web-3: {ship: c}");
+    let plan = planned(&away, &world.fleet, &DEPLOY);
+    world.carry_out(&plan, 3, |_| 0, |_, _| ());
+    assert!(running(&world).contains("web-1@a") && running(&world).contains("web-1@b"), "{plan}");
+    let doubtful = ["web-1@b".into()].into();
+    let back = Intent::Deploy { ask_again: true, promote: true, doubtful, hooks: Hooking::Off };
+    let plan = planned(&home, &world.fleet, &back);
+    let endpoints = plan.rotation.endpoints();
+    let gets = endpoints.iter().filter(|e| e.service.as_str() == "web" && e.standing == Standing::In);
+    assert_eq!(gets.map(|e| e.instance.as_str()).collect::<Vec<_>>(), ["web-1", "web-2", "web-3"], "{plan}");
 }

@@ -3,7 +3,7 @@
 use super::world::World;
 use super::{DEPLOY, PROMOTE, environment, planned, released};
 use crate::balance::{Rotation, Standing};
-use crate::fleet::ShipView;
+use crate::fleet::{ShipView, at};
 use crate::model::Environment;
 use crate::names::InstanceName;
 use crate::plan::{Action, EngineCall, Hooking, Intent, Plan};
@@ -113,7 +113,7 @@ fn what_is_known_to_be_no_good_comes_first_and_gets_no_requests() {
     let mut world = released(&old);
     let plan = planned(&new, &world.fleet, &DEPLOY);
     world.finish(&plan);
-    let doubtful = ["web-2".into()].into();
+    let doubtful = ["web-2@b".into()].into();
     let back = Intent::Deploy { ask_again: false, promote: true, doubtful, hooks: Hooking::Off };
     let plan = planned(&old, &world.fleet, &back);
     let stopped = plan.steps.iter().filter_map(|step| match &step.action {
@@ -157,7 +157,7 @@ fn what_serves_is_not_in_doubt_because_of_what_was_tried_beside_it() {
         }
         ShipView::Unreachable(_) => None,
     });
-    let doubtful = [left.unwrap()].into();
+    let doubtful = [at(left.unwrap(), &"a".into())].into();
     let back = Intent::Deploy { ask_again: true, promote: true, doubtful, hooks: Hooking::Off };
     let plan = planned(&old, &world.fleet, &back);
     let endpoints = plan.rotation.endpoints();
