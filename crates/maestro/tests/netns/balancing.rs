@@ -35,10 +35,12 @@ struct Edge {
 
 const NAMES: [&str; 2] = ["left", "right"];
 
-/// Ports that nobody listens on, all of them different.
+/// Ports that nobody listens on, all of them different, and none that a connection is given for its own end: while a
+/// front end is down, who tries to reach it would sooner or later reach himself.
 fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    let from = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let mut free = (from..32_768).filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    [(); N].map(|()| free.next().unwrap())
 }
 
 impl Edge {
@@ -59,7 +61,7 @@ impl Edge {
                 LoadBalancer::Nginx => {
                     let directories = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
                         .map(|of| format!("{of}_temp_path {}/{of};", at("files")));
-                    let global = format!("pid {}; user root;", at("nginx-pid"));
+                    let global = format!("pid {}; user root;", at("pid"));
                     (r"-t -q -c", global, format!("access_log off; {}", directories.join(" ")))
                 }
             };
@@ -110,18 +112,23 @@ impl Edge {
         let log = std::fs::File::options().create(true).append(true).open(self.path(name, "log")).unwrap();
         let mut command = Command::new(program);
         match self.kind {
-            LoadBalancer::Haproxy => command.args(["-W", "-db", "-f", &balancer.config]),
+            LoadBalancer::Haproxy => command.args(["-W", "-db", "-f", &balancer.config, "-p"]).arg(self.path(name, "pid")),
             LoadBalancer::Nginx => command.args(["-g", "daemon off;", "-c", &balancer.config]),
         };
         command.env("LD_LIBRARY_PATH", libraries).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
         let child = command.spawn().unwrap();
-        std::fs::write(self.path(name, "pid"), child.id().to_string()).unwrap();
         self.programs.insert(name, child);
     }
 
+    /// It answers, and is ready for signals: only then it writes down which process it is.
     async fn answers(&self, name: &str) {
         until(&format!("{name} answers"), async || TcpStream::connect(self.address(name)).is_ok()).await;
+        let (process, file) = (self.programs[name].id().to_string(), self.path(name, "pid"));
+        until(&format!("{name} has said who it is"), async || {
+            std::fs::read_to_string(&file).is_ok_and(|said| said.trim() == process)
+        })
+        .await;
     }
 
     /// Kills a front end, all processes of it.
@@ -244,8 +251,9 @@ fn holds(file: &str, text: &str) -> bool {
     std::fs::read_to_string(file).is_ok_and(|found| found.contains(text))
 }
 
-const USR2: &str = "kill -USR2 $(cat $1)";
-const HUP: &str = "kill -HUP $(cat $1)";
+/// One that is being started again is told once it can hear it.
+const USR2: &str = "until kill -USR2 $(cat $1) 2>/dev/null; do sleep 0.01; done";
+const HUP: &str = "until kill -HUP $(cat $1) 2>/dev/null; do sleep 0.01; done";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn haproxy_loses_no_request() {
