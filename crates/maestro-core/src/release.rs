@@ -123,11 +123,14 @@ pub fn disagreement(
         // Who cannot be seen is not deployed to.
         let Some(ShipView::Reachable(state)) = fleet.ship(&instance.ship) else { continue };
         let Some(found) = state.image(image) else {
-            return Some(format!("{} does not have it", instance.ship));
+            return Some(format!("ship {} does not have it", instance.ship));
         };
         let (content, ship) = *first.get_or_insert((&found.id, &instance.ship));
         if *content != found.id {
-            return Some(format!("{ship} and {} have different contents under that name", instance.ship));
+            return Some(format!(
+                "ships {ship} and {} have different contents under that name",
+                instance.ship
+            ));
         }
     }
     None

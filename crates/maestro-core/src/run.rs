@@ -450,15 +450,14 @@ impl Run {
 
     /// Units for which something has been stopped that was in their way: who leaves them now leaves nothing running.
     fn made_room_for(&self) -> BTreeSet<UnitId> {
-        let gone = self.plan.items.iter().filter(|item| item.goes());
-        let gone = gone.flat_map(|item| match &item.fate {
-            Fate::Act { steps, .. } => steps.as_slice(),
-            _ => &[],
-        });
-        let gone: BTreeSet<StepId> =
-            gone.copied().filter(|id| self.units[self.plan.steps[id.index()].unit.index()].touched).collect();
-        let follows = |step: &&crate::plan::Step| step.after.iter().any(|before| gone.contains(before));
-        self.plan.steps.iter().filter(follows).map(|step| step.unit).collect()
+        let is_begun = |id: &StepId| self.units[self.plan.steps[id.index()].unit.index()].touched;
+        let mut rooms = self.plan.rooms();
+        rooms.retain(|_, going| going.iter().any(is_begun));
+        let is_spared = |unit: &UnitId| match &self.plan.units[unit.index()] {
+            Unit::Instance { instance, .. } => rooms.contains_key(instance),
+            _ => false,
+        };
+        self.plan.steps.iter().map(|step| step.unit).filter(is_spared).collect()
     }
 
     fn skip(&mut self, id: StepId, because: Skipped, skipped: &mut Vec<(StepId, Skipped)>) {

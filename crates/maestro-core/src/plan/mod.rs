@@ -7,6 +7,7 @@ mod call;
 mod hooks;
 mod intent;
 mod render;
+mod room;
 
 pub use call::{EngineCall, RegistryAuth};
 pub use hooks::{Begun, HookTask, Hooking};

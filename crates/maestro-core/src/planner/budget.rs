@@ -67,7 +67,7 @@ pub fn keep(
     share: Share,
 ) -> Result<(), OverBudget> {
     let counted: Vec<&Instance> = environment.instances.values().filter(|i| counts(environment, i)).collect();
-    let rooms = rooms(plan);
+    let rooms = plan.rooms();
     // What is not where the file has it serves for an instance as long as it runs.
     let elsewhere: BTreeSet<InstanceName> =
         orphans(environment, fleet).into_iter().map(|orphan| orphan.instance).collect();
@@ -127,31 +127,6 @@ fn smallest(share: Share, count: usize, all: usize) -> Share {
             Share::Percent(u8::try_from(percent).unwrap_or(100))
         }
     }
-}
-
-/// Steps that stop what is in the way of an instance: what goes down with it.
-fn rooms(plan: &Plan) -> BTreeMap<InstanceName, BTreeSet<StepId>> {
-    let steps = |item: &Item| -> BTreeSet<StepId> {
-        match &item.fate {
-            Fate::Act { steps, .. } => steps.iter().copied().collect(),
-            Fate::Settled(_) | Fate::Blocked(_) | Fate::Waits { .. } => BTreeSet::new(),
-        }
-    };
-    let (gone, others): (Vec<&Item>, Vec<&Item>) = plan.items.iter().partition(|item| item.goes());
-    let gone: Vec<BTreeSet<StepId>> = gone.into_iter().map(steps).collect();
-    let mut rooms: BTreeMap<InstanceName, BTreeSet<StepId>> = BTreeMap::new();
-    if gone.is_empty() {
-        return rooms;
-    }
-    for item in others {
-        let after =
-            steps(item).into_iter().filter_map(|id| plan.step(id)).flat_map(|step| step.after.clone());
-        let after: BTreeSet<StepId> = after.collect();
-        for made in gone.iter().filter(|made| !made.is_disjoint(&after)) {
-            rooms.entry(item.instance.clone()).or_default().extend(made);
-        }
-    }
-    rooms
 }
 
 /// The instances of a plan that go down or come up, in the order of their first steps.

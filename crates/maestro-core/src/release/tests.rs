@@ -187,7 +187,7 @@ fn ships_disagree_about_an_image_or_do_not() {
     let web = ImageRef::parse("reg:5000/web:1");
     let said = |image: &ImageRef, world: &str| disagreement(&environment, &fleet(world), &instances, image);
     assert_eq!(said(&image, "a: | reg:5000/db:1\nb:"), None);
-    assert_eq!(said(&image, "a:\nb:").as_deref(), Some("a does not have it"));
+    assert_eq!(said(&image, "a:\nb:").as_deref(), Some("ship a does not have it"));
     assert_eq!(said(&image, "a: down\nb:"), None, "who is not seen is not deployed to");
     // The canary is of another image.
     assert_eq!(said(&web, "a: | reg:5000/web:1\nb:"), None);
@@ -202,7 +202,7 @@ fn ships_disagree_about_an_image_or_do_not() {
         found.id = "sha256:moved".into();
     }
     let why = disagreement(&both, &other, &instances, &web);
-    assert_eq!(why.as_deref(), Some("a and b have different contents under that name"));
+    assert_eq!(why.as_deref(), Some("ships a and b have different contents under that name"));
 }
 
 fn of(file: &str, env_file: &str) -> (Environment, Release) {

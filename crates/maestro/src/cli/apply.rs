@@ -63,7 +63,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         args.options.confirming.confirm(&session.printer, &plan, intent.name()).await?;
         return carry_out(line, &intent, plan, args.options.showing).await;
     }
-    let past = kept.past().await?;
+    let doing = format!("apply {}", args.file.display());
+    let past = kept.past_after_others(session, &doing, args.options.patience).await?;
     if let Some(unfinished) = past.unfinished.clone()
         && !matches!(saved.intent, Intent::Deploy { ask_again: true, .. })
     {
@@ -76,7 +77,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         units: saved.units,
         by: owner(),
         at: Timestamp::now(),
-        doing: format!("apply {}", args.file.display()),
+        doing,
         back: None,
         doubtful: BTreeSet::new(),
         gives_up: false,

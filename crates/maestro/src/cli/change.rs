@@ -118,7 +118,10 @@ impl<'a> Change<'a> {
     }
 
     async fn confirm(&self, plan: &Plan) -> Result<(), Fault> {
-        let verb = self.target.doing.split(' ').next().unwrap_or_default();
+        let verb = match self.target.gives_up {
+            true => "abort",
+            false => self.target.doing.split(' ').next().unwrap_or_default(),
+        };
         self.options.confirming.confirm(&self.session.printer, plan, verb).await
     }
 

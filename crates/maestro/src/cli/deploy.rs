@@ -77,7 +77,7 @@ pub(super) fn back(ask_again: bool, doubtful: BTreeSet<InstanceName>) -> Intent 
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let mut draft = Draft::new(session, &args).await?;
-    let past = draft.past().await?;
+    let past = draft.kept.past_after_others(session, &args.doing(), args.options.patience).await?;
     draft.orphans(&past, &args);
     let target = draft.target(&args);
     // Nobody has seen what was begun come up.

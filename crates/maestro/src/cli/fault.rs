@@ -8,7 +8,7 @@ use crate::report::{ErrorReport, Printer, list};
 use maestro_core::boundary::{CheckFailure, LedgerError};
 use maestro_core::check;
 use maestro_core::deployment::{Deployment, JournalError};
-use maestro_core::engine_error::EngineError;
+use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::history::{HistoryError, NoReturn};
 use maestro_core::image::ImageRef;
 use maestro_core::model::Frozen;
@@ -217,9 +217,16 @@ impl Fault {
             Fault::NothingNamed(verb) => {
                 ErrorReport::of(self).hint(format!("`maestro {verb} --all` means everything"))
             }
-            Fault::Unresolved { error, .. } => ErrorReport::of(self)
-                .note(error.to_string())
-                .hint("try again when the registry answers, or have the image on every ship first"),
+            Fault::Unresolved { error, .. } => {
+                let report = ErrorReport::of(self).note(error.to_string());
+                match error.kind.hint() {
+                    Some(hint) => report.hint(hint),
+                    None if matches!(error.kind, EngineErrorKind::NotFound(_)) => {
+                        report.hint("is the name right, and has it been pushed?")
+                    }
+                    None => report.hint("try again when the registry answers, or have the image on every ship first"),
+                }
+            }
             Fault::Frozen(_) => ErrorReport::of(self)
                 .hint("what cannot wait: `maestro --despite-freeze REASON …`; or change `freeze:` of the file"),
             Fault::OverBudget(_) => ErrorReport::of(self).hint(

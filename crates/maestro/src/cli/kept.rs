@@ -7,7 +7,7 @@ use crate::audit::who;
 use crate::balance::Balancing;
 use crate::engine::{DockerEngine, EngineOptions};
 use crate::etcd::EtcdShelf;
-use crate::ledger::{Anchors, BootClock, Claim, HeldLease, ShelfLedger, Waiting, at_work, claim};
+use crate::ledger::{Anchors, BootClock, Claim, HeldLease, ShelfLedger, Waiting, at_work, claim, holders};
 use crate::report::{Printer, list};
 use jiff::{SignedDuration, Timestamp};
 use maestro_core::boundary::{Deadlines, Ledger, LedgerError, Shelf};
@@ -83,6 +83,26 @@ impl Kept {
 
     pub(super) fn reader(&self) -> ShelfLedger {
         ShelfLedger::new(&self.anchors, Deadlines::DEFAULT_WRITE)
+    }
+
+    /// The same when nobody is at work any more: whoever is changes what is read here and what is looked at then, so that
+    /// nothing would seem to be left to do, or something in the way.
+    ///
+    /// # Errors
+    /// Besides what cannot be read: somebody is at work for longer than there is patience for.
+    pub(super) async fn past_after_others(
+        &self,
+        session: &Session,
+        doing: &str,
+        patience: Patience,
+    ) -> Result<Past, Fault> {
+        let looks = holders(&self.anchors, self.times.deadline());
+        let found = unless_interrupted(async { Ok(looks.await) }).await?;
+        if found.iter().any(|(_, holder)| matches!(holder, Ok(Some(_)))) {
+            // It is not kept while somebody thinks about a question.
+            self.claim(session, doing, patience).await?.release().await.ok();
+        }
+        self.past().await
     }
 
     /// Who is deploying at this moment, as far as these ships tell.

@@ -113,7 +113,7 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
             return Ok(Made { plan, fleet, release, selector, foreseen });
         }
         Command::Rollback(args) => {
-            let draft = rollback::Draft::new(session, args).await?;
+            let draft = rollback::Draft::new(session, args, None).await?;
             let (plan, fleet) = draft.plan().await?;
             let Deployment { release, selector, .. } = draft.target;
             return Ok(Made { plan, fleet, release, selector, foreseen: Vec::new() });

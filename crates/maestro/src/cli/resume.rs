@@ -47,7 +47,8 @@ enum Which {
 async fn settle(session: &Session, options: Options, which: Which) -> Outcome {
     let (today, of_today) = session.release(|_, tree| Ok(tree))?;
     let (engines, kept) = session.fleet(&today);
-    let past = kept.past().await?;
+    let doing = if which == Which::GoOn { "resume" } else { "abort" };
+    let past = kept.past_after_others(session, doing, options.patience).await?;
     let unfinished = past.unfinished.clone().ok_or(Fault::NothingUnfinished)?;
     session.printer.talk(&format!(
         "unfinished: {} ({}, {})",

@@ -4,7 +4,7 @@ use super::act::{Line, untouched};
 use super::arguments::Selecting;
 use super::change::{Agreed, Change, Options};
 use super::interrupts::unless_interrupted;
-use super::kept::{self, Kept, Past, owner};
+use super::kept::{self, Kept, Past, Patience, owner};
 use super::session::Session;
 use super::{Fault, Outcome, deploy};
 use crate::report::list;
@@ -52,7 +52,7 @@ impl Args {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    let draft = Draft::new(session, &args).await?;
+    let draft = Draft::new(session, &args, Some(args.options.patience)).await?;
     let (plan, _) = draft.plan().await.map_err(untouched)?;
     let Draft { line, kept, past, target, today, intent } = draft;
     let options = args.options;
@@ -71,11 +71,18 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// Finds the release, and says which it is.
-    pub(super) async fn new(session: &'a Session, args: &Args) -> Result<Self, Fault> {
+    /// Finds the release, and says which it is. Who means to go there waits for who is at work.
+    pub(super) async fn new(
+        session: &'a Session,
+        args: &Args,
+        patience: Option<Patience>,
+    ) -> Result<Self, Fault> {
         let (today, of_today) = session.release(|_, tree| Ok(tree))?;
         let (engines, kept) = session.fleet(&today);
-        let past = kept.past().await?;
+        let past = match patience {
+            Some(patience) => kept.past_after_others(session, &args.doing(), patience).await?,
+            None => kept.past().await?,
+        };
         // What is meant is the way back from what is half done, and not one further.
         if args.to.is_none()
             && let Some(unfinished) = past.unfinished.clone()

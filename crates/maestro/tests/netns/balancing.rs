@@ -112,7 +112,9 @@ impl Edge {
         let log = std::fs::File::options().create(true).append(true).open(self.path(name, "log")).unwrap();
         let mut command = Command::new(program);
         match self.kind {
-            LoadBalancer::Haproxy => command.args(["-W", "-db", "-f", &balancer.config, "-p"]).arg(self.path(name, "pid")),
+            LoadBalancer::Haproxy => {
+                command.args(["-W", "-db", "-f", &balancer.config, "-p"]).arg(self.path(name, "pid"))
+            }
             LoadBalancer::Nginx => command.args(["-g", "daemon off;", "-c", &balancer.config]),
         };
         command.env("LD_LIBRARY_PATH", libraries).stdin(Stdio::null());
