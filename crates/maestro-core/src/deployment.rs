@@ -34,6 +34,8 @@ pub struct Deployment {
     pub back: Option<Return>,
     /// Containers that turned out to be no good, as `name@ship`.
     pub doubtful: BTreeSet<InstanceName>,
+    /// Whether those that wait while others of their service are tried are deployed, too.
+    pub promote: bool,
     /// Whether it takes back what another deployment did, which had failed: then nothing is recorded at its end.
     pub gives_up: bool,
     /// Services whose hooks were to be run when it began, and how far those are.
@@ -77,6 +79,7 @@ impl Deployment {
             "doing": self.doing,
             "back": back,
             "doubtful": self.doubtful.iter().map(InstanceName::as_str).collect::<Vec<_>>(),
+            "promote": self.promote,
             "gives_up": self.gives_up,
             "hooks": self.hooks.iter().map(|(name, begun)| (name.to_string(), progress(begun))).collect::<Map<_, _>>(),
         });
@@ -149,6 +152,8 @@ fn read(value: &Value, release: Release) -> Option<Deployment> {
                 names.collect::<Option<_>>()?
             }
         },
+        // Nobody wrote it down at first.
+        promote: value.get("promote").is_some_and(|is| *is == Value::Bool(true)),
         gives_up: value.get("gives_up")?.as_bool()?,
         hooks: match value.get("hooks") {
             // There were none at first.
@@ -210,6 +215,7 @@ mod tests {
             doing: "rollback web".into(),
             doubtful: BTreeSet::new(),
             back: Some(Return { services: [(3, [ServiceName::from("web")].into())].into(), whole: None }),
+            promote: false,
             gives_up: false,
             hooks: BTreeMap::new(),
         }
@@ -220,7 +226,15 @@ mod tests {
         let doubtful = ["web-1".into(), "web-2".into()].into();
         let begun = Begun { run: "1f".to_owned(), done: [(When::After, 2), (When::Before, 1)].into() };
         let hooks = [("web".into(), begun)].into();
-        let last = Deployment { back: None, gives_up: true, units: None, doubtful, hooks, ..deployment() };
+        let last = Deployment {
+            back: None,
+            promote: true,
+            gives_up: true,
+            units: None,
+            doubtful,
+            hooks,
+            ..deployment()
+        };
         let first = deployment();
         let mut journal = Journal { run: 1, records: vec![first.document()] };
         assert_eq!(Deployment::last(&journal).unwrap(), first);

@@ -56,6 +56,9 @@ pub enum FrontEndError {
         /// Whether the configuration before is in its place again.
         restored: bool,
     },
+    /// The lease is lost: it was told nothing, or not everything.
+    #[error("{0}")]
+    Fenced(String),
 }
 
 impl FrontEndError {

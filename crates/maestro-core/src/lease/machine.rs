@@ -333,11 +333,11 @@ impl Lease {
         rivals
     }
 
-    /// Whether somebody who lives keeps this run from a majority.
+    /// Whether somebody lives who has the lease: on a majority of these anchors, or perhaps of others.
     pub fn is_held_by_another(&self) -> bool {
-        self.stage == Stage::Contending
-            && self.attainable() < majority(self.anchors.len())
-            && self.rivals().iter().any(|rival| rival.moved)
+        let ttl = self.times.ttl;
+        let lives = |anchor: &Anchor| matches!(&anchor.standing, Standing::Theirs(theirs) if theirs.moved && !theirs.is_dead(ttl));
+        self.stage == Stage::Contending && self.anchors.iter().any(lives)
     }
 
     /// The anchors that did not answer the last question.
@@ -351,8 +351,12 @@ impl Lease {
     /// What follows from what is known.
     fn decide(&mut self, now: Duration) {
         let needed = majority(self.anchors.len());
+        let ttl = self.times.ttl;
+        // Whoever is on too few of these anchors may have enough of others: not every file has the same.
+        let is_about =
+            |anchor: &Anchor| matches!(&anchor.standing, Standing::Theirs(theirs) if !theirs.is_dead(ttl));
         match self.stage {
-            Stage::Contending if self.mine().count() >= needed => {
+            Stage::Contending if self.mine().count() >= needed && !self.anchors.iter().any(is_about) => {
                 // Those that are only a moment late shall count from the beginning, too.
                 let since = *self.enough_since.get_or_insert(now);
                 let late = |a: &Anchor| matches!(a.standing, Standing::Unknown | Standing::Free);
@@ -368,7 +372,8 @@ impl Lease {
             Stage::Contending => {
                 self.enough_since = None;
                 let unasked = |a: &Anchor| a.standing == Standing::Unknown && a.busy.is_some();
-                let hopeless = self.attainable() < needed && !self.anchors.iter().any(unasked);
+                let hopeless = self.is_held_by_another()
+                    || self.attainable() < needed && !self.anchors.iter().any(unasked);
                 if hopeless && self.mine().next().is_some() {
                     self.claim_at = now + self.backoff();
                     for anchor in &mut self.anchors {
@@ -394,7 +399,11 @@ impl Lease {
 
     fn may_claim(&self, now: Duration) -> bool {
         match self.stage {
-            Stage::Contending => now >= self.claim_at && self.attainable() >= majority(self.anchors.len()),
+            Stage::Contending => {
+                now >= self.claim_at
+                    && self.attainable() >= majority(self.anchors.len())
+                    && !self.is_held_by_another()
+            }
             Stage::Reading | Stage::Recording(_) | Stage::Holding(..) => true,
             Stage::Lost => false,
         }

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Keys that name env files, if their value is a text or a list of texts (specification, section 4.6).
 const VARIABLES: [&str; 2] = ["envfile", "env"];
+/// Key of a balancer that names a template.
+const TEMPLATE: &str = "template";
 /// How much of a digest is in an env file's name.
 const SHORT: usize = 12;
 
@@ -49,7 +51,10 @@ impl Release {
         images.extend(other.images.clone().into_iter().filter(|(name, _)| is_theirs(name)));
         let mut env_files = self.env_files.clone();
         env_files.extend(other.env_files.clone());
-        let named: BTreeSet<String> = all.values().flat_map(env_files_of).collect();
+        let mut named: BTreeSet<String> = all.values().flat_map(env_files_of).collect();
+        let balancers = section(&root, "balancers").into_iter().flat_map(|map| &map.entries);
+        let templates = balancers.filter_map(|(_, balancer)| balancer.as_map()?.get(TEMPLATE)?.as_str());
+        named.extend(templates.map(str::to_owned));
         env_files.retain(|name, _| named.contains(name));
         let entries = all.into_iter().map(|(name, service)| (text_node(&service, &name), service)).collect();
         Self {
@@ -134,7 +139,7 @@ impl Release {
     }
 }
 
-/// Gives env files names that tell their contents, so that files of several releases can be in one.
+/// Gives env files and templates names that tell their contents, so that files of several releases can be in one.
 pub(super) fn renamed(
     root: &Arc<Node>,
     files: &BTreeMap<String, String>,
@@ -158,11 +163,12 @@ pub(super) fn renamed(
     let root = if names.is_empty() {
         root.clone()
     } else {
-        at(root, "services", |services| {
+        let root = at(root, "services", |services| {
             each(services, |_, service| {
                 at(&in_both(service), "instances", |instances| each(instances, |_, one| in_both(one)))
             })
-        })
+        });
+        at(&root, "balancers", |balancers| each(balancers, |_, balancer| at(balancer, TEMPLATE, rename)))
     };
     let files = files.iter().map(|(name, text)| (new_name(name, text), text.clone())).collect();
     (root, files)

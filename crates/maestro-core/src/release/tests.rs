@@ -1,7 +1,7 @@
 use super::{DocumentError, Recorded, Release, disagreement, retagged};
 use crate::config::{Limits, load};
 use crate::image::ImageRef;
-use crate::model::{Environment, SpecWriter};
+use crate::model::{BalancerKind, Environment, SpecWriter};
 use crate::names::{InstanceName, ServiceName};
 use crate::planner::tests::fleet;
 use crate::source::MapSources;
@@ -51,6 +51,33 @@ fn a_release_gives_the_containers_that_its_file_gave() {
     assert_eq!(specs(&again), specs(&environment));
     assert_ne!(other.id(), release.id());
     assert_eq!(release.id().len(), 64);
+}
+
+/// A balancer's own template is part of a release, also of one that is put together of two.
+#[test]
+fn the_templates_of_balancers_are_kept() {
+    let file = "
+__maestro: {schema: 2}
+name: shop
+ships: {a: {ip: 192.0.2.1}}
+services:
+  web: {image: 'web:1', ports: {http: 80}, instances: {web-1: {ship: a}}}
+  db: {image: 'db:1', instances: {db-1: {ship: a}}}
+balancers:
+  front: {kind: template, template: front.j2, config: /x, check: 'x {file}', reload: x, status: 81, local: true,
+          listen: '127.0.0.1:80', routes: [{service: web, port: http}]}
+";
+    let sources = |text: &str| MapSources::of(file).with_file("front.j2", text);
+    let (environment, release) = read(&sources("of old {{ generation }}"));
+    let text = |environment: &Environment| match &environment.balancers["front"].kind {
+        BalancerKind::Template { text, .. } => text.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let (today, other) = read(&sources("of today {{ generation }}"));
+    assert_ne!(other.id(), release.id());
+    assert_eq!(text(&release.environment(&today).unwrap()), text(&environment));
+    let composed = other.with_services_of(&release, &BTreeSet::from([ServiceName::from("db")]));
+    assert_eq!(text(&composed.environment(&today).unwrap()), text(&today));
 }
 
 /// Where replicas were is kept: ships that come, go or change their tags later do not move those of a release.

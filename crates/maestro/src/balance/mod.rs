@@ -1,9 +1,10 @@
 //! Load balancers: their configuration is delivered to every front end, and every one has to acknowledge it.
 //!
 //! `publish` and `drained` are the two waits that a deployment needs ([`Balancing`] makes them of an environment);
-//! `container` and `host` are front ends, `status` asks them which generation they serve.
+//! `container` and `host` are front ends, `fenced` tells them nothing without the lease, `status` asks them which generation they serve.
 
 mod container;
+mod fenced;
 mod host;
 mod routes;
 mod status;
@@ -225,12 +226,22 @@ impl Balancing {
     /// The same, of front ends in containers only with these.
     #[must_use]
     pub fn among(&self, environment: &Environment, up: &BTreeSet<InstanceName>) -> Self {
+        self.filtered(environment, |instance| instance.is_none_or(|instance| up.contains(instance)))
+    }
+
+    /// Of front ends in containers these, and no others.
+    #[must_use]
+    pub fn only(&self, environment: &Environment, these: &BTreeSet<InstanceName>) -> Self {
+        self.filtered(environment, |instance| instance.is_some_and(|instance| these.contains(instance)))
+    }
+
+    /// The front ends whose instance, which not all of them have, is wanted.
+    fn filtered(&self, environment: &Environment, wanted: impl Fn(Option<&InstanceName>) -> bool) -> Self {
         let front_ends = self.front_ends.iter().map(|(name, all)| {
             let instances = environment.balancers.get(name).map(|b| environment.front_ends_of(b));
             let instances = instances.unwrap_or_default();
-            let is_up = |at: usize| instances.get(at).is_none_or(|instance| up.contains(instance));
-            let up = all.iter().enumerate().filter(|(at, _)| is_up(*at)).map(|(_, one)| one.clone());
-            (name.clone(), up.collect())
+            let are_wanted = all.iter().enumerate().filter(|(at, _)| wanted(instances.get(*at)));
+            (name.clone(), are_wanted.map(|(_, one)| one.clone()).collect())
         });
         Self { front_ends: front_ends.collect() }
     }

@@ -66,7 +66,7 @@ impl Turn<'_> {
         }
         let balancing = routes.balancing.among(&routes.environment, &state.up);
         // As long as they run, they get requests, too.
-        let others = routes.balancing.among(&routes.environment, &state.leaving);
+        let others = routes.balancing.only(&routes.environment, &state.leaving);
         let others = async {
             others.publish(balancers(), &state.rotation).await.ok();
             pending::<Infallible>().await

@@ -93,8 +93,8 @@ pub(super) struct Carried {
     pub(super) summary: RunSummary,
     /// Whether a container has been changed, or may have been.
     pub(super) touched: bool,
-    /// Instances of which something failed.
-    pub(super) failed: BTreeSet<InstanceName>,
+    /// Services of which something failed.
+    pub(super) failed: BTreeSet<ServiceName>,
     /// Containers that turned out to be no good, as `name@ship`.
     pub(super) doubtful: BTreeSet<InstanceName>,
 }
@@ -162,6 +162,8 @@ pub(super) struct Line<'a> {
     balancing: Option<Balancing>,
     /// Where it is written down which hooks have been run.
     remember: Option<Arc<dyn Remember>>,
+    /// Whether it is begun also if an auditor cannot be told of it.
+    unopposed: bool,
 }
 
 impl<'a> Line<'a> {
@@ -178,7 +180,13 @@ impl<'a> Line<'a> {
         for (_, service) in environment.services.iter_mut().filter(|(name, _)| gone.contains(*name)) {
             service.instances.clear();
         }
-        Self { session, selecting, environment, engines, fence: None, balancing: None, remember: None }
+        let (fence, balancing, remember) = (None, None, None);
+        Self { session, selecting, environment, engines, fence, balancing, remember, unopposed: false }
+    }
+
+    /// The same for who goes back by himself: auditors are told, and none of them can keep him from it.
+    pub(super) fn unopposed(self) -> Self {
+        Self { unopposed: true, ..self }
     }
 
     /// The same for who has a lease.
@@ -342,7 +350,14 @@ impl<'a> Line<'a> {
     ) -> Result<Carried, Fault> {
         let mut interrupts = interrupts::listen();
         let ready = Ready::new(plan).await?;
-        let mut telling = Telling::begin(&self.environment, intent, &ready.plan, &mut interrupts).await?;
+        let begun = Telling::begin(&self.environment, intent, &ready.plan, &mut interrupts).await;
+        let mut telling = match begun {
+            Err(fault @ Fault::Unannounced(_)) if self.unopposed => {
+                fault.print(&self.session.printer);
+                Telling::nobody(&self.environment, intent, &ready.plan)
+            }
+            begun => begun?,
+        };
         let outcome = self.walk(intent, ready, showing, &mut telling, &mut interrupts).await;
         telling.end(outcome.as_ref().map(|_| ()), &self.session.printer, &mut interrupts).await;
         outcome
@@ -474,7 +489,7 @@ struct Watching {
     untold: bool,
     /// Steps that failed in a way that the container's output may explain.
     unwell: Vec<StepId>,
-    failed: BTreeSet<InstanceName>,
+    failed: BTreeSet<ServiceName>,
     plan: Arc<Plan>,
     touched: bool,
 }
@@ -491,7 +506,9 @@ impl Watching {
         match outcome {
             StepOutcome::Done(_) => self.touched |= changes,
             StepOutcome::Failed(failure) => {
-                self.touched |= changes && may_have_happened(failure);
+                // Of what a balancer is told in several calls, some have been made.
+                let in_part = matches!(action, Some(Action::Route { .. }));
+                self.touched |= changes && (in_part || may_have_happened(failure));
                 if matches!(
                     failure,
                     Failure::NotReached { .. }
@@ -502,12 +519,12 @@ impl Watching {
                     self.unwell.push(step);
                 }
                 match self.plan.unit_of(step) {
-                    Some(Unit::Instance { instance, .. }) => _ = self.failed.insert(instance.clone()),
-                    // It is the whole service that failed.
-                    Some(Unit::Hook { hook, .. }) => {
-                        let members = self.plan.items.iter().filter(|item| item.service == hook.service);
-                        self.failed.extend(members.map(|item| item.instance.clone()));
+                    // What is not to be there any more has a service, too.
+                    Some(Unit::Instance { instance, .. }) => {
+                        let items = self.plan.items.iter().filter(|item| item.instance == *instance);
+                        self.failed.extend(items.map(|item| item.service.clone()));
                     }
+                    Some(Unit::Hook { hook, .. }) => _ = self.failed.insert(hook.service.clone()),
                     Some(Unit::Image { .. } | Unit::Login { .. } | Unit::Milestone(_)) | None => {}
                 }
             }

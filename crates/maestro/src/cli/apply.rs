@@ -14,7 +14,7 @@ use maestro_core::fleet::FleetSnapshot;
 use maestro_core::plan::{Intent, Plan};
 use maestro_core::saved::{Moved, SavedPlan};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let environment = deploy::environment(session, &saved.release, &today)?;
     let selecting = Selecting::of(&saved.selector, saved.units);
     let line = Line::of(session, Cow::Owned(selecting), environment, engines);
-    if !matches!(saved.intent, Intent::Deploy { .. }) {
+    let Intent::Deploy { ask_again, promote, .. } = saved.intent else {
         let intent = saved.intent.clone();
         let plan = planned(&line, &saved, &intent).await?;
         if let Some(holder) = line.in_the_way_of(&kept, &intent).await.map_err(untouched)? {
@@ -62,15 +62,16 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         }
         args.options.confirming.confirm(&session.printer, &plan, intent.name()).await?;
         return carry_out(line, &intent, plan, args.options.showing).await;
-    }
+    };
     let doing = format!("apply {}", args.file.display());
     let past = kept.past_after_others(session, &doing, args.options.patience).await?;
     if let Some(unfinished) = past.unfinished.clone()
-        && !matches!(saved.intent, Intent::Deploy { ask_again: true, .. })
+        && !ask_again
     {
         // The plan takes what runs for good, of which nobody knows by now whether it is.
         return Err(Fault::Unfinished(Box::new(unfinished)));
     }
+    let doubtful = deploy::doubtful(past.unfinished.as_ref());
     let target = Deployment {
         release: saved.release.clone(),
         selector: saved.selector.clone(),
@@ -79,11 +80,13 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         at: Timestamp::now(),
         doing,
         back: None,
-        doubtful: BTreeSet::new(),
+        doubtful: doubtful.clone(),
+        promote,
         gives_up: false,
         hooks: BTreeMap::new(),
     };
-    let intent = saved.intent.clone().hooking(target.hooking(past.unfinished.as_ref()));
+    let hooks = target.hooking(past.unfinished.as_ref());
+    let intent = Intent::Deploy { ask_again, promote, doubtful, hooks };
     let plan = planned(&line, &saved, &intent).await?;
     let change = Change {
         session,

@@ -118,9 +118,10 @@ impl<'a> Change<'a> {
     }
 
     async fn confirm(&self, plan: &Plan) -> Result<(), Fault> {
-        let verb = match self.target.gives_up {
-            true => "abort",
-            false => self.target.doing.split(' ').next().unwrap_or_default(),
+        let verb = if self.target.gives_up {
+            "abort"
+        } else {
+            self.target.doing.split(' ').next().unwrap_or_default()
         };
         self.options.confirming.confirm(&self.session.printer, plan, verb).await
     }
@@ -161,7 +162,7 @@ impl<'a> Change<'a> {
             }
             Agreed::Shown => {}
         }
-        let balancing = self.kept.balancing(self.line.environment());
+        let balancing = self.kept.balancing(self.line.environment()).behind(&lease.fence());
         if let Intent::Deploy { hooks: hooking, .. } = &self.intent {
             self.target.hooks = hooks::begun(hooking, &plan);
         }
@@ -173,7 +174,17 @@ impl<'a> Change<'a> {
         let carried = change.line.carry(&change.intent, plan, change.options.showing).await;
         change.target.hooks = noting.begun().await;
         let abandoned = carried.as_ref().is_ok_and(|carried| carried.summary.abandoned > 0);
-        let ended = change.after(carried, &ledger, &past, before, news).await?;
+        let touched = carried.as_ref().is_ok_and(|carried| carried.touched);
+        let session = change.session;
+        let ended = match change.after(carried, &ledger, &past, before, news).await {
+            // What was begun is not over with that, whatever it is.
+            Err(fault) if touched => {
+                fault.print(&session.printer);
+                explain(session, &past);
+                Ended::with(PARTLY)
+            }
+            other => other?,
+        };
         Ok(Ended { abandoned: abandoned || ended.abandoned, ..ended })
     }
 
@@ -243,7 +254,7 @@ impl<'a> Change<'a> {
         if summary.is_success() {
             if let Err(fault) = self.line.send_everywhere().await {
                 fault.print(&self.session.printer);
-                self.explain(past);
+                explain(self.session, past);
                 return Ok(Ended::with(PARTLY));
             }
             let is_new = news.is_some() && self.target.back.is_none();
@@ -261,7 +272,7 @@ impl<'a> Change<'a> {
             self.leave_journal(ledger, past).await?;
             if past.unfinished.is_some() {
                 // What was begun before is not finished by this.
-                self.explain(past);
+                explain(self.session, past);
                 return Ok(Ended::with(PARTLY));
             }
             return Ok(Ended { code: ExitCode::FAILURE, abandoned: false });
@@ -269,17 +280,33 @@ impl<'a> Change<'a> {
         let goes_back = summary.failed > 0
             && summary.interrupted == 0
             && !self.target.gives_up
-            && self.remedy(&failed) == Remedy::Rollback;
+            && self.remedy(&failed) == Remedy::Rollback
+            && self.may_go_on().await;
         match before {
             Some(before) if goes_back => self.take_back(ledger, past, before, doubtful).await,
             _ => {
                 if !doubtful.is_empty() {
-                    ledger.append(&Deployment { doubtful, ..self.target.clone() }.document()).await?;
+                    ledger.append(&self.doubting(doubtful).document()).await?;
                 }
-                self.explain(past);
+                explain(self.session, past);
                 Ok(Ended::with(PARTLY))
             }
         }
+    }
+
+    /// Whether the lease is still held: without it, there is no way back that could be gone.
+    async fn may_go_on(&self) -> bool {
+        match self.line.fence() {
+            Some(fence) => fence.pass().await.is_ok(),
+            None => true,
+        }
+    }
+
+    /// What goes into the journal when more has turned out to be no good.
+    fn doubting(&self, more: BTreeSet<InstanceName>) -> Deployment {
+        let mut target = self.target.clone();
+        target.doubtful.extend(more);
+        target
     }
 
     /// A run that changed nothing leaves what it found.
@@ -292,11 +319,11 @@ impl<'a> Change<'a> {
     }
 
     /// What the services want of which something failed: the most careful counts.
-    fn remedy(&self, failed: &BTreeSet<InstanceName>) -> Remedy {
-        let environment = self.line.environment();
-        let instances = failed.iter().filter_map(|name| environment.instances.get(name));
-        let services = instances.filter_map(|instance| environment.services.get(&instance.service));
-        services
+    fn remedy(&self, failed: &BTreeSet<ServiceName>) -> Remedy {
+        let services = &self.line.environment().services;
+        failed
+            .iter()
+            .filter_map(|name| services.get(name))
             .map(|service| service.deploy.on_failure)
             .max_by_key(|remedy| match remedy {
                 Remedy::Continue => 0,
@@ -384,17 +411,6 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// What to do about a deployment that did not come to its end.
-    fn explain(&self, past: &Past) {
-        let mut report = ErrorReport::new("the deployment is not finished").warning();
-        report = report.hint("`maestro resume` goes on with it");
-        let report = match past.history.current() {
-            Some(record) => report.hint(format!("`maestro abort` goes back to release {}", record.number)),
-            None => report.note("there is no release yet that could be gone back to"),
-        };
-        report.print(&self.session.printer);
-    }
-
     /// Goes back to the release that was there.
     async fn take_back(
         self,
@@ -404,13 +420,13 @@ impl<'a> Change<'a> {
         doubtful: BTreeSet<InstanceName>,
     ) -> Result<Ended, Fault> {
         let session = self.session;
-        let deployment = Deployment { doubtful, ..self.target.clone() };
+        let deployment = self.doubting(doubtful);
         let back = match going_back(session, &self.today, past, &before, &deployment, self.line.environment())
         {
             Ok(back) => back,
             Err(fault) => {
                 fault.print(&session.printer);
-                self.explain(past);
+                explain(self.session, past);
                 return Ok(Ended::with(PARTLY));
             }
         };
@@ -419,14 +435,14 @@ impl<'a> Change<'a> {
         ledger.append(&back.target.document()).await?;
         let line =
             Line::of(session, Cow::Owned(back.selecting), back.environment, self.line.engines().clone());
-        let line = match self.line.fence() {
-            Some(fence) => line.behind(fence.clone()),
-            None => line,
-        };
         let balancing = self.kept.balancing(line.environment());
-        let line = line.balanced(balancing);
+        let line = match self.line.fence() {
+            Some(fence) => line.behind(fence.clone()).balanced(balancing.behind(fence)),
+            None => line.balanced(balancing),
+        };
+        let line = line.unopposed();
         let intent = deploy::back(false, back.target.doubtful.clone());
-        let plan = line.plan_seen(&intent, intent.selection_rules()).await.map_err(untouched)?.0;
+        let plan = line.plan_seen(&intent, intent.selection_rules()).await?.0;
         let carried = line.carry(&intent, plan, self.options.showing.beside()).await?;
         let abandoned = carried.summary.abandoned > 0;
         let told = if carried.summary.is_success() { line.send_everywhere().await } else { Ok(()) };
@@ -444,6 +460,17 @@ impl<'a> Change<'a> {
             .print(&session.printer);
         Ok(Ended { code: ExitCode::from(PARTLY), abandoned })
     }
+}
+
+/// What to do about a deployment that did not come to its end.
+fn explain(session: &Session, past: &Past) {
+    let report =
+        ErrorReport::new("the deployment is not finished").warning().hint("`maestro resume` goes on with it");
+    let report = match past.history.current() {
+        Some(record) => report.hint(format!("`maestro abort` goes back to release {}", record.number)),
+        None => report.note("there is no release yet that could be gone back to"),
+    };
+    report.print(&session.printer);
 }
 
 /// The way back from a deployment to the release before it.
@@ -501,6 +528,7 @@ pub(super) fn going_back(
         doing: format!("going back from: {}", deployment.doing),
         back: None,
         doubtful: deployment.doubtful.clone(),
+        promote: false,
         gives_up: true,
         hooks: BTreeMap::new(),
     };

@@ -50,9 +50,10 @@ impl Args {
         self.options.showing
     }
 
-    /// What is wanted of the fleet.
-    pub(super) fn intent(&self, ask_again: bool, hooks: Hooking) -> Intent {
-        Intent::Deploy { ask_again, promote: self.promote, doubtful: BTreeSet::new(), hooks }
+    /// What is wanted of the fleet. Of what is unfinished, nobody has seen what was begun come up.
+    pub(super) fn intent(&self, unfinished: Option<&Deployment>, hooks: Hooking) -> Intent {
+        let (ask_again, doubtful) = (unfinished.is_some(), doubtful(unfinished));
+        Intent::Deploy { ask_again, promote: self.promote, doubtful, hooks }
     }
 
     /// As one would type it.
@@ -70,6 +71,11 @@ impl Args {
 pub(super) const INTENT: Intent =
     Intent::Deploy { ask_again: false, promote: false, doubtful: BTreeSet::new(), hooks: Hooking::NEW };
 
+/// What an unfinished deployment has found to be no good; a later one does not know better before it has looked.
+pub(super) fn doubtful(unfinished: Option<&Deployment>) -> BTreeSet<InstanceName> {
+    unfinished.map(|unfinished| unfinished.doubtful.clone()).unwrap_or_default()
+}
+
 /// What a way back wants of a fleet: nobody tries it first, and no hooks are run.
 pub(super) fn back(ask_again: bool, doubtful: BTreeSet<InstanceName>) -> Intent {
     Intent::Deploy { ask_again, promote: true, doubtful, hooks: Hooking::Off }
@@ -79,9 +85,9 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let mut draft = Draft::new(session, &args).await?;
     let past = draft.kept.past_after_others(session, &args.doing(), args.options.patience).await?;
     draft.orphans(&past, &args);
-    let target = draft.target(&args);
-    // Nobody has seen what was begun come up.
-    let intent = args.intent(past.unfinished.is_some(), target.hooking(past.unfinished.as_ref()));
+    let unfinished = past.unfinished.as_ref();
+    let target = draft.target(&args, unfinished);
+    let intent = args.intent(unfinished, target.hooking(unfinished));
     let (plan, fleet) = draft.plan(&intent).await.map_err(untouched)?;
     draft.tell_orphans(&fleet);
     let Draft { line, release, kept, today, .. } = draft;
@@ -132,8 +138,8 @@ impl<'a> Draft<'a> {
         Ok(Self { session, line, release, kept, today, unresolved, instances })
     }
 
-    /// What is to go into the journal.
-    pub(super) fn target(&self, args: &Args) -> Deployment {
+    /// What is to go into the journal, in the place of what is unfinished.
+    pub(super) fn target(&self, args: &Args, unfinished: Option<&Deployment>) -> Deployment {
         Deployment {
             release: self.release.clone(),
             selector: self.line.selector(),
@@ -142,7 +148,8 @@ impl<'a> Draft<'a> {
             at: Timestamp::now(),
             doing: args.doing(),
             back: None,
-            doubtful: BTreeSet::new(),
+            doubtful: doubtful(unfinished),
+            promote: args.promote,
             gives_up: false,
             hooks: BTreeMap::new(),
         }

@@ -104,8 +104,9 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
                 }
                 Err(fault) => return Err(fault),
             };
-            let hooks = draft.target(args).hooking(unfinished.as_ref());
-            let (plan, fleet) = draft.plan(&args.intent(unfinished.is_some(), hooks)).await?;
+            let unfinished = unfinished.as_ref();
+            let hooks = draft.target(args, unfinished).hooking(unfinished);
+            let (plan, fleet) = draft.plan(&args.intent(unfinished, hooks)).await?;
             draft.tell_orphans(&fleet);
             let foreseen = draft.foreseen(&plan).await?;
             let selector = draft.selector();

@@ -74,7 +74,7 @@ async fn settle(session: &Session, options: Options, which: Which) -> Outcome {
         deploy::back(true, doubtful)
     } else {
         let hooks = target.hooking(Some(&target));
-        Intent::Deploy { ask_again: true, promote: false, doubtful, hooks }
+        Intent::Deploy { ask_again: true, promote: target.promote, doubtful, hooks }
     };
     let (plan, _) = line.plan_seen(&intent, intent.selection_rules()).await.map_err(untouched)?;
     let change =

@@ -120,6 +120,7 @@ impl<'a> Draft<'a> {
             doing: args.doing(),
             back: Some(back),
             doubtful: BTreeSet::new(),
+            promote: false,
             gives_up: false,
             hooks: BTreeMap::new(),
         };

@@ -45,6 +45,12 @@ impl Telling {
         Ok(Self { play, audience, hurried: false })
     }
 
+    /// Of whom nobody hears.
+    pub(super) fn nobody(environment: &Environment, intent: &Intent, first: &Plan) -> Self {
+        let play = Play::new(environment, intent, first, who());
+        Self { play, audience: Audience::nobody(), hurried: false }
+    }
+
     /// Passes events on, and tells of them.
     pub(super) fn listen<'a>(&'a mut self, inner: &'a mut dyn Reporter) -> Listening<'a> {
         Listening { telling: self, inner }

@@ -90,6 +90,10 @@ async fn attempt(
             let turn = routes.turn().await;
             pass(means).await?;
             let changed = turn.change(balancers, change).await;
+            if changed.is_err() {
+                // That it may not go on comes before whatever else went wrong.
+                pass(means).await?;
+            }
             changed.map_err(|error| Failure::Unbalanced(error.to_string())).map(|()| CallOutcome::Done)
         }
         Action::Provide { front_end } => {
@@ -97,6 +101,9 @@ async fn attempt(
             let turn = routes.turn().await;
             pass(means).await?;
             let provided = turn.provide(front_end).await;
+            if provided.is_err() {
+                pass(means).await?;
+            }
             provided.map_err(|error| Failure::Unbalanced(error.to_string())).map(|()| CallOutcome::Done)
         }
         Action::Finish { target, hook, grace } => {

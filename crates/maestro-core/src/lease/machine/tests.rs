@@ -167,3 +167,47 @@ fn a_claim_whose_answer_was_lost_is_found_again() {
     lease.answered(seconds(3), 0, Answer::Taken(Seen { id: id("m"), holder, beat: String::new() }));
     assert_eq!(lease.folders(), [(0, id("m"))]);
 }
+
+/// Two of three are enough, but whoever has the third may be one whose file names that one alone.
+#[test]
+fn nobody_begins_beside_one_who_lives_on_too_few() {
+    let mut lease = lease(3);
+    assert_eq!(asks(&mut lease, seconds(0)), [Ask::Look, Ask::Look, Ask::Look]);
+    lease.answered(seconds(0), 0, theirs("1"));
+    lease.answered(seconds(0), 1, Answer::Free);
+    lease.answered(seconds(0), 2, Answer::Free);
+    assert_eq!(asks(&mut lease, seconds(0)), [Ask::Claim, Ask::Claim]);
+    lease.answered(seconds(0), 1, Answer::Made(id("b")));
+    lease.answered(seconds(0), 2, Answer::Made(id("c")));
+    let mut clone = lease.clone();
+    // Nobody knows yet whether he lives, so epochs are not read.
+    let mut now = seconds(0);
+    let step = |lease: &mut Lease, now: Duration, answer: Answer| {
+        for order in lease.due(now) {
+            match order {
+                Order::Ask(0, Ask::Look) => lease.answered(now, 0, answer.clone()),
+                Order::Ask(number, Ask::Beat(..) | Ask::Remove(_)) => {
+                    lease.answered(now, number, Answer::Done)
+                }
+                Order::Ask(number, Ask::Look) => lease.answered(now, number, Answer::Free),
+                other => return Some(other),
+            }
+        }
+        None
+    };
+    for _ in 0..10 {
+        now += Duration::from_secs(1);
+        assert_eq!(step(&mut lease, now, theirs("1")), None);
+    }
+    assert!(!lease.is_held_by_another());
+    // He does: what was claimed is given back, and nothing claimed again.
+    for beat in 2..20 {
+        now += Duration::from_secs(3);
+        assert_eq!(step(&mut lease, now, theirs(&beat.to_string())), None);
+        assert!(lease.is_held_by_another());
+    }
+    assert!(lease.folders().is_empty());
+    // He does not, and is taken away.
+    let removal = (0..60).find_map(|second| step(&mut clone, seconds(second), theirs("1")));
+    assert!(matches!(removal, Some(Order::Ask(0, Ask::Remove(_)) | Order::ReadEpochs)), "{removal:?}");
+}

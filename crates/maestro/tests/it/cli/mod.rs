@@ -7,6 +7,7 @@ mod bad;
 mod compat;
 mod deploying;
 mod doctor;
+mod front_ends;
 mod hooks;
 mod killed;
 mod leasing;

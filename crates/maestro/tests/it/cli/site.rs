@@ -82,7 +82,11 @@ impl Site {
             self.pacific.tcp_address().unwrap().port(),
             ships = self.ships,
         );
-        let loaded = load(&MapSources::of(&*text), &Limits::default());
+        let mut sources = MapSources::of(&*text);
+        if let Ok(template) = std::fs::read(self.shell.file("front.j2")) {
+            sources = sources.with_file("front.j2", template);
+        }
+        let loaded = load(&sources, &Limits::default());
         let environment = loaded.environment.unwrap_or_else(|| panic!("{:?}\n{text}", loaded.diagnostics));
         for instance in environment.instances.values() {
             let content = Content::of(&instance.image, usual_behaviour(&instance.image));

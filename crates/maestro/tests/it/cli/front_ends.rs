@@ -1,0 +1,101 @@
+//! Deployments that tell a balancer on this machine, whose file is all that there is of it.
+
+use super::shell::Ran;
+use super::site::{SHOP, Site, until};
+use maestro_testkit::daemon::Latency;
+use rustix::process::Signal;
+
+const TEMPLATE: &str = "# {{ generation }}
+{% for backend in backends %}{% for server in backend.servers %}{{ server.instance }} {{ server.state }}
+{% endfor %}{% endfor %}";
+
+/// A shop behind a balancer. Each reload takes so many seconds, and says so while it does.
+fn shop(tag: &str, reload: u32, file: &str) -> String {
+    let services = SHOP
+        .replace("shop/web:2.0", &format!("shop/web:{tag}"))
+        .replace("ports: {http", "stop_timeout: 1, ports: {http")
+        .replace(
+            "    requires: [db]\n",
+            "    requires: [db]\n    deploy: {strategy: rolling, max_unavailable: 1}\n",
+        );
+    format!(
+        "{services}balancers:\n  front:\n    kind: template\n    template: front.j2\n    local: true\n    config: {file}\n    \
+         check: [grep, -q, '^# ', '{{file}}']\n    \
+         reload: [sh, -c, 'touch $0.loading; sleep {reload}; rm $0.loading', {file}]\n    \
+         acknowledge: [sed, -n, 's/^# //p', {file}]\n    drain: 1s\n    timeout: 20s\n    \
+         routes: [{{service: web, port: http}}]\n"
+    )
+}
+
+struct Fronted {
+    site: Site,
+    file: String,
+}
+
+impl Fronted {
+    async fn new(ships: &'static str) -> Self {
+        let site = Site::slow_with(SHOP, &Latency::default(), ships);
+        site.shell.write("front.j2", TEMPLATE);
+        let file = site.shell.file("front.cfg").display().to_string();
+        let fronted = Self { site, file };
+        fronted.write("2.0", 0);
+        fronted.run("deploy --yes").await.ok().says("this is release 1");
+        fronted
+    }
+
+    /// With the programs that the balancer's commands are.
+    async fn run(&self, line: &str) -> Ran {
+        self.site.run(&format!("PATH=/usr/bin:/bin {line}")).await
+    }
+
+    fn write(&self, tag: &str, reload: u32) {
+        self.site.write(&shop(tag, reload, &self.file));
+    }
+
+    fn served(&self) -> String {
+        std::fs::read_to_string(&self.file).unwrap()
+    }
+
+    fn gets(&self) -> Vec<String> {
+        self.served().lines().skip(1).map(str::to_owned).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_template_on_this_machine_is_told_and_kept_with_releases() {
+    let shop = Fronted::new("").await;
+    assert_eq!(shop.gets(), ["web-1 in", "web-2 in"]);
+    shop.write("3.0", 0);
+    shop.run("deploy --yes").await.ok().says("this is release 2");
+    assert_eq!(shop.gets(), ["web-1 in", "web-2 in"]);
+    // The way back has the template that was there then.
+    shop.site.shell.write("front.j2", format!("{TEMPLATE}of today\n"));
+    shop.run("diff 1 2").await.ok().says("web");
+    shop.run("rollback --yes").await.ok().says("as 1 was");
+    assert_eq!(shop.gets(), ["web-1 in", "web-2 in"]);
+    shop.run("plan deploy --out next.plan").await.ok();
+    shop.run("apply --yes next.plan").await.ok().says("this is release 4");
+    assert!(shop.served().contains("of today"), "{}", shop.served());
+    shop.run("plan deploy --detailed-exitcode").await.ok();
+}
+
+/// Who sleeps while he tells a balancer, and wakes when somebody else has told it something else, tells it nothing more.
+#[tokio::test]
+async fn a_sleeper_tells_balancers_nothing() {
+    let shop = Fronted::new(", timeout: 3").await;
+    shop.write("3.0", 2);
+    let sleeper = shop.site.shell.spawn("PATH=/usr/bin:/bin deploy --yes -c 1 web");
+    let loading = shop.site.shell.file("front.cfg.loading");
+    until("a reload has begun", || loading.exists()).await;
+    sleeper.send(Signal::STOP);
+    until("that reload is over", || !loading.exists()).await;
+    shop.write("4.0", 0);
+    shop.run("unlock --yes").await.ok();
+    let next = shop.run("deploy --yes --wait-lease 1m web").await.ok().says("this is release 2");
+    let served = shop.served();
+    sleeper.send(Signal::CONT);
+    let late = sleeper.end().await.exits(3).says("the lease is lost");
+    assert_eq!(shop.served(), served, "{}\n{}", next.all(), late.all());
+    assert_eq!(shop.gets(), ["web-1 in", "web-2 in"]);
+    shop.run("balancers").await.ok();
+}
