@@ -138,6 +138,10 @@ impl ShelfHarness for Real {
         Arc::new(EtcdShelf::new(&self.etcd))
     }
 
+    fn sees_both(&self) -> bool {
+        true
+    }
+
     /// etcd has nothing that takes folders away by itself; this is somebody who removes all that he finds.
     fn prune(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
