@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// What one anchor offers: an engine, etcd, or memory. Every method has its deadlines inside, and makes no retries.
+/// What one anchor offers: an engine, etcd, or memory. Every method has its deadlines inside. What may have been
+/// done is tried again by none, unless what comes late of the first try is refused then.
 ///
 /// Two properties are all that leases need of it: of several claims of one name at most one succeeds until the folder
 /// is gone, and nothing can be put into a folder that is gone.
@@ -26,6 +27,18 @@ pub trait Shelf: Send + Sync {
     /// without content takes away what is at its path and below. `NotFound` if the folder is gone, whoever has its
     /// name now.
     fn put<'a>(&'a self, id: &'a FolderId, files: &'a [File]) -> BoxFuture<'a, Result<(), EngineError>>;
+
+    /// The same, on condition that another folder is there, too. Shelves that can see both at once refuse it with
+    /// `Conflict` if that one is gone, however late it comes; the others put it all the same.
+    fn put_beside<'a>(
+        &'a self,
+        id: &'a FolderId,
+        other: &'a FolderId,
+        files: &'a [File],
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        _ = other;
+        self.put(id, files)
+    }
 
     /// The files at a path and below, in the order of their paths; without a path, all. None for a path at which nothing
     /// is; `NotFound` if the folder is gone. A file that is being put may be seen half, or not at all.

@@ -115,7 +115,7 @@ impl Daemon {
 
     /// What happens before the call is carried out.
     pub(crate) async fn before(&self, fault: Option<&Fault>, operation: Operation) -> Result<(), Trouble> {
-        let pause = self.latency.of(operation);
+        let pause = lock(&self.latency).of(operation);
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }

@@ -56,7 +56,7 @@ pub struct Daemon {
     clock: Clock,
     faults: Mutex<Faults>,
     registries: Registries,
-    latency: Latency,
+    latency: Mutex<Latency>,
     journal: Mutex<Journal>,
 }
 
@@ -166,6 +166,11 @@ impl Daemon {
     /// All calls that change something, in the order in which they came.
     pub fn writes(&self) -> Vec<Write> {
         lock(&self.journal).writes.clone()
+    }
+
+    /// From now on, calls take this long.
+    pub fn takes(&self, latency: &Latency) {
+        lock(&self.latency).clone_from(latency);
     }
 
     /// Forgets the calls so far.

@@ -139,7 +139,7 @@ impl Setup {
             clock,
             faults: Mutex::new(self.faults),
             registries: self.registries,
-            latency: self.latency,
+            latency: Mutex::new(self.latency),
             journal: Mutex::new(Journal::default()),
         })
     }

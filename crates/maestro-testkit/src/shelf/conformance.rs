@@ -16,6 +16,11 @@ pub trait ShelfHarness: Send + Sync {
     /// The same shelf as somebody else reaches it.
     fn neighbour(&self) -> Arc<dyn Shelf>;
 
+    /// Whether it can put files on condition that another folder is there.
+    fn sees_both(&self) -> bool {
+        false
+    }
+
     /// Takes away the folders on it, as `docker container prune` does.
     fn prune(&self) -> BoxFuture<'_, Result<(), String>>;
 }
@@ -54,6 +59,7 @@ pub const SHELF_CASES: &[ShelfCase] = cases![
     forgets_files_with_their_folder,
     refuses_what_is_for_a_folder_that_is_gone,
     removes_while_somebody_puts,
+    puts_beside_a_folder_that_is_there,
     keeps_apart_what_is_to_stay,
     survives_a_prune,
 ];
@@ -342,6 +348,34 @@ async fn removes_while_somebody_puts(cx: &Context<'_>) -> Outcome {
         removed.and(put)?;
     }
     Ok(())
+}
+
+/// Also one of the same name that came later is not there for it.
+async fn puts_beside_a_folder_that_is_there(cx: &Context<'_>) -> Outcome {
+    let name = new_name();
+    let other = cx.make(&name, Keep::Inside).await?;
+    let id = cx.make(&new_name(), Keep::Apart).await?;
+    let put = async |path: &str| cx.shelf.put_beside(&id, &other, &[File::new(path, path)]).await;
+    put("a").await.map_err(say)?;
+    same("what was put", &cx.get(&id, "").await?, &listed(&[("a", "a")]))?;
+    for path in ["b", "c"] {
+        cx.neighbour.remove(&other).await.map_err(say)?;
+        match put(path).await {
+            Ok(()) if !cx.harness.sees_both() => {}
+            Err(EngineError { kind: EngineErrorKind::Conflict(_), .. }) if cx.harness.sees_both() => {
+                same("what was refused", &cx.get(&id, "").await?, &listed(&[("a", "a")]))?;
+            }
+            wrong => return Err(format!("a put beside a folder that is gone: {wrong:?}")),
+        }
+        if path == "b" {
+            let later = cx.make(&name, Keep::Inside).await?;
+            let refused = put("d").await;
+            same("whether it was refused", &refused.is_err(), &cx.harness.sees_both())?;
+            cx.shelf.remove(&later).await.map_err(say)?;
+        }
+    }
+    cx.shelf.remove(&id).await.map_err(say)?;
+    missing("a put", put("e").await)
 }
 
 async fn keeps_apart_what_is_to_stay(cx: &Context<'_>) -> Outcome {

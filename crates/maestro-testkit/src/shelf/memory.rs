@@ -129,6 +129,24 @@ impl MemoryShelf {
 }
 
 impl Content {
+    fn put(&mut self, id: &FolderId, files: &[File]) -> Result<(), EngineErrorKind> {
+        self.puts += 1;
+        let kept = self.by_id(id)?;
+        for file in files {
+            let below = format!("{}/", file.path);
+            kept.retain(|path, _| {
+                // A file where a directory is to be is in its way.
+                *path != file.path
+                    && !path.starts_with(&below)
+                    && !(file.path.starts_with(path) && file.path[path.len()..].starts_with('/'))
+            });
+            if !file.content.is_empty() {
+                kept.insert(file.path.clone(), file.content.clone());
+            }
+        }
+        Ok(())
+    }
+
     fn by_id(&mut self, id: &FolderId) -> Result<&mut Files, EngineErrorKind> {
         let found = self.folders.iter_mut().find(|(_, stored)| stored.id == *id);
         let (name, stored) =
@@ -168,22 +186,21 @@ impl Shelf for MemoryShelf {
     }
 
     fn put<'a>(&'a self, id: &'a FolderId, files: &'a [File]) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(self.call("putting files", move |content| content.put(id, files)))
+    }
+
+    fn put_beside<'a>(
+        &'a self,
+        id: &'a FolderId,
+        other: &'a FolderId,
+        files: &'a [File],
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
         Box::pin(self.call("putting files", move |content| {
-            content.puts += 1;
-            let kept = content.by_id(id)?;
-            for file in files {
-                let below = format!("{}/", file.path);
-                kept.retain(|path, _| {
-                    // A file where a directory is to be is in its way.
-                    *path != file.path
-                        && !path.starts_with(&below)
-                        && !(file.path.starts_with(path) && file.path[path.len()..].starts_with('/'))
-                });
-                if !file.content.is_empty() {
-                    kept.insert(file.path.clone(), file.content.clone());
-                }
+            content.by_id(id)?;
+            if content.folders.values().any(|stored| stored.id == *other) {
+                return content.put(id, files);
             }
-            Ok(())
+            Err(EngineErrorKind::Conflict(format!("No such folder: {}", other.0)))
         }))
     }
 

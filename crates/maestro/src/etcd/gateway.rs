@@ -1,7 +1,8 @@
 //! etcd's gateway, which takes its calls as JSON over HTTP: <https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway>.
 //!
 //! Each call has a connection of its own. So who cannot be connected to was told nothing, and another member can be
-//! asked to write the same; who was told and does not answer may have done it.
+//! asked to write the same; who was told and does not answer may have done it. What the statuses of a gateway mean is
+//! what gRPC's codes are made of there: <https://github.com/grpc-ecosystem/grpc-gateway/blob/v1.16.0/runtime/errors.go>.
 
 use crate::probe;
 use maestro_core::boundary::Deadlines;
@@ -25,6 +26,8 @@ const ANSWER: Duration = Deadlines::DEFAULT_READ;
 const QUOTE: usize = 200;
 /// What it says when a login is over, or users have been changed since.
 const LOGIN_IS_OVER: [&str; 2] = ["invalid auth token", "revision of auth store is old"];
+/// What a gateway says of an answer that it does not pass on; who has asked for too much has to ask for less.
+pub(super) const TOO_MUCH: &str = "larger than max";
 /// What it says where nobody has to log in.
 const NO_LOGINS: &str = "authentication is not enabled";
 
@@ -63,6 +66,8 @@ enum Asked {
     Refused(String),
     /// It could not be asked.
     NotSent(String),
+    /// It said no for itself: another may say yes.
+    Busy(String),
     /// It was, and nobody knows what it did.
     Unknown(String),
 }
@@ -82,7 +87,7 @@ impl Drop for Asking<'_> {
 }
 
 impl Failure {
-    fn sure(did: impl Into<String>) -> Self {
+    pub(super) fn sure(did: impl Into<String>) -> Self {
         Self { kind: EngineErrorKind::Etcd(did.into()), ambiguous: false }
     }
 }
@@ -144,7 +149,7 @@ impl Gateway {
     ) -> Result<Value, Failure> {
         let client = self.client.get_or_try_init(|| self.make_client()).await?;
         let (first, members) = (self.first.load(Ordering::Relaxed), self.etcd.endpoints.len());
-        let mut silent = Vec::new();
+        let (mut asked, mut all_are_busy) = (Vec::new(), true);
         for number in 0..members {
             let mut asking = Asking { gateway: self, member: (first + number) % members, answered: false };
             let Some(member) = self.etcd.endpoints.get(asking.member) else { continue };
@@ -158,24 +163,29 @@ impl Gateway {
                     return Err(Failure::sure(format!("said no: {because}")));
                 }
                 Asked::Unknown(because) if writes => {
-                    let kind = EngineErrorKind::Etcd(self.silence(&[(member, because)]));
-                    return Err(Failure { kind, ambiguous: true });
+                    let did = format!("did not answer: {}", self.reasons(&[(member, because)]));
+                    return Err(Failure { kind: EngineErrorKind::Etcd(did), ambiguous: true });
                 }
-                Asked::Unknown(because) | Asked::NotSent(because) => because,
+                Asked::Busy(because) => because,
+                Asked::Unknown(because) | Asked::NotSent(because) => {
+                    all_are_busy = false;
+                    because
+                }
             };
-            silent.push((member, because));
+            asked.push((member, because));
         }
-        Err(Failure::sure(self.silence(&silent)))
+        let did = if all_are_busy { "said no" } else { "did not answer" };
+        Err(Failure::sure(format!("{did}: {}", self.reasons(&asked))))
     }
 
-    /// Why those who were asked did not answer, and who that is unless it is everybody for one reason.
-    fn silence(&self, asked: &[(&Arc<str>, String)]) -> String {
+    /// Why those who were asked did nothing, and who that is unless it is everybody for one reason.
+    fn reasons(&self, asked: &[(&Arc<str>, String)]) -> String {
         let mut reasons: Vec<String> = asked.iter().map(|(_, because)| because.clone()).collect();
         reasons.dedup();
         if reasons.len() > 1 || asked.len() < self.etcd.endpoints.len() {
             reasons = asked.iter().map(|(member, because)| format!("{member}: {because}")).collect();
         }
-        format!("did not answer: {}", reasons.join("; "))
+        reasons.join("; ")
     }
 
     async fn make_client(&self) -> Result<Client, Failure> {
@@ -216,11 +226,18 @@ async fn ask_member(client: &Client, address: &str, body: &Value, token: Option<
         }
     };
     match status {
-        StatusCode::OK => match serde_json::from_slice(&bytes) {
-            Ok(answer) => Asked::Done(answer),
-            Err(_) => Asked::Unknown("what it said is no JSON".to_owned()),
+        StatusCode::OK => match serde_json::from_slice::<Value>(&bytes) {
+            // Every answer of etcd has one.
+            Ok(answer) if answer.get("header").is_some_and(Value::is_object) => Asked::Done(answer),
+            _ => Asked::Unknown("what came is no answer of etcd".to_owned()),
         },
-        status if status.is_server_error() => Asked::Unknown(said()),
+        _ if said().contains(TOO_MUCH) => Asked::Refused(said()),
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
+            Asked::NotSent(format!("no gateway of etcd is there ({status})"))
+        }
+        StatusCode::TOO_MANY_REQUESTS => Asked::Busy(said()),
+        // A call that was given up is one of the last two.
+        status if status.is_server_error() || matches!(status.as_u16(), 408 | 499) => Asked::Unknown(said()),
         _ => Asked::Refused(said()),
     }
 }

@@ -15,6 +15,7 @@ const MOST: usize = 120;
 pub(super) struct Keys {
     id: Vec<u8>,
     labels: Vec<u8>,
+    again: Vec<u8>,
     files: String,
 }
 
@@ -24,12 +25,21 @@ pub(super) type Pair = (Vec<u8>, Vec<u8>);
 /// A request within a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Op {
-    /// Everything in these keys.
-    Range(Keyspan),
+    /// Everything in these keys, or the first page of it.
+    Range(Keyspan, Option<Page>),
     /// Everything in these keys goes.
     Delete(Keyspan),
     /// A key and its value.
     Put(Vec<u8>, Vec<u8>),
+}
+
+/// Not everything at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Page {
+    /// How many keys, at most.
+    pub(super) limit: usize,
+    /// As it was at this revision, instead of as it is.
+    pub(super) revision: Option<u64>,
 }
 
 /// The keys from one to another, which is not among them.
@@ -51,25 +61,38 @@ impl Keyspan {
     fn has(&self, key: &[u8]) -> bool {
         *self.from <= *key && *key < *self.to
     }
+
+    /// What comes behind a key; none if it is not among these.
+    pub(super) fn behind(&self, key: &[u8]) -> Option<Self> {
+        self.has(key).then(|| Self::new([key, b"\0"].concat(), &*self.to))
+    }
 }
 
 impl Op {
     pub(super) fn json(&self) -> Value {
         let span = |span: &Keyspan| json!({ "key": encoded(&span.from), "range_end": encoded(&span.to) });
         match self {
-            Op::Range(keys) => json!({ "request_range": span(keys) }),
+            Op::Range(keys, page) => {
+                let mut range = span(keys);
+                if let Some(Page { limit, revision }) = page {
+                    // As etcd's own JSON has 64 bits.
+                    range["limit"] = json!(limit.to_string());
+                    range["revision"] = json!(revision.unwrap_or(0).to_string());
+                }
+                json!({ "request_range": range })
+            }
             Op::Delete(keys) => json!({ "request_delete_range": span(keys) }),
             Op::Put(key, value) => json!({ "request_put": { "key": encoded(key), "value": encoded(value) } }),
         }
     }
 
     pub(super) fn writes(&self) -> bool {
-        !matches!(self, Op::Range(_))
+        !matches!(self, Op::Range(..))
     }
 
     fn size(&self) -> usize {
         match self {
-            Op::Range(keys) | Op::Delete(keys) => keys.from.len() + keys.to.len(),
+            Op::Range(keys, _) | Op::Delete(keys) => keys.from.len() + keys.to.len(),
             Op::Put(key, value) => key.len() + value.len(),
         }
     }
@@ -87,7 +110,12 @@ impl Op {
 impl Keys {
     pub(super) fn of(prefix: &str, folder: &str) -> Self {
         let of = |what: &str| format!("{prefix}/{folder}/{what}");
-        Self { id: of("id").into(), labels: of("labels").into(), files: of("files/") }
+        Self {
+            id: of("id").into(),
+            labels: of("labels").into(),
+            again: of("again").into(),
+            files: of("files/"),
+        }
     }
 
     /// Condition: nobody has the folder's name.
@@ -101,9 +129,30 @@ impl Keys {
         json!({ "key": encoded(&self.id), "target": "VALUE", "result": "EQUAL", "value": id })
     }
 
-    /// Asks who the folder is.
+    /// Condition: nothing has been put again since this revision.
+    pub(super) fn not_again_since(&self, revision: u64) -> Value {
+        let next = revision.saturating_add(1).to_string();
+        json!({ "key": encoded(&self.again), "target": "MOD", "result": "LESS", "mod_revision": next })
+    }
+
+    /// Marks that something is put again.
+    pub(super) fn again(&self) -> Op {
+        Op::Put(self.again.clone(), b"1".to_vec())
+    }
+
+    /// Asks who the folder is, and no more.
+    pub(super) fn who(&self) -> Op {
+        Op::Range(Keyspan::of(&self.id), None)
+    }
+
+    /// Whether that found this very folder.
+    pub(super) fn is_in(&self, id: &FolderId, found: &[Pair]) -> bool {
+        found.iter().any(|(key, value)| *key == self.id && *value == id.0.as_bytes())
+    }
+
+    /// Asks who the folder is, and what is written on it.
     pub(super) fn folder(&self) -> [Op; 2] {
-        [Op::Range(Keyspan::of(&self.id)), Op::Range(Keyspan::of(&self.labels))]
+        [self.who(), Op::Range(Keyspan::of(&self.labels), None)]
     }
 
     /// What that found: the id, and what is written on the folder.
@@ -124,7 +173,8 @@ impl Keys {
     }
 
     pub(super) fn remove(&self, id: &FolderId) -> Vec<Op> {
-        let mut ops = vec![Op::Delete(Keyspan::of(&self.id)), Op::Delete(Keyspan::of(&self.labels))];
+        let mut ops: Vec<Op> =
+            [&self.id, &self.labels, &self.again].map(|key| Op::Delete(Keyspan::of(key))).into();
         ops.extend(self.files_of(id));
         ops
     }
@@ -139,15 +189,12 @@ impl Keys {
         Keyspan::new(name.to_owned() + "/", name.to_owned() + "0")
     }
 
-    /// Asks for the files at a path and below, in the order of their paths; without a path, for all.
-    pub(super) fn get(&self, path: &str) -> Vec<Op> {
-        if path.is_empty() {
-            return vec![Op::Range(self.all())];
-        }
-        vec![Op::Range(self.whole(path)), Op::Range(self.below(path))]
+    /// Where the files at a path and below are, in the order of their paths; without a path, all.
+    pub(super) fn of_files(&self, path: &str) -> Vec<Keyspan> {
+        if path.is_empty() { vec![self.all()] } else { vec![self.whole(path), self.below(path)] }
     }
 
-    /// What that found. Parts without a file are of one that is being put.
+    /// The files in what was found there. Parts without a file are of one that is being put.
     pub(super) fn files_in(&self, found: Vec<Pair>) -> Vec<File> {
         let mut files: Vec<File> = Vec::new();
         for (key, value) in found {
@@ -258,7 +305,7 @@ mod tests {
             match op {
                 Op::Put(key, value) => _ = content.insert(key.clone(), value.clone()),
                 Op::Delete(keys) => content.retain(|key, _| !keys.has(key)),
-                Op::Range(_) => {}
+                Op::Range(..) => {}
             }
         }
     }

@@ -342,6 +342,9 @@ impl Shared {
                         *place = answer.as_ref().err().cloned();
                     }
                     state.lease.answered(now, number, answer.unwrap_or(Answer::Failed));
+                    for (number, lease) in state.lease.folders() {
+                        self.quorum.is_under(number, lease);
+                    }
                 }
                 Outcome::Read(epochs) => {
                     state.ledger = epochs.as_ref().err().cloned();

@@ -102,6 +102,8 @@ pub(super) struct Quorum {
     labels: Labels,
     /// The folder's id on each anchor, as far as it is known.
     ids: Mutex<Vec<Option<FolderId>>>,
+    /// The lease's folder on each anchor that its owner has, or had last: what is put is put beside it.
+    leases: Mutex<Vec<Option<FolderId>>>,
     /// Whether folders are made where there are none. Who only reads makes none: where none is, nothing is kept, or
     /// nobody has written since it was taken away.
     makes: bool,
@@ -111,8 +113,15 @@ pub(super) struct Quorum {
 impl Quorum {
     pub(super) fn new(anchors: Anchors, makes: bool, deadline: Duration) -> Self {
         let (name, labels) = anchors.folder("ledger");
-        let ids = Mutex::new(vec![None; anchors.count()]);
-        Self { anchors, name, labels, ids, makes, deadline }
+        let [ids, leases] = [(); 2].map(|()| Mutex::new(vec![None; anchors.count()]));
+        Self { anchors, name, labels, ids, leases, makes, deadline }
+    }
+
+    /// From now on, what is put to an anchor is put beside this folder, which is the lease there.
+    pub(super) fn is_under(&self, number: usize, lease: FolderId) {
+        if let Some(place) = lock(&self.leases).get_mut(number) {
+            *place = Some(lease);
+        }
     }
 
     /// Puts files to a majority at least.
@@ -173,7 +182,13 @@ impl Quorum {
         for _ in 0..TRIES {
             let Some(id) = self.id(number, &**anchor).await? else { return Ok(Vec::new()) };
             let result = match work {
-                Work::Put(files) => anchor.put(&id, files).await.map(|()| Vec::new()),
+                Work::Put(files) => {
+                    let lease = lock(&self.leases).get(number).cloned().flatten();
+                    match lease {
+                        Some(lease) => anchor.put_beside(&id, &lease, files).await.map(|()| Vec::new()),
+                        None => anchor.put(&id, files).await.map(|()| Vec::new()),
+                    }
+                }
                 Work::Get(path) => anchor.get(&id, path).await,
             };
             match result {
@@ -188,7 +203,7 @@ impl Quorum {
     }
 
     async fn id(&self, number: usize, anchor: &dyn Shelf) -> Result<Option<FolderId>, EngineError> {
-        if let Some(id) = self.ids().get(number).cloned().flatten() {
+        if let Some(id) = lock(&self.ids).get(number).cloned().flatten() {
             return Ok(Some(id));
         }
         let (id, labels) = if self.makes {
@@ -217,14 +232,14 @@ impl Quorum {
     }
 
     fn know(&self, number: usize, id: Option<FolderId>) {
-        if let Some(place) = self.ids().get_mut(number) {
+        if let Some(place) = lock(&self.ids).get_mut(number) {
             *place = id;
         }
     }
+}
 
-    fn ids(&self) -> MutexGuard<'_, Vec<Option<FolderId>>> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Anchors {

@@ -23,10 +23,21 @@ const REDIRECTS: usize = 30;
 /// How long reading certificates may take: a file may be on a file system across a network.
 const READING: Duration = Duration::from_secs(10);
 
+/// Who may answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Peer {
+    /// Who is trusted.
+    Trusted,
+    /// Whoever does.
+    Anybody,
+    /// Who has no certificate, for nothing is encrypted: reading all of the system's authorities takes its time.
+    Plain,
+}
+
 /// What a client cannot change from request to request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Kind {
-    verify: bool,
+    peer: Peer,
     /// A file with who is trusted, instead of the system's authorities.
     ca_file: Option<Arc<str>>,
     cert: Option<ClientCert>,
@@ -47,7 +58,7 @@ impl Clients {
     /// The client for a check. What it needs of files is read once.
     pub(super) async fn get(&self, check: &HttpCheck) -> Result<Client, String> {
         let kind = Kind {
-            verify: check.options.verify.unwrap_or(true),
+            peer: if check.options.verify.unwrap_or(true) { Peer::Trusted } else { Peer::Anybody },
             ca_file: check.options.ca_file.clone(),
             cert: check.options.cert.clone(),
             redirects: check.options.allow_redirects.unwrap_or(true),
@@ -60,7 +71,8 @@ impl Clients {
     /// A client for a host, which trusts whom the system trusts.
     pub(super) async fn usual(&self, scheme: &str, host: &str) -> Result<Client, String> {
         let direct = is_here(host);
-        let kind = Kind { verify: true, ca_file: None, cert: None, redirects: true, direct, connect: None };
+        let (peer, ca_file, cert) = (Peer::Trusted, None, None);
+        let kind = Kind { peer, ca_file, cert, redirects: true, direct, connect: None };
         self.shared(kind, scheme).await
     }
 
@@ -72,8 +84,9 @@ impl Clients {
         cert: Option<ClientCert>,
         connect: Duration,
     ) -> Result<Client, String> {
-        let connect = Some(connect);
-        let kind = Kind { verify: true, ca_file, cert, redirects: false, direct: true, connect };
+        let is_plain = scheme == "http" && ca_file.is_none() && cert.is_none();
+        let (peer, connect) = (if is_plain { Peer::Plain } else { Peer::Trusted }, Some(connect));
+        let kind = Kind { peer, ca_file, cert, redirects: false, direct: true, connect };
         self.shared(kind, scheme).await
     }
 
@@ -141,7 +154,10 @@ fn make(kind: &Kind) -> Result<Client, String> {
     if let Some(file) = &kind.ca_file {
         return with_ca_file(kind, file, shown);
     }
-    let mut builder = builder(kind).tls_danger_accept_invalid_certs(!kind.verify);
+    if kind.peer == Peer::Plain {
+        return finish(builder(kind).tls_certs_only([]));
+    }
+    let mut builder = builder(kind).tls_danger_accept_invalid_certs(kind.peer == Peer::Anybody);
     if let Some(shown) = shown {
         let unusable =
             |error: &reqwest::Error| unusable("certificate", &shown.file, &super::http::root(error));

@@ -10,7 +10,7 @@ mod site;
 use super::ledger::one_wins_and_a_sleeper_is_too_late;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use maestro::etcd::EtcdShelf;
 use maestro::ledger::Anchors;
 use maestro_core::boundary::{Claimed, FolderId, FolderName, Keep, Labels, Shelf};
@@ -18,7 +18,6 @@ use maestro_core::config::{Limits, load};
 use maestro_core::model::Etcd;
 use maestro_core::source::MapSources;
 use maestro_testkit::daemon::Latency;
-use maestro_testkit::faults::Operation;
 use maestro_testkit::practice::{Authority, CertificateFiles, PracticeEtcd};
 use maestro_testkit::shelf::conformance::{SHELF_CASES, ShelfHarness, run_shelf_case};
 use rustix::process::Signal;
@@ -138,6 +137,10 @@ impl ShelfHarness for Real {
         Arc::new(EtcdShelf::new(&self.etcd))
     }
 
+    fn sees_both(&self) -> bool {
+        true
+    }
+
     /// etcd has nothing that takes folders away by itself; this is somebody who removes all that he finds.
     fn prune(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
@@ -160,15 +163,23 @@ async fn all_cases(real: &Real) {
     assert_eq!(real.admin.values("/id").await, [""; 0], "folders were left behind");
 }
 
+/// Each has an etcd of its own, and mostly waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn etcd_is_a_shelf() {
+    tokio::join!(
+        a_usual_etcd_is_a_shelf(),
+        an_etcd_that_is_there_in_part_is_a_shelf(),
+        an_etcd_with_certificates_and_logins_is_a_shelf()
+    );
+}
+
+async fn a_usual_etcd_is_a_shelf() {
     let etcd = PracticeEtcd::start().await.unwrap();
     let url = etcd.url();
     all_cases(&Real::new(read(&format!("{{etcd: '{url}'}}")), Admin::new(&etcd, None))).await;
 }
 
 /// Members that are down, or hang, are in nobody's way for long.
-#[tokio::test(flavor = "multi_thread")]
 async fn an_etcd_that_is_there_in_part_is_a_shelf() {
     let etcd = PracticeEtcd::start().await.unwrap();
     let down = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -198,7 +209,6 @@ async fn an_etcd_that_is_there_in_part_is_a_shelf() {
     assert!(reader.look(&name).await.unwrap().is_some());
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn an_etcd_with_certificates_and_logins_is_a_shelf() {
     let authority = Authority::new("etcd").unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -249,7 +259,17 @@ async fn an_etcd_with_certificates_and_logins_is_a_shelf() {
     }
 }
 
+/// Each has an etcd of its own, and mostly waits for somebody who died, or for deadlines.
 #[tokio::test(flavor = "multi_thread")]
+async fn one_person_deploys_at_a_time() {
+    tokio::join!(
+        of_two_deployers_on_etcd_one_wins_and_a_sleeper_is_too_late(),
+        the_second_one_is_told_who_is_at_work(),
+        a_lease_can_be_taken_away(),
+        without_etcd_nothing_is_changed()
+    );
+}
+
 async fn of_two_deployers_on_etcd_one_wins_and_a_sleeper_is_too_late() {
     let etcd = PracticeEtcd::start().await.unwrap();
     let ledger = read(&format!("{{etcd: '{}'}}", etcd.url()));
@@ -264,7 +284,7 @@ const LONG: Duration = Duration::from_millis(2200);
 fn shop(tag: &str, etcd: &PracticeEtcd) -> String {
     let shop = SHOP
         .replace("shop/web:2.0", &format!("shop/web:{tag}"))
-        .replace("ports: {http", "stop_timeout: 1, ports: {http")
+        .replace("ports: {", "stop_timeout: 1, ports: {")
         .replace(
             "    requires: [db]\n",
             "    requires: [db]\n    deploy: {strategy: rolling, max_unavailable: 1}\n",
@@ -274,13 +294,11 @@ fn shop(tag: &str, etcd: &PracticeEtcd) -> String {
 
 /// A shop of which version 2.0 is deployed; its file says 3.0.
 async fn released(etcd: &PracticeEtcd, each: Duration) -> Site {
-    let slow = [Operation::Create, Operation::Start, Operation::Stop, Operation::Rename];
-    let latency =
-        slow.into_iter().fold(Latency::default(), |latency, operation| latency.but(operation, each));
-    let site = Site::slow_with(&shop("2.0", etcd), &latency, ", timeout: 3");
+    let site = Site::slow_with(&shop("2.0", etcd), &Latency::default(), ", timeout: 3");
     site.run("deploy").await.ok().says("this is release 1");
     site.write(&shop("3.0", etcd));
     site.clear_writes();
+    site.changes_take(each);
     site
 }
 
@@ -288,8 +306,7 @@ fn has_begun(site: &Site) -> bool {
     site.changes().iter().any(|change| change.contains("web-"))
 }
 
-#[tokio::test]
-async fn one_person_deploys_at_a_time() {
+async fn the_second_one_is_told_who_is_at_work() {
     let etcd = PracticeEtcd::start().await.unwrap();
     let site = released(&etcd, A_WHILE).await;
     let first = site.shell.spawn("LOGNAME=ada deploy --yes -c 1 web");
@@ -299,6 +316,7 @@ async fn one_person_deploys_at_a_time() {
     stopping.exits(1).says("ada@").says("maestro unlock");
     site.run("status web").await.ok();
     first.end().await.ok().says("this is release 2");
+    site.changes_take(Duration::ZERO);
 
     // Nothing of it is on the ships.
     let writes = site.writes();
@@ -307,12 +325,16 @@ async fn one_person_deploys_at_a_time() {
     site.run("diff 1 2").await.ok().says("web");
     site.run("rollback --yes").await.ok().says("this is release 3");
     assert!(site.image("web-1").contains("web:2.0") && site.image("web-2").contains("web:2.0"));
+}
 
-    // Who hangs is in the way of maestro-ng's commands until he is known to, and can be told to go.
-    site.clear_writes();
+/// Who hangs is in the way of maestro-ng's commands until he is known to, and can be told to go.
+async fn a_lease_can_be_taken_away() {
+    let etcd = PracticeEtcd::start().await.unwrap();
+    let site = released(&etcd, A_WHILE).await;
     let hung = site.shell.spawn("LOGNAME=eve deploy --yes -c 1 web");
     until("it has begun", || has_begun(&site)).await;
     hung.send(Signal::STOP);
+    site.changes_take(Duration::ZERO);
     site.run("unlock").await.exits(2).says("eve@").says("nobody can be asked");
     site.run("unlock --yes").await.ok().says("it has been taken away");
     site.run("unlock --yes").await.ok().says("nobody has the lease");
@@ -323,7 +345,6 @@ async fn one_person_deploys_at_a_time() {
     assert!(site.image("web-1").contains("web:2.0") && site.image("web-2").contains("web:2.0"));
 }
 
-#[tokio::test]
 async fn without_etcd_nothing_is_changed() {
     let mut etcd = PracticeEtcd::start().await.unwrap();
     let site = released(&etcd, LONG).await;
@@ -333,9 +354,11 @@ async fn without_etcd_nothing_is_changed() {
     let silent = format!("etcd at {} did not answer", etcd.url());
     let broken_off = deploying.end().await.says("the lease is lost").says(&silent);
     assert_ne!(broken_off.code, 0, "{}", broken_off.all());
+    site.changes_take(Duration::ZERO);
     site.clear_writes();
-    for line in ["deploy --yes web", "releases", "resume --yes", "rollback --yes", "unlock --yes"] {
-        site.run(line).await.exits(1).says(&silent).within(Duration::from_secs(10));
+    let lines = ["deploy --yes web", "releases", "resume --yes", "rollback --yes", "unlock --yes"];
+    for ran in join_all(lines.map(|line| site.run(line))).await {
+        ran.exits(1).says(&silent).within(Duration::from_secs(10));
     }
     assert_eq!(site.writes(), []);
     // Nobody needs the lease for these.

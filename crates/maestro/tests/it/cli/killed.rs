@@ -3,9 +3,9 @@
 use super::site::{SHOP, Site, until};
 use futures_util::future::join_all;
 use maestro_testkit::daemon::Latency;
-use maestro_testkit::faults::Operation;
 use rustix::process::Signal;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Long enough to see each change of a container before the next one.
 const A_WHILE: Duration = Duration::from_millis(150);
@@ -31,15 +31,7 @@ fn shop(tag: &str, strategy: &str) -> String {
         .replace("'8080:18081'", &ports("'8080:18081'"))
         .replace("shop/web:2.0", &format!("shop/web:{tag}"))
         .replace("    requires: [db]\n", &format!("    requires: [db]\n    deploy: {{{strategy}}}\n"))
-        .replace("ports: {http", "stop_timeout: 1, ports: {http")
-}
-
-/// Changing takes its time here, and nothing else does.
-fn site(services: &str) -> Site {
-    let slow = [Operation::Create, Operation::Start, Operation::Stop, Operation::Rename];
-    let latency =
-        slow.into_iter().fold(Latency::default(), |latency, operation| latency.but(operation, A_WHILE));
-    Site::slow_with(services, &latency, BRIEF)
+        .replace("ports: {", "stop_timeout: 1, ports: {")
 }
 
 /// How a broken-off deployment is brought to an end.
@@ -50,13 +42,19 @@ enum Then {
     DeployAgain,
 }
 
+/// So many deploy at the same time: more would only keep each other from their deadlines. Whoever waits for somebody who
+/// died does not count.
+static DEPLOYING: Semaphore = Semaphore::const_new(10);
+
 /// Kills a deployment after so many changes; whether it had got that far.
 async fn killed_after(changes: usize, strategy: &str, tag: &str, then: Then) -> bool {
     let case = format!("{strategy}, to {tag}, killed after {changes} changes, then {then:?}");
-    let site = site(&shop("2.0", strategy));
+    let turn = DEPLOYING.acquire().await;
+    let site = Site::slow_with(&shop("2.0", strategy), &Latency::default(), BRIEF);
     site.run("deploy").await.ok();
     site.write(&shop(tag, strategy));
     site.clear_writes();
+    site.changes_take(A_WHILE);
     let mut deploying = site.shell.spawn("deploy --yes -c 1 web");
     let ended = async {
         let mut ended = false;
@@ -72,8 +70,13 @@ async fn killed_after(changes: usize, strategy: &str, tag: &str, then: Then) -> 
     }
     deploying.send(Signal::KILL);
     deploying.end().await.exits(-1);
-    let journal = site.run("releases").await.ok().stderr.contains("not finished");
-    assert!(journal, "{case}: it was written down before the first change");
+    site.changes_take(Duration::ZERO);
+    drop(turn);
+    if then == Then::DeployAgain {
+        // The others are refused where nothing was written down before the first change.
+        let journal = site.run("releases").await.ok().stderr.contains("not finished");
+        assert!(journal, "{case}: it was written down before the first change");
+    }
     let (line, expected) = match then {
         Then::Resume => ("resume --yes", tag),
         Then::Abort => ("abort --yes", "2.0"),
@@ -109,23 +112,20 @@ async fn killed_anywhere(strategy: &str, tag: &str, then: Then) {
     assert!((6..MOST).contains(&reached), "{strategy}, to {tag}: {reached} places");
 }
 
+/// All of a deployment's places, for every strategy; and for one of them something else, which takes no longer beside
+/// them: they wait.
+async fn killed_everywhere(then: Then, tag: &str, otherwise: Then) {
+    let all = join_all(STRATEGIES.map(|strategy| killed_anywhere(strategy, "3.0", then)));
+    tokio::join!(all, killed_anywhere(STRATEGIES[0], tag, otherwise));
+}
+
+/// Also when he died while he took back what was no good.
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_else_goes_on() {
-    join_all(STRATEGIES.map(|strategy| killed_anywhere(strategy, "3.0", Then::Resume))).await;
+    killed_everywhere(Then::Resume, "brief-3.0", Then::Resume).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_else_goes_back() {
-    join_all(STRATEGIES.map(|strategy| killed_anywhere(strategy, "3.0", Then::Abort))).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn somebody_else_deploys_the_same() {
-    killed_anywhere(STRATEGIES[0], "3.0", Then::DeployAgain).await;
-}
-
-/// Also while it takes back what was no good.
-#[tokio::test(flavor = "multi_thread")]
-async fn who_goes_back_may_die_too() {
-    killed_anywhere(STRATEGIES[0], "brief-3.0", Then::Resume).await;
+async fn somebody_else_goes_back_or_deploys_the_same() {
+    killed_everywhere(Then::Abort, "3.0", Then::DeployAgain).await;
 }

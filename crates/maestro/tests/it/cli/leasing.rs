@@ -3,7 +3,6 @@
 use super::site::{SHOP, Site, until};
 use futures_util::future::join_all;
 use maestro_testkit::daemon::Latency;
-use maestro_testkit::faults::Operation;
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ const A_WHILE: Duration = Duration::from_millis(1500);
 
 fn shop(tag: &str) -> String {
     SHOP.replace("shop/web:2.0", &format!("shop/web:{tag}"))
-        .replace("ports: {http", "stop_timeout: 1, ports: {http")
+        .replace("ports: {", "stop_timeout: 1, ports: {")
         .replace(
             "    requires: [db]\n",
             "    requires: [db]\n    deploy: {strategy: rolling, max_unavailable: 1}\n",
@@ -23,13 +22,11 @@ fn shop(tag: &str) -> String {
 
 /// A shop of which version 2.0 is deployed; its file says 3.0.
 async fn released(each: Duration) -> Site {
-    let slow = [Operation::Create, Operation::Start, Operation::Stop, Operation::Rename];
-    let latency =
-        slow.into_iter().fold(Latency::default(), |latency, operation| latency.but(operation, each));
-    let site = Site::slow_with(&shop("2.0"), &latency, ", timeout: 3");
+    let site = Site::slow_with(&shop("2.0"), &Latency::default(), ", timeout: 3");
     site.run("deploy").await.ok();
     site.write(&shop("3.0"));
     site.clear_writes();
+    site.changes_take(each);
     site
 }
 

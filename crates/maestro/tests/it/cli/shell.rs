@@ -12,8 +12,9 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How long one command may take before it counts as hanging. None takes a tenth of it.
-const COMMAND_DEADLINE: Duration = Duration::from_mins(1);
+/// How long one command may take before it counts as hanging. None takes a third of it, also those that wait for somebody
+/// who died; but two cores may have a hundred of them to run.
+const COMMAND_DEADLINE: Duration = Duration::from_mins(2);
 
 /// Where commands are given.
 #[derive(Debug)]

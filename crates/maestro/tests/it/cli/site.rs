@@ -95,6 +95,16 @@ impl Site {
         self.shell.write("maestro.yaml", text);
     }
 
+    /// From now on, whatever changes a container takes so long; nothing else takes any time.
+    pub(super) fn changes_take(&self, each: Duration) {
+        let slow = [Operation::Create, Operation::Start, Operation::Stop, Operation::Rename];
+        let latency =
+            slow.into_iter().fold(Latency::default(), |latency, operation| latency.but(operation, each));
+        for engine in [&self.atlantic, &self.pacific] {
+            engine.takes(&latency);
+        }
+    }
+
     pub(super) async fn run(&self, line: &str) -> Ran {
         self.shell.run(line).await
     }

@@ -196,6 +196,32 @@ async fn unlock_takes_it_from_one_who_lives() {
     assert!(lease.fence().pass().await.is_err());
 }
 
+/// Where a shelf sees to that: what is still on its way when the lease is taken away is not written any more.
+#[tokio::test(start_paused = true)]
+async fn what_arrives_after_the_lease_has_gone_is_refused() {
+    for anchors in [1, 3] {
+        let world = world(anchors);
+        let (ada, bob) = pair(&world);
+        let adas = ada.claim(Duration::ZERO).await.unwrap();
+        adas.ledger().add(1, &text("one"), &text("first")).await.unwrap();
+        let found = holders(&bob.anchors(), SECOND).await;
+        let run = found[0].1.clone().unwrap().unwrap().run;
+        ada.weather(Weather::Still);
+        let ledger = adas.ledger();
+        let (late, ()) = tokio::join!(async { ledger.add(2, &text("two"), &text("second")).await }, async {
+            assert_eq!(unlock(&bob.anchors(), &run, SECOND).await.unwrap(), anchors);
+            ada.weather(Weather::Fine);
+        });
+        assert!(matches!(late, Err(LedgerError::TooFew { answered: 0, .. })), "{late:?}");
+        let bobs = bob.claim(Duration::ZERO).await.unwrap();
+        let listed: Vec<u64> =
+            bobs.ledger().releases().await.unwrap().iter().map(|entry| entry.number).collect();
+        assert_eq!(listed, [1], "{anchors} anchors");
+        bobs.ledger().add(2, &text("two"), &text("another")).await.unwrap();
+        bobs.release().await.unwrap();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_a_majority_of_anchors_there_is_no_lease() {
     let world = world(3);

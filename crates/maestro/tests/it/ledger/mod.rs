@@ -1,6 +1,8 @@
 //! Leases and ledgers: over memory in paused time, and the shelves that they are made of.
 
 mod deployers;
+mod etcd;
+mod gateway;
 mod records;
 mod shelves;
 

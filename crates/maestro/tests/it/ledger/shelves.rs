@@ -28,6 +28,10 @@ impl ShelfHarness for Memory {
         Arc::new(self.0.clone())
     }
 
+    fn sees_both(&self) -> bool {
+        true
+    }
+
     fn prune(&self) -> BoxFuture<'_, Result<(), String>> {
         self.0.prune();
         Box::pin(async { Ok(()) })
