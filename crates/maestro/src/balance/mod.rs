@@ -225,12 +225,22 @@ impl Balancing {
     /// The same, of front ends in containers only with these.
     #[must_use]
     pub fn among(&self, environment: &Environment, up: &BTreeSet<InstanceName>) -> Self {
+        self.those(environment, |instance| instance.is_none_or(|instance| up.contains(instance)))
+    }
+
+    /// Only the front ends in these containers.
+    #[must_use]
+    pub fn only(&self, environment: &Environment, instances: &BTreeSet<InstanceName>) -> Self {
+        self.those(environment, |instance| instance.is_some_and(|instance| instances.contains(instance)))
+    }
+
+    /// Those front ends for whose instances this holds; there is none for one that is no container.
+    fn those(&self, environment: &Environment, is_one: impl Fn(Option<&InstanceName>) -> bool) -> Self {
         let front_ends = self.front_ends.iter().map(|(name, all)| {
             let instances = environment.balancers.get(name).map(|b| environment.front_ends_of(b));
             let instances = instances.unwrap_or_default();
-            let is_up = |at: usize| instances.get(at).is_none_or(|instance| up.contains(instance));
-            let up = all.iter().enumerate().filter(|(at, _)| is_up(*at)).map(|(_, one)| one.clone());
-            (name.clone(), up.collect())
+            let those = all.iter().enumerate().filter(|(at, _)| is_one(instances.get(*at)));
+            (name.clone(), those.map(|(_, one)| one.clone()).collect())
         });
         Self { front_ends: front_ends.collect() }
     }
