@@ -21,3 +21,4 @@ mod ship_lost;
 mod sink;
 mod site;
 mod streams;
+mod weights;
