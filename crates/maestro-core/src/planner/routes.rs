@@ -81,7 +81,9 @@ impl<'a> Builder<'a> {
     fn endpoints(&self, instance: &'a Instance, container: &Target) -> Vec<Endpoint> {
         let picked = self.picked(instance, container).cloned().unwrap_or_default();
         let mut found = endpoints(self.environment, &instance.name, container.name(), &picked, Standing::In);
-        found.iter_mut().for_each(|endpoint| endpoint.portion = self.turn.portion);
+        for endpoint in &mut found {
+            endpoint.portion = self.turn.portion;
+        }
         found
     }
 

@@ -120,7 +120,9 @@ async fn a_change_is_told_once() {
     let selection = select(&environment, &Selector::default(), Intent::Stop.selection_rules()).unwrap();
     let plan =
         plan(&environment, &FleetSnapshot::default(), &Intent::Stop, &selection, PlanLimits::default());
-    memory.iter().for_each(|front_end| front_end.delay(Duration::from_secs(1)));
+    for front_end in &memory {
+        front_end.delay(Duration::from_secs(1));
+    }
     let routes = Routes::new(environment, balancing, &plan);
     let change = RouteChange { withdraw: vec!["web-1".into()], ..RouteChange::default() };
     routes.turn().await.change(&["front".into()], &change).await.unwrap();

@@ -44,7 +44,7 @@ fn weights(environment: &Environment, rotation: &Rotation) -> String {
     let configuration = configuration(balancer, &rotation.endpoints_of(balancer)).unwrap();
     let lines = configuration.text.lines().map(str::trim);
     let lines = lines.filter(|line| line.starts_with("server 1") || line.starts_with("server web"));
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.fold(String::new(), |text, line| text + line + "\n")
 }
 
 #[test]
@@ -138,7 +138,9 @@ fn the_portion_is_that_of_whatever_stands_in() {
     let mut picked = Picked::default();
     picked.pick(&"http".into(), 8150);
     let mut admit = endpoints(&environment, &"web-1".into(), &next, &picked, Standing::In);
-    admit.iter_mut().for_each(|endpoint| endpoint.portion = Some(PORTION));
+    for endpoint in &mut admit {
+        endpoint.portion = Some(PORTION);
+    }
     rotation.change(&RouteChange {
         admit: admit.clone(),
         drain: vec!["web-1".into()],

@@ -93,7 +93,8 @@ fn what_cannot_be_kept_is_refused() {
 
 /// A service of so many instances, with a route to it or without.
 fn weighed(deploy: &str, instances: usize, balancers: &str) -> (Option<Strategy>, String) {
-    let names: String = (1..=instances).map(|number| format!("web-{number}: {{ship: a}}, ")).collect();
+    let names: Vec<_> = (1..=instances).map(|number| format!("web-{number}: {{ship: a}}")).collect();
+    let names = names.join(", ");
     let text = format!(
         "{HEAD}services:\n  web:\n    image: bb\n    ports: {{http: '80:8100-8999'}}\n    deploy: {{{deploy}}}\n    \
          instances: {{{names}}}\n  api: {{image: bb, ports: {{http: 81}}, instances: {{api-1: {{ship: a}}}}}}\n{balancers}"
