@@ -122,7 +122,11 @@ fn canaries_can_have_a_portion_of_the_requests() {
             "{wrong}: {said}"
         );
     }
-    insta::assert_snapshot!(weighed("strategy: canary, weight: 10", 3, FRONT).1, @"");
+    insta::assert_snapshot!(weighed("strategy: canary, weight: 10", 3, FRONT).1, @r#"
+    E0304 `weight` of `deploy` of service `web` must be a percentage from 1% to 99%, such as `10%`
+      maestro.yaml:10:40 "10"
+      note: it is what the canaries together get of the service's requests
+    "#);
 }
 
 #[test]
