@@ -77,6 +77,7 @@ pub fn plan(environment: &Environment, images: BTreeMap<ShipName, Vec<ImageRef>>
         limits: Limits::default(),
         on_failure: FailurePolicy::SkipDependents,
         rotation: Rotation::default(),
+        trials: Vec::new(),
         front_ends: BTreeSet::new(),
     };
     for (index, (ship, image)) in (0..).zip(each) {

@@ -14,7 +14,7 @@ mod tests;
 pub use rotation::{Rotation, RouteChange, Standing, endpoints};
 
 use crate::config::Unrenderable;
-use crate::model::{Balancer, BalancerKind, Route};
+use crate::model::{Balancer, BalancerKind, Portion, Route};
 use crate::names::{BalancerName, InstanceName, ServiceName};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +36,8 @@ pub struct Endpoint {
     pub number: u16,
     /// Whether requests go there.
     pub standing: Standing,
+    /// What the canaries of its service get of the requests together, if it is one of them.
+    pub portion: Option<Portion>,
     /// Its share of the requests, against those of the others of its service.
     pub weight: u8,
 }

@@ -1,8 +1,10 @@
 //! Which instances get requests, while a deployment changes that step by step.
 
 use super::Endpoint;
-use crate::fleet::{ContainerState, FleetSnapshot, ObservedContainer, Orphan, Ownership, ShipView, orphans};
-use crate::model::{Balancer, BalancerPlace, Environment, Instance, LABEL_PORT, Picked, Port};
+use crate::fleet::{
+    ContainerState, FleetSnapshot, NEXT, ObservedContainer, Orphan, Ownership, ShipView, orphans,
+};
+use crate::model::{Balancer, BalancerPlace, Environment, Instance, LABEL_PORT, Picked, Port, Portion};
 use crate::names::{InstanceName, ServiceName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -96,6 +98,9 @@ impl Rotation {
         for container in &change.withdraw {
             self.endpoints.remove(container);
         }
+        for service in &change.level {
+            self.level(service);
+        }
         for endpoint in &change.admit {
             self.put(endpoint.clone());
         }
@@ -119,9 +124,27 @@ impl Rotation {
         self.set(container, |endpoint| endpoint.standing = Standing::Out)
     }
 
-    /// A container gets another share of the requests. False if none of that name is known.
-    pub fn weigh(&mut self, container: &InstanceName, weight: u8) -> bool {
-        self.set(container, |endpoint| endpoint.weight = weight)
+    /// These instances of a service get such a portion of its requests, whatever stands in for them.
+    pub fn try_first(&mut self, service: &ServiceName, canaries: &[InstanceName], portion: Portion) {
+        let is_of = |container: &InstanceName| {
+            let stands_in = |name: &InstanceName| {
+                let rest = container.as_str().strip_prefix(name.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(NEXT))
+            };
+            canaries.iter().any(stands_in)
+        };
+        for (container, ports) in &mut self.endpoints {
+            if is_of(container) {
+                let own = ports.values_mut().filter(|endpoint| endpoint.service == *service);
+                own.for_each(|endpoint| endpoint.portion = Some(portion));
+            }
+        }
+    }
+
+    /// Everybody of a service gets the same again.
+    fn level(&mut self, service: &ServiceName) {
+        let all = self.endpoints.values_mut().flat_map(BTreeMap::values_mut);
+        all.filter(|endpoint| endpoint.service == *service).for_each(|endpoint| endpoint.portion = None);
     }
 
     fn set(&mut self, container: &InstanceName, change: impl Fn(&mut Endpoint)) -> bool {
@@ -132,7 +155,7 @@ impl Rotation {
 
     /// All endpoints, in the order of their containers and ports.
     pub fn endpoints(&self) -> Vec<Endpoint> {
-        self.endpoints.values().flat_map(BTreeMap::values).cloned().collect()
+        weighed(self.endpoints.values().flat_map(BTreeMap::values).cloned().collect())
     }
 
     /// Those that a balancer's routes lead to.
@@ -143,13 +166,37 @@ impl Rotation {
             };
             balancer.routes.iter().any(wanted)
         };
-        self.endpoints
-            .values()
-            .flat_map(BTreeMap::values)
-            .filter(|endpoint| leads(endpoint))
-            .cloned()
-            .collect()
+        let all = self.endpoints.values().flat_map(BTreeMap::values);
+        weighed(all.filter(|endpoint| leads(endpoint)).cloned().collect())
     }
+}
+
+/// Gives the canaries among those that get requests their portion of what goes to the same port of the same service.
+fn weighed(mut endpoints: Vec<Endpoint>) -> Vec<Endpoint> {
+    /// Canaries and others, and what the canaries get.
+    type Met = (usize, usize, Option<Portion>);
+    if endpoints.iter().all(|endpoint| endpoint.portion.is_none()) {
+        return endpoints;
+    }
+    let mut met: BTreeMap<(ServiceName, Arc<str>), Met> = BTreeMap::new();
+    for endpoint in endpoints.iter().filter(|endpoint| endpoint.standing == Standing::In) {
+        let place = met.entry((endpoint.service.clone(), endpoint.port.clone())).or_default();
+        match endpoint.portion {
+            Some(portion) => (place.0, place.2) = (place.0 + 1, Some(portion)),
+            None => place.1 += 1,
+        }
+    }
+    let split = |(canaries, others, portion): Met| portion?.split(canaries, others);
+    let mut splits: BTreeMap<_, _> =
+        met.into_iter().filter_map(|(port, met)| Some((port, split(met)?))).collect();
+    // Where all get the same, it is what they always get.
+    splits.retain(|_, split| split.canary != split.other);
+    for endpoint in &mut endpoints {
+        if let Some(split) = splits.get(&(endpoint.service.clone(), endpoint.port.clone())) {
+            endpoint.weight = if endpoint.portion.is_some() { split.canary } else { split.other };
+        }
+    }
+    endpoints
 }
 
 /// What a deployment that was broken off has left to serve in the place of an instance: its own container has stopped
@@ -203,6 +250,7 @@ fn endpoints_of_orphan(environment: &Environment, orphan: &Orphan<'_>) -> Vec<En
             address: ship.ip.clone(),
             number: *number,
             standing: Standing::In,
+            portion: None,
             weight: Endpoint::WEIGHT,
         })
     });
@@ -218,6 +266,8 @@ pub struct RouteChange {
     pub drain: Vec<InstanceName>,
     /// These are not known any more.
     pub withdraw: Vec<InstanceName>,
+    /// Of these services, canaries get what everybody gets.
+    pub level: Vec<ServiceName>,
     /// Front ends that are about to be stopped: they are told what is published, and nobody waits for them.
     pub leave: Vec<InstanceName>,
     /// Front ends that have been started.
@@ -256,6 +306,7 @@ pub fn endpoints(
                 address,
                 number,
                 standing,
+                portion: None,
                 weight: Endpoint::WEIGHT,
             })
         })

@@ -1,3 +1,5 @@
+mod weights;
+
 use super::*;
 use crate::config::{Limits, load};
 use crate::fleet::FleetSnapshot;
@@ -41,12 +43,12 @@ const ROUTES: &str = "routes: [{host: shop.example.com, service: web, port: http
                       {host: shop.example.com, path: /admin, service: web, port: admin}, {host: odd.example.com, \
                       service: 'odd \"name\"; {}', port: 'p #1'}]";
 
-/// The text with `api` empty, `web-2` draining and another share for `web-1`.
+/// The text with `api` empty and `web-2` draining.
 fn text(balancer: &str) -> String {
     let environment = environment(&format!("  front: {{{balancer}, {ROUTES}}}\n"));
     let mut rotation = Rotation::all(&environment);
     assert!(rotation.drain(&"web-2".into()) && rotation.withdraw(&"api-1".into()));
-    assert!(rotation.weigh(&"web-1".into(), 5) && !rotation.admit(&"web-9".into()));
+    assert!(!rotation.admit(&"web-9".into()));
     let balancer = &environment.balancers["front"];
     let configuration = configuration(balancer, &rotation.endpoints()).unwrap();
     assert!(configuration.text.contains(configuration.generation.as_str()));
@@ -56,7 +58,7 @@ fn text(balancer: &str) -> String {
 #[test]
 fn haproxy_is_told_all() {
     insta::assert_snapshot!(text("kind: haproxy, service: edge, drain: 20s, global: 'maxconn 5000'"), @r#"
-    # Written by Maestro for the balancer front, generation 1a89059322ba1166: what is changed here is lost.
+    # Written by Maestro for the balancer front, generation 2d6054d03949cd87: what is changed here is lost.
     global
         master-worker
         hard-stop-after 20s
@@ -111,21 +113,21 @@ fn haproxy_is_told_all() {
         mode http
         balance roundrobin
         retry-on conn-failure
-        server web-1 192.0.2.11:9000 weight 5
+        server web-1 192.0.2.11:9000 weight 100
         server web-2 [2001:db8::2]:9000 weight 0
 
     backend b4_web_http
         mode http
         balance roundrobin
         retry-on conn-failure
-        server web-1 192.0.2.11:8080 weight 5
+        server web-1 192.0.2.11:8080 weight 100
         server web-2 [2001:db8::2]:8080 weight 0
 
     frontend front..status
         mode http
         timeout http-request 5s
         bind :8404
-        http-request return status 200 content-type text/plain string "1a89059322ba1166\n" if { path /maestro/generation }
+        http-request return status 200 content-type text/plain string "2d6054d03949cd87\n" if { path /maestro/generation }
         http-request return status 404
     "#);
 }
@@ -135,7 +137,7 @@ fn nginx_is_told_all() {
     insta::assert_snapshot!(
         text("kind: nginx, local: true, listen: ['127.0.0.1:80', '[::1]:80'], defaults: 'access_log off;'"),
         @r#"
-    # Written by Maestro for the balancer front, generation 8e9aec41d1a7aa6b: what is changed here is lost.
+    # Written by Maestro for the balancer front, generation 737d975b4dcb6de9: what is changed here is lost.
     worker_processes auto;
     worker_shutdown_timeout 30s;
 
@@ -162,12 +164,12 @@ fn nginx_is_told_all() {
         }
 
         upstream b3_web_admin {
-            server 192.0.2.11:9000 weight=5 max_fails=0; # web-1
+            server 192.0.2.11:9000 weight=100 max_fails=0; # web-1
             server [2001:db8::2]:9000 down; # web-2
         }
 
         upstream b4_web_http {
-            server 192.0.2.11:8080 weight=5 max_fails=0; # web-1
+            server 192.0.2.11:8080 weight=100 max_fails=0; # web-1
             server [2001:db8::2]:8080 down; # web-2
         }
 
@@ -200,7 +202,7 @@ fn nginx_is_told_all() {
             listen 127.0.0.1:8404;
             access_log off;
             keepalive_timeout 0;
-            location = /maestro/generation { default_type text/plain; return 200 "8e9aec41d1a7aa6b\n"; }
+            location = /maestro/generation { default_type text/plain; return 200 "737d975b4dcb6de9\n"; }
             location / { return 404; }
         }
     }
@@ -255,11 +257,11 @@ fn a_template_of_ones_own_is_told_all() {
         text("kind: template, template: front.j2, service: edge, config: /x, check: 'x {file}', reload: y, status: 80"),
         @"
     b2_odd__name______p__1 192.0.2.11:8082 in 100
-    b3_web_admin 192.0.2.11:9000 in 5
+    b3_web_admin 192.0.2.11:9000 in 100
     b3_web_admin [2001:db8::2]:9000 draining 0
-    b4_web_http 192.0.2.11:8080 in 5
+    b4_web_http 192.0.2.11:8080 in 100
     b4_web_http [2001:db8::2]:8080 draining 0
-    # front 9c7f153c20f4cd9e
+    # front 08144fac5646a7ca
     shop.example.com/admin -> b3_web_admin
     odd.example.com/ -> b2_odd__name______p__1
     shop.example.com/ -> b4_web_http
@@ -296,7 +298,7 @@ fn the_generation_is_that_of_the_content() {
         seen.push(of(&rotation));
         rotation.admit(&"web-1".into());
         assert_eq!(of(&rotation), all, "the same again");
-        rotation.weigh(&"web-2".into(), 1);
+        rotation.try_first(&"web".into(), &["web-2".into()], Portion { percent: 10, canaries: 1 });
         seen.push(of(&rotation));
         rotation.withdraw(&"web-1".into());
         rotation.withdraw(&"web-2".into());
@@ -328,6 +330,7 @@ fn nothing_can_be_smuggled_in() {
         address: evil.into(),
         number: 80,
         standing: Standing::In,
+        portion: None,
         weight: 1,
     };
     for kind in [BalancerKind::Haproxy, BalancerKind::Nginx] {

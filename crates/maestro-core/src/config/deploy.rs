@@ -1,5 +1,7 @@
 //! `deploy:` of a service (design, section 8): how it is brought from one release to the next.
 
+pub(super) mod weight;
+
 use super::fields::Reader;
 use super::node::{Mapping, Node, Value};
 use super::services::Services;
@@ -9,8 +11,17 @@ use crate::model::{Besides, Canary, Deploy, Hindrance, Pace, Remedy, Share, Stra
 use std::sync::Arc;
 use std::time::Duration;
 
-const KEYS: [&str; 8] =
-    ["strategy", "max_unavailable", "max_surge", "canaries", "pause", "bake", "on_failure", "hooks"];
+const KEYS: [&str; 9] = [
+    "strategy",
+    "max_unavailable",
+    "max_surge",
+    "canaries",
+    "weight",
+    "pause",
+    "bake",
+    "on_failure",
+    "hooks",
+];
 
 /// Reads the section; a service without one is deployed as by maestro-ng.
 pub(super) fn read(reader: &mut Reader<'_>, node: Option<&Arc<Node>>, owner: &str) -> Deploy {
@@ -47,7 +58,9 @@ fn strategy(reader: &mut Reader<'_>, map: &Mapping, what: &str) -> Strategy {
     let pace = Pace { max_unavailable, max_surge: of(surge).unwrap_or(as_many) };
     let pause_node = map.get("pause").filter(|node| !node.is_null());
     let pause = pause_node.and_then(|node| time(reader, node, &format!("`pause` of {what}")));
-    let canary = Canary { canaries: of(canaries).unwrap_or(Share::Count(1)), pause, pace };
+    let weight = map.get("weight").filter(|node| !node.is_null());
+    let weight = weight.and_then(|node| weight::read(reader, node, &format!("`weight` of {what}")));
+    let canary = Canary { canaries: of(canaries).unwrap_or(Share::Count(1)), weight, pause, pace };
     let known = [Strategy::Recreate, Strategy::Rolling(pace), Strategy::BlueGreen, Strategy::Canary(canary)]
         .map(|strategy| (strategy.name(), strategy));
     let strategy =
@@ -85,18 +98,18 @@ fn useless(reader: &mut Reader<'_>, strategy: Strategy, map: &Mapping, what: &st
     let (why, keys): (_, &[&str]) = match strategy {
         Strategy::Recreate => (
             "`recreate` replaces all instances at once",
-            &["max_unavailable", "max_surge", "canaries", "pause"],
+            &["max_unavailable", "max_surge", "canaries", "weight", "pause"],
         ),
-        Strategy::Rolling(_) => ("`rolling` tries none of them first", &["canaries", "pause"]),
+        Strategy::Rolling(_) => ("`rolling` tries none of them first", &["canaries", "weight", "pause"]),
         Strategy::BlueGreen => (
             "`blue-green` replaces all instances together",
-            &["max_unavailable", "max_surge", "canaries", "pause"],
+            &["max_unavailable", "max_surge", "canaries", "weight", "pause"],
         ),
         Strategy::Canary(_) => return,
     };
     for key in keys {
         let Some(node) = map.get(key).filter(|node| !node.is_null()) else { continue };
-        let other = if matches!(*key, "canaries" | "pause") { "canary" } else { "rolling" };
+        let other = if matches!(*key, "canaries" | "weight" | "pause") { "canary" } else { "rolling" };
         reader.report(
             Diagnostic::warning(Code::Suspicious, format!("`{key}` of {what} does nothing: {why}"))
                 .at(node.span)

@@ -120,6 +120,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node, limits: &Limits) -> Option<Envi
     let anchors = anchors::read(reader, root, &ships);
     let ledger = ledger::read(reader, root);
     let balancers = balancers::read(reader, root, &services, limits);
+    deploy::weight::check(reader, root, &services, &balancers);
     let safeguards = safeguards::read(reader, root);
     let environment = Environment {
         name,

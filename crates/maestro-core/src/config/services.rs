@@ -49,6 +49,8 @@ pub(super) struct Services {
     pub(super) places: BTreeMap<InstanceName, Places>,
     /// Where the services stand.
     pub(super) service_places: BTreeMap<ServiceName, Span>,
+    /// Where they say what their canaries get of the requests.
+    pub(super) weights: BTreeMap<ServiceName, Span>,
     /// Services that are there and could not be read, and whose names are therefore no further mistake.
     faulty: BTreeSet<String>,
     /// Instances likewise.
@@ -95,6 +97,9 @@ pub(super) fn read(
         let links = map.get("links").filter(|node| is_replicated || node.as_seq().is_some());
         let known: Vec<&str> = KEYS.into_iter().chain(own).chain(links.map(|_| "links")).collect();
         reader.check_keys(map, &known, &what, &[(&instances::KEYS, "an instance")]);
+        if let Some(node) = map.get("deploy").and_then(|node| node.as_map()?.get("weight")) {
+            all.weights.insert(name.clone(), node.span);
+        }
         let service = Service {
             omit: map.get("omit").is_some_and(|n| truthy(n)),
             deploy: deploy::read(reader, map.get("deploy"), &what),

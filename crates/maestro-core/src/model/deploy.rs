@@ -39,6 +39,9 @@ pub struct Canary {
     pub canaries: Share,
     /// How long they have to stay well before the others follow; none if somebody has to say so.
     pub pause: Option<Duration>,
+    /// How many of a hundred requests balancers send to them together until then, 1 to 99; none if they get what everybody
+    /// gets.
+    pub weight: Option<u8>,
     /// How the canaries are replaced, and then the others.
     pub pace: Pace,
 }

@@ -8,10 +8,12 @@ mod hooks;
 mod intent;
 mod render;
 mod room;
+mod trial;
 
 pub use call::{EngineCall, RegistryAuth};
 pub use hooks::{Begun, HookTask, Hooking};
 pub use intent::{Intent, Restart};
+pub use trial::Trial;
 
 use crate::balance::{Rotation, RouteChange};
 use crate::compare::Change;
@@ -45,6 +47,8 @@ pub struct Plan {
     pub on_failure: FailurePolicy,
     /// Where balancers send requests before anything is done.
     pub rotation: Rotation,
+    /// Services whose canaries get a portion of their requests while they are tried.
+    pub trials: Vec<Trial>,
     /// Front ends in containers that have to acknowledge where they do.
     pub front_ends: BTreeSet<InstanceName>,
 }

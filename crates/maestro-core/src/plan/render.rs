@@ -72,12 +72,18 @@ impl fmt::Display for Action {
                 }
                 for endpoint in &change.admit {
                     write!(f, ", requests go to {endpoint}")?;
+                    if let Some(portion) = endpoint.portion {
+                        write!(f, " ({portion})")?;
+                    }
                 }
                 for container in &change.drain {
                     write!(f, ", none go to {container} any more")?;
                 }
                 for container in &change.withdraw {
                     write!(f, ", {container} is gone")?;
+                }
+                for service in &change.level {
+                    write!(f, ", all of {service} get the same")?;
                 }
                 for front_end in &change.leave {
                     write!(f, "do without {front_end}")?;
@@ -147,6 +153,7 @@ impl fmt::Display for Plan {
                 }
             }
         }
+        self.trials.iter().try_for_each(|trial| writeln!(f, "  {trial}"))?;
         self.ids().filter_map(|id| self.step_text(id)).try_for_each(|step| writeln!(f, "  {step}"))
     }
 }

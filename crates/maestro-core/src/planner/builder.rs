@@ -14,7 +14,7 @@ use crate::model::{
 use crate::names::{ConfigHash, ImageId, InstanceName, RegistryName, ServiceName, ShipName};
 use crate::plan::{
     Action, Condition, DelayReason, EngineCall, FailurePolicy, Fate, Intent, Item, Limits, Milestone,
-    OnFailure, Plan, RegistryAuth, Step, StepId, Target, Unit, UnitId,
+    OnFailure, Plan, RegistryAuth, Step, StepId, Target, Trial, Unit, UnitId,
 };
 use crate::select::{in_passes, siblings_before};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +53,8 @@ pub(super) struct Builder<'a> {
     pub(super) hooked: BTreeMap<&'a ServiceName, Hooked<'a>>,
     /// When the next instance's turn is, besides what it needs.
     pub(super) turn: Turn<'a>,
+    /// Services whose canaries get a portion of their requests.
+    pub(super) trials: Vec<Trial>,
     /// What is not in the file any more.
     pub(super) orphans: Orphans<'a>,
     /// The first blocked instance of a service, or of what it comes after.
@@ -105,6 +107,7 @@ impl<'a> Builder<'a> {
             images: None,
             hooked: BTreeMap::new(),
             turn: Turn::default(),
+            trials: Vec::new(),
             orphans: Orphans::default(),
             blocked: BTreeMap::new(),
             blocked_instances: BTreeMap::new(),
@@ -527,6 +530,9 @@ impl<'a> Builder<'a> {
         let mut rotation = Rotation::default();
         if !self.environment.balancers.is_empty() {
             rotation = Rotation::of(self.environment, self.fleet);
+            for Trial { service, canaries, portion, .. } in &self.trials {
+                rotation.try_first(service, canaries, *portion);
+            }
             // What the file does not have there is called like this itself.
             let own = self.environment.instances.values();
             let names = own.map(|instance| (at(&instance.name, &instance.ship), &instance.name));
@@ -544,6 +550,7 @@ impl<'a> Builder<'a> {
             limits,
             on_failure,
             rotation,
+            trials: self.trials,
             front_ends: self.environment.front_ends_up(self.fleet),
         }
     }

@@ -1,6 +1,7 @@
 //! From what is there to what a release says (`docs/design/0018`). Looks at the fleet alone: where an earlier run was
 //! broken off, this one goes on.
 
+mod canary;
 mod hooks;
 mod orphans;
 mod replace;
@@ -10,7 +11,7 @@ use super::builder::Builder;
 use super::start;
 use super::turn::Turn;
 use crate::fleet::{EngineState, FleetSnapshot, ShipView, at};
-use crate::model::{Canary, Hindrance, Instance, Picked, Remedy, Strategy};
+use crate::model::{Hindrance, Instance, Picked, Remedy, Strategy};
 use crate::names::{InstanceName, ServiceName};
 use crate::plan::{Blocked, FailurePolicy, Fate, Intent, Milestone, Reason, Settled, StepId};
 pub(super) use hooks::{Hooked, clean, due};
@@ -186,46 +187,10 @@ pub(super) fn service<'a>(
             builder.turn = Turn::together(all, unseen).behind(&before.last);
             together(builder, &first.service, members, intent);
         }
-        Strategy::Canary(canary) => {
-            let promote = matches!(intent, Intent::Deploy { promote: true, .. });
-            let first: Vec<&InstanceName> =
-                service.instances.iter().take(canary.canaries.of_surplus(all)).collect();
-            let (canaries, others): (Vec<_>, Vec<_>) =
-                members.into_iter().partition(|(_, instance)| first.contains(&&instance.name));
-            if promote || !is_release_new(builder, service.instances.iter()) {
-                builder.turn = turn();
-                some(builder, canaries.into_iter().chain(others).collect(), intent);
-            } else {
-                builder.turn = turn();
-                // Who does not serve has nothing to lose, and would be one more that is down.
-                let (others, down): (Vec<_>, Vec<_>) =
-                    others.into_iter().partition(|(_, instance)| is_up(builder, instance));
-                let mut behind = some(builder, down, intent);
-                behind.extend(tried(builder, canary, canaries, intent));
-                builder.turn = turn();
-                builder.turn.behind.extend(behind);
-                builder.turn.waits_for = canary.pause.is_none().then_some(first.len());
-                some(builder, others, intent);
-            }
-        }
+        Strategy::Canary(canary) => canary::service(builder, service, canary, members, intent, &turn),
     }
     builder.turn = Turn::default();
     hooks::after(builder, &first.service, &places, &before);
-}
-
-/// Whether a service has anything to lose: something of it serves that is not as the release says.
-fn is_release_new<'a>(builder: &mut Builder<'a>, instances: impl Iterator<Item = &'a InstanceName>) -> bool {
-    let environment = builder.environment;
-    let fleet = builder.fleet;
-    let instances: Vec<_> = instances.filter_map(|name| environment.instances.get(name)).collect();
-    instances.into_iter().any(|instance| match fleet.ship(&instance.ship) {
-        Some(ShipView::Reachable(state)) => {
-            let standing = Standing::of(builder, instance, state, false);
-            matches!(standing.because, Some(Reason::Missing | Reason::Differs(_)))
-                && standing.is_served_by_another()
-        }
-        Some(ShipView::Unreachable(_)) | None => false,
-    })
 }
 
 /// Plans some instances of a service; returns how their chains end.
@@ -239,19 +204,6 @@ fn some<'a>(builder: &mut Builder<'a>, members: Vec<(usize, &'a Instance)>, inte
         builder.settle(index, instance, fate);
     }
     ends
-}
-
-/// Plans the instances that are tried first. Where others follow by themselves, those that are as the release says have to
-/// stay well, too: it may have been broken off while they did.
-fn tried<'a>(
-    builder: &mut Builder<'a>,
-    canary: Canary,
-    canaries: Vec<(usize, &'a Instance)>,
-    intent: &Intent,
-) -> Vec<StepId> {
-    let Some(pause) = canary.pause else { return some(builder, canaries, intent) };
-    builder.turn.pause = pause;
-    some(builder, canaries, &intent.asking_again())
 }
 
 /// Plans all instances of a service: when all replacements have been proved beside what they replace, they take over.

@@ -3,9 +3,9 @@
 use super::Chain;
 use super::builder::Builder;
 use crate::balance::{Endpoint, RouteChange, Standing, endpoints};
-use crate::model::{BalancerPlace, Instance};
+use crate::model::{BalancerPlace, Instance, Portion};
 use crate::names::{BalancerName, InstanceName, ServiceName};
-use crate::plan::{Action, OnFailure, Target};
+use crate::plan::{Action, OnFailure, Target, Trial};
 
 impl<'a> Builder<'a> {
     /// Requests go to a container of an instance, and none to another one any more.
@@ -80,16 +80,37 @@ impl<'a> Builder<'a> {
 
     fn endpoints(&self, instance: &'a Instance, container: &Target) -> Vec<Endpoint> {
         let picked = self.picked(instance, container).cloned().unwrap_or_default();
-        endpoints(self.environment, &instance.name, container.name(), &picked, Standing::In)
+        let mut found = endpoints(self.environment, &instance.name, container.name(), &picked, Standing::In);
+        for endpoint in &mut found {
+            endpoint.portion = self.turn.portion;
+        }
+        found
     }
 
-    fn route(&mut self, chain: &mut Chain, instance: &'a Instance, change: RouteChange) {
+    /// These canaries of a service get a portion of its requests, if it is behind balancers.
+    pub(super) fn try_first(
+        &mut self,
+        service: &'a ServiceName,
+        canaries: Vec<InstanceName>,
+        portion: Portion,
+    ) {
+        let balancers = self.balancers_of(service);
+        if !balancers.is_empty() {
+            self.trials.push(Trial { service: service.clone(), canaries, portion, balancers });
+        }
+    }
+
+    fn balancers_of(&self, service: &ServiceName) -> Vec<BalancerName> {
+        self.environment.balancers_of(service).map(|balancer| balancer.name.clone()).collect()
+    }
+
+    fn route(&mut self, chain: &mut Chain, instance: &'a Instance, mut change: RouteChange) {
+        change.level.extend(self.turn.level.then(|| instance.service.clone()));
         self.tell(chain, &instance.service, change);
     }
 
     fn tell(&mut self, chain: &mut Chain, service: &ServiceName, change: RouteChange) {
-        let balancers: Vec<BalancerName> =
-            self.environment.balancers_of(service).map(|balancer| balancer.name.clone()).collect();
+        let balancers = self.balancers_of(service);
         if !balancers.is_empty() {
             self.push(chain, Action::Route { balancers, change }, OnFailure::Fail);
         }

@@ -2,6 +2,7 @@
 
 use super::Chain;
 use super::deploy::Switch;
+use crate::model::Portion;
 use crate::names::InstanceName;
 use crate::plan::StepId;
 use std::time::Duration;
@@ -25,6 +26,10 @@ pub(super) struct Turn<'a> {
     pub(super) waits_for: Option<usize>,
     /// How long what has been replaced has to stay well before others follow.
     pub(super) pause: Duration,
+    /// What canaries get of the requests together, if these are canaries.
+    pub(super) portion: Option<Portion>,
+    /// Whether canaries have been tried, and get what everybody gets.
+    pub(super) level: bool,
     /// Those whose replacements run beside them, and take over together when all have been proved.
     pub(super) together: Option<Vec<(&'a InstanceName, Chain, Switch<'a>)>>,
 }

@@ -29,6 +29,7 @@ fn plan(
     Arc::new(Plan {
         environment: "test".into(),
         rotation: crate::balance::Rotation::default(),
+        trials: Vec::new(),
         front_ends: std::collections::BTreeSet::new(),
         intent: Intent::Stop,
         items: (0..units)

@@ -65,7 +65,7 @@ impl Turn<'_> {
             state.up.insert(name.clone());
         }
         let balancing = routes.balancing.among(&routes.environment, &state.up);
-        // As long as they run, they get requests, too.
+        // As long as they run, they get requests, too. Nobody else is told twice: both would write the same file.
         let others = routes.balancing.only(&routes.environment, &state.leaving);
         let others = async {
             others.publish(balancers(), &state.rotation).await.ok();

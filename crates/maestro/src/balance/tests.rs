@@ -1,5 +1,10 @@
 use super::*;
+use maestro_core::balance::RouteChange;
 use maestro_core::config::{Limits, load};
+use maestro_core::fleet::FleetSnapshot;
+use maestro_core::plan::{Intent, Limits as PlanLimits};
+use maestro_core::planner::plan;
+use maestro_core::select::{Selector, select};
 use maestro_core::source::MapSources;
 use maestro_testkit::front_end::MemoryFrontEnd;
 
@@ -106,4 +111,20 @@ async fn what_was_begun_is_waited_for() {
     let began = Instant::now();
     assert!(!balancing.drained(balancers()).await);
     assert_eq!(began.elapsed().as_secs(), 30);
+}
+
+/// Of a change, each front end is told once, also where it is in no container.
+#[tokio::test(start_paused = true)]
+async fn a_change_is_told_once() {
+    let (environment, memory, balancing) = world();
+    let selection = select(&environment, &Selector::default(), Intent::Stop.selection_rules()).unwrap();
+    let plan =
+        plan(&environment, &FleetSnapshot::default(), &Intent::Stop, &selection, PlanLimits::default());
+    for front_end in &memory {
+        front_end.delay(Duration::from_secs(1));
+    }
+    let routes = Routes::new(environment, balancing, &plan);
+    let change = RouteChange { withdraw: vec!["web-1".into()], ..RouteChange::default() };
+    routes.turn().await.change(&["front".into()], &change).await.unwrap();
+    assert_eq!((memory[0].published().len(), memory[1].published().len()), (1, 1));
 }

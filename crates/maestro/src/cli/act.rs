@@ -3,6 +3,7 @@
 use super::arguments::{Selecting, Showing};
 use super::change::PARTLY;
 use super::kept::Kept;
+use super::look::look;
 use super::safeguards::{see, unless_frozen};
 use super::session::Session;
 use super::telling::Telling;
@@ -22,7 +23,7 @@ use maestro_core::fleet::{FleetSnapshot, at};
 use maestro_core::lease::Holder;
 use maestro_core::model::{Environment, Phase};
 use maestro_core::names::{InstanceName, ServiceName};
-use maestro_core::plan::{Action, Condition, Intent, Plan, Restart, StepId, Target, Unit};
+use maestro_core::plan::{Action, Condition, Intent, Limits, Plan, Restart, StepId, Target, Trial, Unit};
 use maestro_core::planner::plan;
 use maestro_core::preflight::Finding;
 use maestro_core::select::{SelectionRules, Selector, select};
@@ -71,7 +72,7 @@ pub(super) async fn carry_out(line: Line<'_>, intent: &Intent, plan: Plan, showi
     let summary = carried?.summary;
     Ok(match summary.is_success() {
         true if summary.waiting > 0 => {
-            tell_waiting(&session.printer, summary.waiting);
+            tell_waiting(&session.printer, summary.waiting, &[]);
             ExitCode::from(PARTLY)
         }
         true => ExitCode::SUCCESS,
@@ -79,11 +80,14 @@ pub(super) async fn carry_out(line: Line<'_>, intent: &Intent, plan: Plan, showi
     })
 }
 
-/// How to go on where canaries have been tried.
-pub(super) fn tell_waiting(printer: &Printer, waiting: usize) {
+/// How to go on where canaries have been tried, and what they get of the requests until then.
+pub(super) fn tell_waiting(printer: &Printer, waiting: usize, trials: &[Trial]) {
     let (what, wait) = if waiting == 1 { ("instance", "waits") } else { ("instances", "wait") };
-    ErrorReport::new(format!("{waiting} {what} {wait} while others of the service are tried"))
-        .warning()
+    let report =
+        ErrorReport::new(format!("{waiting} {what} {wait} while others of the service are tried")).warning();
+    trials
+        .iter()
+        .fold(report, |report, trial| report.note(trial.to_string()))
         .hint("`maestro deploy --promote` goes on with them, `maestro abort` goes back")
         .print(printer);
 }
@@ -97,6 +101,8 @@ pub(super) struct Carried {
     pub(super) failed: BTreeSet<ServiceName>,
     /// Containers that turned out to be no good, as `name@ship`.
     pub(super) doubtful: BTreeSet<InstanceName>,
+    /// What canaries get of the requests.
+    pub(super) trials: Vec<Trial>,
 }
 
 /// What has changed can only be told when the images have been pulled: the line is walked twice.
@@ -275,6 +281,14 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// What canaries get of the requests by what there is.
+    pub(super) async fn trials(&self, intent: &Intent) -> Result<Vec<Trial>, Fault> {
+        let selection = select(&self.environment, &self.selecting.selector(), intent.selection_rules())?;
+        let seen = look(self.session, &self.environment, &self.engines, &selection.instances, intent.needs());
+        let fleet = seen.await?;
+        Ok(plan(&self.environment, &fleet, intent, &selection, Limits::default()).trials)
+    }
+
     /// Says how many images of earlier releases have gone.
     pub(super) fn tell_tidied(&self, images: usize) {
         match images {
@@ -428,9 +442,10 @@ impl<'a> Line<'a> {
                 .printer
                 .talk(&format!("{left_out} more did not start; `maestro logs` shows what they wrote"));
         }
+        let trials = plan.trials.clone();
         // As in `leave`.
         std::mem::forget(plan);
-        Carried { summary, touched, failed, doubtful }
+        Carried { summary, touched, failed, doubtful, trials }
     }
 
     /// What a container that did not start has to say for itself; whether it has said anything.

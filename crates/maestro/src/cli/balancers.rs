@@ -1,19 +1,28 @@
 //! `maestro balancers`.
 
-use super::arguments::Printing;
+use super::act::Line;
+use super::arguments::{Printing, Selecting};
+use super::deploy;
 use super::interrupts::unless_interrupted;
+use super::kept::Kept;
 use super::look::look;
 use super::session::Session;
 use super::{Fault, Outcome};
 use crate::balance::Balancing;
+use crate::observe::Engines;
+use crate::report::ErrorReport;
 use crate::report::balancers::{Shown, ShownFrontEnd, print};
 use futures_util::future::join_all;
 use maestro_core::balance::{Configuration, Rotation, configuration};
 use maestro_core::boundary::{FrontEndError, Needs};
 use maestro_core::diagnostic::nearest;
-use maestro_core::model::{Balancer, Environment};
-use maestro_core::names::InstanceName;
+use maestro_core::model::{Balancer, Canary, Environment, Service, Strategy};
+use maestro_core::names::{InstanceName, ServiceName};
+use maestro_core::plan::Trial;
+use maestro_core::release::Release;
+use std::borrow::Cow;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -38,10 +47,11 @@ pub(super) struct Args {
 const ASKING: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    let environment = session.environment()?;
+    let (environment, release) = session.release(|_, tree| Ok(tree))?;
     let wanted: Vec<&str> = args.config.iter().chain(&args.names).map(String::as_str).collect();
     let balancers = chosen(&environment, &wanted)?;
-    let (engines, balancing) = session.balancing(&environment);
+    let (engines, kept) = session.fleet(&environment);
+    let balancing = kept.balancing(&environment);
     let behind: Vec<InstanceName> = environment
         .instances
         .values()
@@ -49,7 +59,13 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         .map(|instance| instance.name.clone())
         .collect();
     let fleet = look(session, &environment, &engines, &behind, Needs::default()).await?;
-    let rotation = Rotation::of(&environment, &fleet);
+    let mut rotation = Rotation::of(&environment, &fleet);
+    let tries = |service: &ServiceName| environment.services.get(service).is_some_and(weighs);
+    if balancers.iter().flat_map(|balancer| &balancer.routes).any(|route| tries(&route.service)) {
+        for trial in trials(session, (&environment, &release), engines, &kept).await? {
+            rotation.try_first(&trial.service, &trial.canaries, trial.portion);
+        }
+    }
     if args.config.is_some() {
         for balancer in balancers {
             session.printer.data(&wanted_of(balancer, &rotation)?.text);
@@ -64,6 +80,42 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     print(&session.printer, &shown, args.printing.output);
     let silent = shown.iter().flat_map(|shown| &shown.front_ends).any(|front_end| front_end.serving.is_err());
     Ok(if silent { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Whether canaries of a service get a portion of its requests.
+fn weighs(service: &Service) -> bool {
+    matches!(service.deploy.strategy, Strategy::Canary(Canary { weight: Some(_), .. }))
+}
+
+/// What canaries get of the requests as long as a deployment is not finished: what it would have balancers do, if it went
+/// on now.
+async fn trials(
+    session: &Session,
+    (today, of_today): (&Environment, &Release),
+    engines: Arc<Engines>,
+    kept: &Kept,
+) -> Result<Vec<Trial>, Fault> {
+    let past = match kept.past().await {
+        // Nothing is done here, so nothing is lost by that.
+        Err(fault @ Fault::Ledger(_)) => {
+            ErrorReport::of(&fault)
+                .warning()
+                .note("whether canaries are being tried is not known")
+                .print(&session.printer);
+            return Ok(Vec::new());
+        }
+        past => past?,
+    };
+    let Some(unfinished) = past.unfinished else { return Ok(Vec::new()) };
+    let release = unfinished.release.on_ships_of(of_today);
+    let environment = deploy::environment(session, &release, today)?;
+    let selecting = Selecting::of(&unfinished.selector, unfinished.units);
+    let intent = if unfinished.gives_up || unfinished.back.is_some() {
+        deploy::back(false, unfinished.doubtful)
+    } else {
+        deploy::INTENT
+    };
+    Line::of(session, Cow::Owned(selecting), environment, engines).trials(&intent).await
 }
 
 /// The balancers of these names, or all.

@@ -242,13 +242,13 @@ impl<'a> Change<'a> {
                 return Err(fault);
             }
         };
-        let Carried { summary, touched, failed, doubtful } = carried;
+        let Carried { summary, touched, failed, doubtful, trials } = carried;
         if summary.is_success() && summary.waiting > 0 {
             // It is not finished before somebody has decided.
             if !touched {
                 self.leave_journal(ledger, past).await?;
             }
-            tell_waiting(&self.session.printer, summary.waiting);
+            tell_waiting(&self.session.printer, summary.waiting, &trials);
             return Ok(Ended::with(PARTLY));
         }
         if summary.is_success() {

@@ -2,7 +2,6 @@
 
 use super::kept::Kept;
 use super::{Cli, Fault};
-use crate::balance::Balancing;
 use crate::engine::{self, EngineOptions};
 use crate::observe::Engines;
 use crate::report::{Capabilities, Printer, diagnostics};
@@ -124,15 +123,6 @@ impl Session {
             docker_engines.iter().map(|(name, engine)| (name.clone(), engine.clone() as Arc<dyn Engine>));
         let engines = Arc::new(engines.collect());
         (engines, Kept::new(environment, docker_engines, options))
-    }
-
-    /// The front ends of an environment's balancers, and the engines of its ships, which share their connections. Opens no
-    /// connection either.
-    pub(super) fn balancing(&self, environment: &Environment) -> (Engines, Balancing) {
-        let options = EngineOptions { ssh_config: self.ssh_config.clone(), ..EngineOptions::default() };
-        let engines = engine::docker_engines(environment.ships.values(), options.clone());
-        let balancing = Balancing::new(environment, &engines, &options);
-        (engines.into_iter().map(|(name, engine)| (name, engine as Arc<dyn Engine>)).collect(), balancing)
     }
 
     /// The exit code of a command that came to its end.

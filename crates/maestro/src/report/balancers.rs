@@ -151,6 +151,7 @@ mod tests {
             address: address.into(),
             number: 8080,
             standing,
+            portion: None,
             weight: 100,
         };
         vec![Shown {

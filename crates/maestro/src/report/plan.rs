@@ -19,6 +19,7 @@ pub fn print(printer: &Printer, plan: &Plan, output: Output, full: bool) {
         Output::Table => {
             printer.data(&table(printer, plan));
             printer.data(&changes(plan));
+            printer.data(&trials(plan));
             printer.data(&hooks(plan));
             if full {
                 printer.data(&steps(plan));
@@ -172,6 +173,11 @@ fn changes(plan: &Plan) -> String {
         text.push_str(&changes);
     }
     text
+}
+
+/// What canaries get of the requests.
+fn trials(plan: &Plan) -> String {
+    plan.trials.iter().fold(String::new(), |text, trial| text + &clean(&trial.to_string()) + "\n")
 }
 
 /// What is run besides, and what is left of that and removed.

@@ -3,10 +3,10 @@
 use super::site::until;
 use maestro::balance::Balancing;
 use maestro::engine::EngineOptions;
-use maestro_core::balance::{Endpoint, Rotation, Standing, configuration};
+use maestro_core::balance::{Endpoint, Rotation, RouteChange, Standing, configuration};
 use maestro_core::boundary::FrontEndError;
 use maestro_core::config::{Limits, load};
-use maestro_core::model::{Balancer, Environment};
+use maestro_core::model::{Balancer, Environment, Portion};
 use maestro_core::names::InstanceName;
 use maestro_core::source::MapSources;
 use maestro_testkit::backend::Backend;
@@ -162,6 +162,7 @@ impl Edge {
             address: "127.0.0.1".into(),
             number: backend.address().port(),
             standing: Standing::In,
+            portion: None,
             weight: Endpoint::WEIGHT,
         });
     }
@@ -361,12 +362,55 @@ async fn a_configuration_that_is_wrong_changes_nothing() {
     }
 }
 
+/// Canaries get their portion of real requests, within what chance leaves; and then what everybody gets.
+#[tokio::test(flavor = "multi_thread")]
+async fn canaries_get_their_portion() {
+    const REQUESTS: u32 = 200;
+    for (kind, reload) in [(LoadBalancer::Haproxy, USR2), (LoadBalancer::Nginx, HUP)] {
+        let mut edge = Edge::up(kind, reload).await;
+        let mut behind: Vec<(InstanceName, Backend)> = Vec::new();
+        for name in ["web-1", "web-2", "web-3", "web-4"] {
+            let backend = Backend::start(name, Duration::ZERO).await.unwrap();
+            edge.admit(name, &backend);
+            behind.push((name.into(), backend));
+        }
+        let address = edge.address("left");
+        let asked = || behind.iter().map(|(_, backend)| backend.served()).collect::<Vec<_>>();
+        let mut level = RouteChange::default();
+        // One of four is the canary, and then two are; then nobody is.
+        for (percent, canaries) in [(10, 1), (30, 2), (50, 2)] {
+            let names: Vec<_> = behind.iter().take(canaries).map(|(name, _)| name.clone()).collect();
+            edge.rotation.change(&level);
+            if percent < 50 {
+                edge.rotation.try_first(&"web".into(), &names, Portion { percent, canaries });
+            }
+            edge.publish().await;
+            let before = asked();
+            for _ in 0..REQUESTS {
+                let answer = ask(address, "shop.example.com");
+                assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            }
+            let served: Vec<_> = asked().iter().zip(before).map(|(now, before)| now - before).collect();
+            let all: u64 = served.iter().sum();
+            let tried: u64 = served.iter().take(canaries).sum();
+            println!("{}: {percent}% to {canaries} of {all} requests: {served:?}", kind.name());
+            assert_eq!(all, u64::from(REQUESTS));
+            // Processes and threads of a front end count for themselves.
+            let wanted = all * u64::from(percent) / 100;
+            assert!(tried.abs_diff(wanted) <= all / 50, "{}: {percent}%, {served:?}", kind.name());
+            level = RouteChange { level: vec!["web".into()], ..RouteChange::default() };
+        }
+    }
+}
+
 /// The answer to one request, whatever it is.
 fn ask(address: SocketAddr, host: &str) -> String {
     use std::io::{Read as _, Write as _};
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(stream, "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    // In one piece: the second one would wait until the first is acknowledged.
+    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     text

@@ -90,3 +90,78 @@ fn what_cannot_be_kept_is_refused() {
       help: let one be down: `max_unavailable: 1`
     "#);
 }
+
+/// A service of so many instances, with a route to it or without.
+fn weighed(deploy: &str, instances: usize, balancers: &str) -> (Option<Strategy>, String) {
+    let names: Vec<_> = (1..=instances).map(|number| format!("web-{number}: {{ship: a}}")).collect();
+    let names = names.join(", ");
+    let text = format!(
+        "{HEAD}services:\n  web:\n    image: bb\n    ports: {{http: '80:8100-8999'}}\n    deploy: {{{deploy}}}\n    \
+         instances: {{{names}}}\n  api: {{image: bb, ports: {{http: 81}}, instances: {{api-1: {{ship: a}}}}}}\n{balancers}"
+    );
+    let loaded = load(&MapSources::of(&*text), &Limits::default());
+    let said = show(&loaded.diagnostics, &loaded.sources);
+    let strategy = loaded.environment.map(|environment| environment.services["web"].deploy.strategy);
+    (strategy, said)
+}
+
+const FRONT: &str = "balancers: {front: {kind: haproxy, hosts: lb, routes: [{service: web, port: http}]}}\n";
+const ASIDE: &str = "balancers: {front: {kind: haproxy, hosts: lb, routes: [{service: api, port: http}]}}\n";
+
+#[test]
+fn canaries_can_have_a_portion_of_the_requests() {
+    for (written, percent) in [("10%", 10), ("' 1 %'", 1), ("99%", 99), ("null", 0)] {
+        let (strategy, said) = weighed(&format!("strategy: canary, weight: {written}"), 3, FRONT);
+        let Some(Strategy::Canary(canary)) = strategy else { panic!("{written}: {said}") };
+        assert_eq!((canary.weight.unwrap_or_default(), &*said), (percent, ""), "{written}");
+    }
+    for wrong in ["10", "0%", "100%", "0.5%", "-3%", "'%'", "much", "[10%]", "'10'", "256%"] {
+        let said = weighed(&format!("strategy: canary, weight: {wrong}"), 3, FRONT).1;
+        assert!(
+            said.contains("`weight` of `deploy` of service `web` must be a percentage from 1% to 99%"),
+            "{wrong}: {said}"
+        );
+    }
+    insta::assert_snapshot!(weighed("strategy: canary, weight: 10", 3, FRONT).1, @r#"
+    E0304 `weight` of `deploy` of service `web` must be a percentage from 1% to 99%, such as `10%`
+      maestro.yaml:10:40 "10"
+      note: it is what the canaries together get of the service's requests
+    "#);
+}
+
+#[test]
+fn a_portion_that_nobody_can_give_is_refused() {
+    let tenth = "strategy: canary, weight: 10%";
+    insta::assert_snapshot!(weighed(tenth, 3, ASIDE).1, @r#"
+    E0404 `weight` of `deploy` of service `web` cannot be kept: no balancer sends requests to it
+      maestro.yaml:10:40 "10%"
+      help: give it a route (`balancers`), or leave `weight` out
+    "#);
+    insta::assert_snapshot!(weighed(tenth, 3, "").1, @r#"
+    E0404 `weight` of `deploy` of service `web` cannot be kept: no balancer sends requests to it
+      maestro.yaml:10:40 "10%"
+      help: give it a route (`balancers`), or leave `weight` out
+    "#);
+    insta::assert_snapshot!(weighed("strategy: rolling, weight: 10%", 3, FRONT).1, @r#"
+    W0501 `weight` of `deploy` of service `web` does nothing: `rolling` tries none of them first
+      maestro.yaml:10:41 "10%"
+      help: write `strategy: canary`
+    "#);
+    insta::assert_snapshot!(weighed("weight: 10%", 3, FRONT).1, @r#"
+    W0501 `weight` of `deploy` of service `web` does nothing: `recreate` replaces all instances at once
+      maestro.yaml:10:22 "10%"
+      help: write `strategy: canary`
+    "#);
+    insta::assert_snapshot!(weighed(tenth, 1, FRONT).1, @r#"
+    W0501 `weight` of `deploy` of service `web` does nothing: all its instances are tried first
+      maestro.yaml:10:40 "10%"
+    "#);
+    insta::assert_snapshot!(weighed("strategy: canary, weight: 99%", 9, FRONT).1, @r#"
+    W0501 `weight` of `deploy` of service `web` comes to 97.0%: no server can have more than 255 times the requests of another
+      maestro.yaml:10:40 "99%"
+    "#);
+    // Of a balancer that cannot be read, nobody knows what it sends where.
+    let faulty = "balancers: {front: {kind: haproxy, hosts: lb, routes: [{service: wbe, port: http}]}}\n";
+    let said = weighed(tenth, 3, faulty).1;
+    assert!(said.contains("wbe") && !said.contains("weight"), "{said}");
+}

@@ -8,6 +8,7 @@ mod hooks;
 mod orphans;
 mod ranges;
 mod routes;
+mod weights;
 mod world;
 
 use super::{fleet, shop};

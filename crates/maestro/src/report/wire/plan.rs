@@ -14,8 +14,35 @@ pub struct Plan {
     pub command: String,
     /// One per selected instance, in the order of the command.
     pub items: Vec<Item>,
+    /// Services whose canaries get a portion of the requests while they are tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canaries: Vec<Canaries>,
     /// What is to be done, every step after those it depends on.
     pub steps: Vec<Step>,
+}
+
+/// What the canaries of a service get of its requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canaries {
+    /// The service.
+    pub service: String,
+    /// Those of its instances that are tried.
+    pub instances: Vec<String>,
+    /// How many of a hundred requests they get together.
+    pub weight: u8,
+    /// The balancers that send them there.
+    pub balancers: Vec<String>,
+}
+
+impl From<&plan::Trial> for Canaries {
+    fn from(trial: &plan::Trial) -> Self {
+        Self {
+            service: trial.service.as_str().into(),
+            instances: trial.canaries.iter().map(|name| name.as_str().into()).collect(),
+            weight: trial.portion.percent,
+            balancers: trial.balancers.iter().map(|name| name.as_str().into()).collect(),
+        }
+    }
 }
 
 /// One selected instance and what becomes of it.
@@ -145,6 +172,7 @@ impl From<&plan::Plan> for Plan {
             environment: plan.environment.clone(),
             command: plan.intent.name().into(),
             items: plan.items.iter().map(Item::from).collect(),
+            canaries: plan.trials.iter().map(Canaries::from).collect(),
             steps: steps.collect(),
         }
     }

@@ -22,3 +22,4 @@ mod ship_lost;
 mod sink;
 mod site;
 mod streams;
+mod weights;
