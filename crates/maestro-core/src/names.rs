@@ -146,6 +146,18 @@ impl Secret {
         &self.text
     }
 
+    /// What somebody else has written, without this value where it stands in it just so. Of a value with several lines,
+    /// each counts; what is shorter than four bytes may be anything.
+    pub fn veil(&self, text: &mut String) {
+        let lines =
+            self.text.lines().map(str::trim).filter(|line| line.len() >= 4 && self.missing().is_none());
+        for line in lines {
+            if text.contains(line) {
+                *text = text.replace(line, "…");
+            }
+        }
+    }
+
     /// What it is called, if the file does not have its value.
     pub fn name(&self) -> Option<&SecretName> {
         self.name.as_ref()
@@ -191,5 +203,15 @@ mod tests {
             ("hunter2", None, Some(&"db".into()))
         );
         assert_eq!(format!("{named:?} {fetched:?}"), "!secret db !secret db");
+        for (secret, said) in [
+            (fetched, "a … b…"),
+            (named, "a hunter2 bhunter2"),
+            (Secret::new("nt"), "a hunter2 bhunter2"),
+            (Secret::new("x\n hunter\n"), "a …2 b…2"),
+        ] {
+            let mut text = "a hunter2 bhunter2".to_owned();
+            secret.veil(&mut text);
+            assert_eq!(text, said);
+        }
     }
 }

@@ -73,6 +73,13 @@ impl Secrets {
         if unfetched.is_empty() { Ok(values) } else { Err(unfetched) }
     }
 
+    /// A text of somebody else's without values that have been fetched.
+    pub fn veiled(&self, mut text: String) -> String {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().for_each(|value| value.veil(&mut text));
+        text
+    }
+
     async fn value(&self, source: &SecretSource) -> Result<Secret, String> {
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(value) = known().get(source) {

@@ -516,10 +516,12 @@ fn of_secrets_nothing_is_shown() {
         let mut world = world(settings());
         world.spec.env.own = vec![vec![EnvVar::new("OVER", "file"), EnvVar::new("EMPTY", ""), var].into()];
         world.spec.env.own.push([EnvVar { name: "GONE".into(), value: None }].into());
-        if mark {
-            world.container.labels.insert(LABEL_SECRETS.into(), "OTHER DSN".into());
-        }
-        world.after(move |c| c.config.env.push(format!("DSN={found}")))
+        world.after(move |c| {
+            c.config.env.push(format!("DSN={found}"));
+            if mark {
+                c.config.labels.insert(LABEL_SECRETS.into(), "OTHER DSN".into());
+            }
+        })
     };
     assert_eq!(of(secret("hunter2"), "hunter2", false), "");
     assert_eq!(of(secret("hunter2"), "hunter3", false), "env.DSN: … instead of …\n");

@@ -464,7 +464,7 @@ impl<'a> Line<'a> {
             ErrorReport::new("the last lines of its output")
                 .warning()
                 .about(target.name().as_str())
-                .note(output.join("\n"))
+                .note(self.session.veiled(output.join("\n")))
                 .print(&self.session.printer);
         }
         !output.is_empty()

@@ -174,7 +174,7 @@ impl<'a> Change<'a> {
         let carried = change.line.carry(&change.intent, plan, change.options.showing).await;
         change.target.hooks = noting.begun().await;
         let abandoned = carried.as_ref().is_ok_and(|carried| carried.summary.abandoned > 0);
-        let ended = change.after(carried, &ledger, &past, before, news).await?;
+        let ended = Box::pin(change.after(carried, &ledger, &past, before, news)).await?;
         Ok(Ended { abandoned: abandoned || ended.abandoned, ..ended })
     }
 

@@ -141,6 +141,11 @@ impl Session {
         Ok(())
     }
 
+    /// What a program has written, without the values of secrets that have been fetched.
+    pub(super) fn veiled(&self, text: String) -> String {
+        self.secrets.veiled(text)
+    }
+
     /// The engines, and where they keep what is for everybody who deploys. What is needed to log in there is fetched.
     pub(super) async fn fleet(&self, environment: &mut Environment) -> Result<(Arc<Engines>, Kept), Fault> {
         let wanted = environment.secrets_of_ledger();

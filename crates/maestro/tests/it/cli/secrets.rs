@@ -1,7 +1,9 @@
 //! `secrets:`, as its users see it (docs/design/0032): fetched where they are needed, and shown nowhere.
 
+use super::sink::{OK, Sink};
 use super::site::Site;
 use maestro_testkit::state::Machine;
+use std::fmt::Write as _;
 
 /// What none of them may show.
 const PLANTED: &str = "hunter2";
@@ -58,11 +60,13 @@ fn variable(site: &Site, container: &str, name: &str) -> Option<String> {
 fn kept(machine: &Machine) -> String {
     let mut text = String::new();
     for container in machine.containers() {
-        text += &format!("{:?}\n", container.config.labels);
-        for archived in machine.get_archive(&container.name, "/").into_iter().flatten() {
-            text += &format!("{}: ", archived.path);
-            text += &String::from_utf8_lossy(&archived.content.unwrap_or_default());
-            text.push('\n');
+        writeln!(text, "{:?}", container.config.labels).unwrap();
+        let binds = container.config.host_config.binds.iter().flatten();
+        let paths = binds.filter_map(|bind| bind.split(':').nth(1)).chain(["/"]);
+        let archives = paths.filter_map(|path| machine.get_archive(&container.name, path).ok());
+        for archived in archives.flatten() {
+            let content = archived.content.unwrap_or_default();
+            writeln!(text, "{}: {}", archived.path, String::from_utf8_lossy(&content)).unwrap();
         }
     }
     text
@@ -215,7 +219,7 @@ async fn what_cannot_be_had_is_told_before_anything_is_touched() {
         let ran = site.run(line).await.exits(code);
         // The program says so by itself.
         let said = site.redacted(&ran);
-        let said: Vec<&str> = said.lines().filter(|line| !line.contains("/bin/cat")).collect();
+        let said: Vec<&str> = said.lines().filter(|line| !line.starts_with("/bin/cat")).collect();
         text += &(said.join("\n") + "\n");
     }
     assert_eq!(site.writes(), []);
@@ -225,4 +229,44 @@ async fn what_cannot_be_had_is_told_before_anything_is_touched() {
     site.run("start db").await.ok();
     site.run("pull web").await.ok();
     site.run("stop db").await.ok();
+}
+
+/// Programs that check, and auditors: each is told what it is to know, and nobody repeats it.
+#[tokio::test]
+async fn checks_and_auditors_are_told() {
+    let sink = Sink::new(vec![OK]).await;
+    let services = |script: &str| {
+        format!(
+            "
+  db:
+    image: shop/db:1
+    env: {{DSN: !secret dsn}}
+    lifecycle:
+      running: [{{type: exec, command: [/bin/sh, -c, '{script}'], attempts: 1}}]
+      stopped: [{{type: exec, command: [/bin/sh, -c, 'test \"$DSN\" = hunter2-dsn'], attempts: 1}}]
+    instances:
+      db-1: {{ship: atlantic}}
+secrets:
+  dsn: {{file: dsn}}
+  key: {{env: SHOP_KEY}}
+audit: [{{type: http, endpoint: 'http://{}', headers: {{X-Key: !secret key}}, payload: {{text: '{{message}}'}}}}]
+",
+            sink.address
+        )
+    };
+    let site = Site::new(&services("echo it is $DSN; exit 1"));
+    site.shell.write("dsn", "hunter2-dsn");
+    let failed = site.run(&format!("{KEY} start --output json")).await.exits(1).says("it is …");
+    assert!(!failed.all().replace(KEY, "").contains(PLANTED), "{}", failed.all());
+    site.write(&services("test \"$DSN\" = hunter2-dsn"));
+    site.run(&format!("{KEY} start")).await.ok();
+    site.run(&format!("{KEY} stop --all")).await.ok();
+    let requests = sink.requests();
+    assert_eq!(requests.len(), 3, "{requests:?}");
+    assert!(requests.iter().all(|request| request.head.contains("x-key: hunter2-key")), "{requests:?}");
+    assert!(!sink.bodies().concat().contains(PLANTED), "{requests:?}");
+    // Whoever must be told and cannot be keeps everything as it is.
+    site.clear_writes();
+    site.run("start").await.exits(1).says("secret `key`, declared in maestro.yaml");
+    assert_eq!(site.writes(), []);
 }
