@@ -119,9 +119,10 @@ impl<'a> Change<'a> {
     }
 
     async fn confirm(&self, plan: &Plan) -> Result<(), Fault> {
-        let verb = match self.target.gives_up {
-            true => "abort",
-            false => self.target.doing.split(' ').next().unwrap_or_default(),
+        let verb = if self.target.gives_up {
+            "abort"
+        } else {
+            self.target.doing.split(' ').next().unwrap_or_default()
         };
         self.options.confirming.confirm(&self.session.printer, plan, verb).await
     }
