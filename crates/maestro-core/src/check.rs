@@ -1,7 +1,8 @@
 //! An independent look at a plan: what no plan may ever contain, whoever made it.
 
 use crate::fleet::{FleetSnapshot, ShipView};
-use crate::model::{ContainerSpec, LABEL_PORT};
+use crate::model::{ContainerEnv, ContainerSpec, LABEL_PORT};
+use crate::names::{Secret, SecretName};
 use crate::plan::{Action, Condition, EngineCall, Fate, Plan, StepId, Unit, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -44,6 +45,14 @@ pub enum Finding {
         /// The port.
         port: Arc<str>,
     },
+    /// A container is made, a program told or somebody logged in with a secret that has not been fetched.
+    #[error("step {} needs the value of secret `{secret}`, which has not been fetched", .step.0 + 1)]
+    Sealed {
+        /// The step.
+        step: StepId,
+        /// The secret.
+        secret: SecretName,
+    },
     /// A step belongs to no instance's row and to no milestone or login.
     #[error("step {} belongs to no instance", .0.0 + 1)]
     Lost(StepId),
@@ -84,11 +93,28 @@ pub fn lint(plan: &Plan, fleet: &FleetSnapshot) -> Vec<Finding> {
         if !visible {
             findings.push(Finding::Blind(id));
         }
+        if let Some(secret) = sealed(&step.action) {
+            findings.push(Finding::Sealed { step: id, secret });
+        }
     }
     for chain in chains.values() {
         chain.lint(plan, fleet, &mut findings);
     }
     findings
+}
+
+/// A secret that a step needs and that has no value.
+fn sealed(action: &Action) -> Option<SecretName> {
+    let of_env = |env: &ContainerEnv| env.secrets().into_values().find_map(Secret::missing).cloned();
+    match action {
+        Action::Call(EngineCall::CreateContainer { spec, .. }) => of_env(&spec.env),
+        Action::Call(EngineCall::Login { auth, .. } | EngineCall::PullImage { auth: Some(auth), .. }) => {
+            auth.password.as_ref().and_then(Secret::missing).cloned()
+        }
+        Action::Check { env: Some(env), .. } => of_env(env),
+        Action::Local { env, .. } => of_env(env),
+        _ => None,
+    }
 }
 
 /// The steps of one instance, shared ones included, but for those of hooks, whose containers are not its own.

@@ -69,6 +69,10 @@ name! {
     BalancerName
 }
 name! {
+    /// The key of an entry below `secrets:`.
+    SecretName
+}
+name! {
     /// What the engine calls a container: 64 hexadecimal digits.
     ContainerId
 }
@@ -108,24 +112,69 @@ impl fmt::Display for ConfigHash {
 }
 
 /// A value that appears on no output: `Debug` shows `***`, there is no `Display` and no serde.
+///
+/// A file may have its value, or its name only (`!secret NAME`); then it has none before somebody has fetched it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<str>);
+pub struct Secret {
+    /// The value; of one that has not been fetched, how it is written.
+    text: Arc<str>,
+    /// What it is called, if the file does not have its value.
+    name: Option<SecretName>,
+    is_fetched: bool,
+}
 
 impl Secret {
-    /// Wraps a secret.
+    /// Wraps a value.
     pub fn new(value: impl Into<Arc<str>>) -> Self {
-        Self(value.into())
+        Self { text: value.into(), name: None, is_fetched: true }
     }
 
-    /// The value itself, for the one place that needs it.
+    /// One of which only the name is known.
+    pub fn named(name: SecretName) -> Self {
+        Self { text: format!("!secret {name}").into(), name: Some(name), is_fetched: false }
+    }
+
+    /// The same with its value.
+    #[must_use]
+    pub fn with_value_of(&self, fetched: &Secret) -> Self {
+        Self { text: fetched.text.clone(), name: self.name.clone(), is_fetched: true }
+    }
+
+    /// The value itself, for the one place that needs it. Of one that has not been fetched, `!secret NAME`: no plan that
+    /// [`crate::check::lint`] lets pass has such a one.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// What somebody else has written, without this value where it stands in it just so. Of a value with several lines,
+    /// each counts; what is shorter than four bytes may be anything.
+    pub fn veil(&self, text: &mut String) {
+        let lines =
+            self.text.lines().map(str::trim).filter(|line| line.len() >= 4 && self.missing().is_none());
+        for line in lines {
+            if text.contains(line) {
+                *text = text.replace(line, "…");
+            }
+        }
+    }
+
+    /// What it is called, if the file does not have its value.
+    pub fn name(&self) -> Option<&SecretName> {
+        self.name.as_ref()
+    }
+
+    /// The name under which the value has to be fetched before it can be used.
+    pub fn missing(&self) -> Option<&SecretName> {
+        self.name.as_ref().filter(|_| !self.is_fetched)
     }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+        match &self.name {
+            Some(name) => write!(f, "!secret {name}"),
+            None => f.write_str("***"),
+        }
     }
 }
 
@@ -146,5 +195,23 @@ mod tests {
     #[test]
     fn secrets_do_not_print() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "***");
+        let named = Secret::named("db".into());
+        assert_eq!((named.expose(), named.missing()), ("!secret db", Some(&"db".into())));
+        let fetched = named.with_value_of(&Secret::new("hunter2"));
+        assert_eq!(
+            (fetched.expose(), fetched.missing(), fetched.name()),
+            ("hunter2", None, Some(&"db".into()))
+        );
+        assert_eq!(format!("{named:?} {fetched:?}"), "!secret db !secret db");
+        for (secret, said) in [
+            (fetched, "a … b…"),
+            (named, "a hunter2 bhunter2"),
+            (Secret::new("nt"), "a hunter2 bhunter2"),
+            (Secret::new("x\n hunter\n"), "a …2 b…2"),
+        ] {
+            let mut text = "a hunter2 bhunter2".to_owned();
+            secret.veil(&mut text);
+            assert_eq!(text, said);
+        }
     }
 }

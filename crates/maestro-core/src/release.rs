@@ -105,6 +105,11 @@ impl Release {
         environment.anchors.clone_from(&today.anchors);
         environment.ledger.clone_from(&today.ledger);
         environment.safeguards.clone_from(&today.safeguards);
+        // Where a value comes from is a matter of today, too; of those that today's file does not know any more, as it was.
+        for secret in environment.secrets.values_mut() {
+            secret.place = "an earlier release".into();
+        }
+        environment.secrets.extend(today.secrets.clone());
         Ok(environment)
     }
 }

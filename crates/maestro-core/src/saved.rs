@@ -9,7 +9,7 @@ pub(crate) use document::{read_selector, selector};
 use crate::fleet::{FleetSnapshot, ShipView};
 use crate::image::ImageRef;
 use crate::names::InstanceName;
-use crate::plan::{Fate, Intent, Item, Plan, Reason};
+use crate::plan::{Action, EngineCall, Fate, Intent, Item, Plan, Reason};
 use crate::release::{Release, sha256};
 use crate::select::Selector;
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ impl SavedPlan {
             intent: plan.intent.clone(),
             selector,
             units: plan.limits.units,
-            seen: plan.items.iter().map(|item| (item.instance.clone(), sight(item, fleet))).collect(),
+            seen: plan.items.iter().map(|item| (item.instance.clone(), sight(item, plan, fleet))).collect(),
             checksum: checksum(plan),
         }
     }
@@ -80,7 +80,7 @@ impl SavedPlan {
     pub fn moved(&self, plan: &Plan, fleet: &FleetSnapshot) -> Vec<Moved> {
         let mut moved = Vec::new();
         let now: BTreeMap<&InstanceName, Sight> =
-            plan.items.iter().map(|item| (&item.instance, sight(item, fleet))).collect();
+            plan.items.iter().map(|item| (&item.instance, sight(item, plan, fleet))).collect();
         let none = Sight::new();
         for instance in
             self.seen.keys().chain(now.keys().copied().filter(|name| !self.seen.contains_key(*name)))
@@ -106,7 +106,7 @@ impl SavedPlan {
 }
 
 /// What a plan rests on, of one instance.
-fn sight(item: &Item, fleet: &FleetSnapshot) -> Sight {
+fn sight(item: &Item, plan: &Plan, fleet: &FleetSnapshot) -> Sight {
     let mut sight = Sight::new();
     let mut note = |what: &str, how: String| _ = sight.insert(what.to_owned(), how);
     let state = match fleet.ship(&item.ship) {
@@ -127,6 +127,9 @@ fn sight(item: &Item, fleet: &FleetSnapshot) -> Sight {
     if let Some(id) = on_ship(&item.image) {
         note(&format!("{} on {}", item.image.without_pin(), item.ship), id);
     }
+    if let Some(hash) = hash_of_secrets(item, plan) {
+        note("what its container is made of, with secrets", hash);
+    }
     let prefix = format!("{}.", item.instance);
     let behind = state.containers.range::<str, _>((Bound::Included(&*prefix), Bound::Unbounded));
     for (name, container) in behind.take_while(|(name, _)| name.starts_with(&prefix)) {
@@ -138,6 +141,17 @@ fn sight(item: &Item, fleet: &FleetSnapshot) -> Sight {
         }
     }
     sight
+}
+
+/// The fingerprint of a container that is made with secrets: without them, the release says what it is made of.
+fn hash_of_secrets(item: &Item, plan: &Plan) -> Option<String> {
+    let Fate::Act { steps, .. } = &item.fate else { return None };
+    let made = steps.iter().filter_map(|step| match &plan.step(*step)?.action {
+        Action::Call(EngineCall::CreateContainer { spec, hash }) => Some((spec, hash)),
+        _ => None,
+    });
+    let mut sealed = made.filter(|(spec, _)| !spec.env.secrets().is_empty());
+    sealed.next().map(|(_, hash)| hash.0.chars().take(12).collect())
 }
 
 fn checksum(plan: &Plan) -> String {

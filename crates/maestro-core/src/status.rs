@@ -283,6 +283,7 @@ mod tests {
             safeguards: crate::model::Safeguards::default(),
             anchors: Vec::new(),
             ledger: None,
+            secrets: BTreeMap::new(),
         }
     }
 

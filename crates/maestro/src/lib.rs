@@ -1,5 +1,6 @@
 //! Maestro acts: reads files, talks to engines, runs checks, shows what happens.
 
+pub mod secrets;
 pub mod sources;
 pub mod terminal;
 pub mod trust;

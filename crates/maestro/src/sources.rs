@@ -62,6 +62,11 @@ impl FileSources {
         base.display().to_string()
     }
 
+    /// The directory itself.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
     fn file(&self, path: &Path) -> Result<Vec<u8>, SourceError> {
         let file = File::open(path).map_err(|error| refuse(&error))?;
         let metadata = file.metadata().map_err(|error| refuse(&error))?;

@@ -1,10 +1,11 @@
 //! In what the containers of two environments differ, whatever runs.
 
+use super::secrets::HIDDEN;
 use super::{Change, asked, change, differences, reduced};
 use crate::fleet::{EngineState, EngineVersion};
 use crate::image::ImageRef;
-use crate::model::{ApiVersion, Environment, Instance, LABEL_CONFIG, SpecWriter};
-use crate::names::{InstanceName, ServiceName};
+use crate::model::{ApiVersion, Environment, Instance, LABEL_CONFIG, LABEL_SECRETS, SpecWriter};
+use crate::names::{InstanceName, Secret, ServiceName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An instance that is not the same in two environments.
@@ -50,7 +51,15 @@ pub fn between<'a>(from: &'a Environment, to: &'a Environment) -> Vec<Difference
         let attributes = |spec| reduced::attributes(&asked::configuration(spec, &asked::NO_IMAGE), &engine);
         let (wanted, found) = (attributes(&is), attributes(&was));
         let fingerprint = format!("labels.{LABEL_CONFIG}");
-        changes.extend(differences(&wanted, &found).into_iter().filter(|c| c.attribute != fingerprint));
+        let marks = format!("labels.{LABEL_SECRETS}");
+        let is_ours = |change: &Change| change.attribute == fingerprint || change.attribute == marks;
+        let mut differences = differences(&wanted, &found);
+        differences.retain(|change| !is_ours(change));
+        let (wanted, found) = (is.env.secrets(), was.env.secrets());
+        for change in &mut differences {
+            by_name(change, &wanted, &found);
+        }
+        changes.extend(differences);
         changes
     };
     let names: BTreeSet<&InstanceName> = from.instances.keys().chain(to.instances.keys()).collect();
@@ -67,6 +76,22 @@ pub fn between<'a>(from: &'a Environment, to: &'a Environment) -> Vec<Difference
         Some(Difference { instance: name.clone(), service: instance.service.clone(), extent })
     });
     differences.collect()
+}
+
+/// Of a variable that is a secret on either side, its name in the file is shown, and nothing of a value.
+fn by_name(change: &mut Change, wanted: &BTreeMap<&str, &Secret>, found: &BTreeMap<&str, &Secret>) {
+    let Some(variable) = change.attribute.strip_prefix("env.") else { return };
+    let names = [wanted, found].map(|side| side.get(variable).and_then(|secret| secret.name()).cloned());
+    if names.iter().all(Option::is_none) {
+        return;
+    }
+    change.veil();
+    for (text, name) in [&mut change.wanted, &mut change.found].into_iter().zip(names) {
+        if let Some(name) = name {
+            *text = Some(format!("!secret {name}"));
+        }
+    }
+    change.secret = [&change.wanted, &change.found].into_iter().flatten().any(|text| text == HIDDEN);
 }
 
 /// Whether it is another image. A tag of which nobody has asked what it stands for may be the same.

@@ -22,10 +22,10 @@ pub use between::{Difference, Extent, between};
 
 use crate::fleet::{EngineState, ObservedContainer};
 use crate::image::ImageRef;
-use crate::model::{ContainerSpec, LABEL_CONFIG};
+use crate::model::{ContainerSpec, LABEL_CONFIG, LABEL_SECRETS};
 use crate::names::ImageId;
 use reduced::Attributes;
-use secrets::{is_veiled, veiled};
+use secrets::{HIDDEN, is_veiled, veiled};
 use std::fmt;
 
 /// One attribute in which a container is not as it should be.
@@ -50,6 +50,14 @@ impl fmt::Display for Change {
 }
 
 impl Change {
+    /// Shows nothing of either side.
+    fn veil(&mut self) {
+        for text in [&mut self.wanted, &mut self.found].into_iter().flatten() {
+            HIDDEN.clone_into(text);
+        }
+        self.secret = true;
+    }
+
     /// `memory: from 32 MiB to 64 MiB`: what is, and what will be.
     pub fn to_come(&self) -> String {
         match (&self.found, &self.wanted) {
@@ -86,6 +94,15 @@ pub fn changes(
         is.retain(|attribute, _| wanted.contains_key(attribute) || !may_come_from_image(attribute));
     }
     changes.extend(differences(&wanted, &is));
+    let secrets = spec.env.secrets();
+    let of_container = container.labels.get(LABEL_SECRETS).map(String::as_str).unwrap_or_default();
+    for change in &mut changes {
+        let name = change.attribute.strip_prefix("env.");
+        if name.is_some_and(|name| secrets.contains_key(name) || of_container.split(' ').any(|of| of == name))
+        {
+            change.veil();
+        }
+    }
     if changes.is_empty()
         && let (Some(wanted), Some(found)) =
             (spec.labels.get(LABEL_CONFIG), container.labels.get(LABEL_CONFIG))

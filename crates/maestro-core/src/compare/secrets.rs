@@ -6,7 +6,7 @@ use crate::config::is_secret;
 const NAMED: [&str; 3] = ["env.", "labels.", "log_opt."];
 
 /// What stands for something that is not shown.
-const HIDDEN: &str = "…";
+pub(super) const HIDDEN: &str = "…";
 
 /// A value as it may be shown.
 pub(super) fn veiled(attribute: &str, text: &str) -> String {

@@ -503,6 +503,66 @@ fn a_privileged_container_is_not_confined() {
     assert_eq!(world(spec).after(told), "");
 }
 
+/// The names of variables say nothing here: that they are secrets does.
+#[test]
+fn of_secrets_nothing_is_shown() {
+    use crate::model::{EnvValue, LABEL_SECRETS};
+    use crate::names::Secret;
+    let secret = |value: &str| EnvVar {
+        name: "DSN".into(),
+        value: Some(EnvValue::Secret(Secret::named("dsn".into()).with_value_of(&Secret::new(value)).into())),
+    };
+    let of = |var: EnvVar, found: &'static str, mark: bool| {
+        let mut world = world(settings());
+        world.spec.env.own = vec![vec![EnvVar::new("OVER", "file"), EnvVar::new("EMPTY", ""), var].into()];
+        world.spec.env.own.push([EnvVar { name: "GONE".into(), value: None }].into());
+        world.after(move |c| {
+            c.config.env.push(format!("DSN={found}"));
+            if mark {
+                c.config.labels.insert(LABEL_SECRETS.into(), "OTHER DSN".into());
+            }
+        })
+    };
+    assert_eq!(of(secret("hunter2"), "hunter2", false), "");
+    assert_eq!(of(secret("hunter2"), "hunter3", false), "env.DSN: … instead of …\n");
+    assert_eq!(of(EnvVar::new("DSN", "plain"), "hunter3", true), "env.DSN: … instead of …\n");
+    assert_eq!(of(EnvVar::new("DSN", "plain"), "other", false), "env.DSN: other instead of plain\n");
+}
+
+#[test]
+fn releases_are_compared_by_the_names_of_secrets() {
+    use super::{Extent, between};
+    let environment = |variable: &str| {
+        let text = format!(
+            "name: x\nships: {{a: {{ip: 192.0.2.1}}}}\nsecrets: {{a: {{env: A}}, b: {{env: B}}}}\nservices: {{web: \
+             {{image: web, instances: {{web-1: {{ship: a, env: {{DSN: {variable}, PASSWORD: {variable}}}}}}}}}}}\n"
+        );
+        let loaded =
+            crate::config::load(&crate::source::MapSources::of(text), &crate::config::Limits::default());
+        loaded.environment.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
+    };
+    let compared = |from: &str, to: &str| {
+        let (from, to) = (environment(from), environment(to));
+        let found = between(&from, &to).into_iter().map(|difference| match difference.extent {
+            Extent::Changed(changes) => {
+                changes.iter().map(super::Change::to_come).collect::<Vec<_>>().join("; ")
+            }
+            other => panic!("{other:?}"),
+        });
+        found.collect::<String>()
+    };
+    assert_eq!(compared("!secret a", "!secret a"), "");
+    assert_eq!(
+        compared("!secret a", "!secret b"),
+        "env.DSN: from !secret a to !secret b; env.PASSWORD: from !secret a to !secret b"
+    );
+    assert_eq!(
+        compared("hunter2", "!secret b"),
+        "env.DSN: from … to !secret b; env.PASSWORD: from … to !secret b"
+    );
+    assert_eq!(compared("!secret b", "~"), "env.DSN: no longer !secret b; env.PASSWORD: no longer !secret b");
+}
+
 #[test]
 fn what_two_files_would_make_is_compared() {
     use super::{Extent, between};

@@ -209,10 +209,14 @@ fn log(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Channel> {
 
 fn slack(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Channel> {
     entry.check_keys(reader, &["channel", "token", "name", "icon"]);
-    let (channel, token) = (entry.needed(reader, "channel"), entry.needed(reader, "token"));
+    let channel = entry.needed(reader, "channel");
+    let token = match entry.map.get("token") {
+        Some(node) if matches!(node.value, Value::Secret(_)) => reader.secret(node, &entry.of("token")),
+        _ => entry.needed(reader, "token").map(Secret::new),
+    };
     let name = entry.optional(reader, "name").unwrap_or_else(|| DEFAULT_NAME.into());
     let icon = entry.optional(reader, "icon");
-    Some(Channel::Slack(Box::new(Slack { channel: channel?, token: Secret::new(token?), name, icon })))
+    Some(Channel::Slack(Box::new(Slack { channel: channel?, token: token?, name, icon })))
 }
 
 /// Read as maestro-ng read it, and of no effect.

@@ -5,7 +5,7 @@ use super::fields::{Reader, truthy};
 use super::node::{Node, Value};
 use super::{envfile, python};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::EnvVar;
+use crate::model::{EnvValue, EnvVar};
 use crate::source::{Hidden, Origin, SourceError, SourceKind, SourceText, Span};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl EnvReader {
             Value::Map(map) => {
                 if reader.expand(Counted::Variables, weight(map.entries.len()), node.span) {
                     for (key, value) in &map.entries {
-                        into.push(variable(&python::text(key), value));
+                        into.push(variable(reader, &python::text(key), value, owner));
                     }
                 }
             }
@@ -172,11 +172,15 @@ fn read_file(reader: &mut Reader<'_>, path: &str, node: &Node, owner: &str) -> O
 
 /// A variable from a YAML value: lists are joined with blanks, null means unset, anything else is as
 /// Python prints it.
-fn variable(name: &str, value: &Node) -> EnvVar {
+fn variable(reader: &mut Reader<'_>, name: &str, value: &Node, owner: &str) -> EnvVar {
     let name: Arc<str> = name.into();
     match &value.value {
         Value::Null => EnvVar { name, value: None },
-        Value::Str(text) => EnvVar { name, value: Some(text.clone()) },
+        Value::Str(text) => EnvVar { name, value: Some(text.clone().into()) },
+        Value::Secret(secret) => {
+            let secret = reader.named_secret(secret, value, &format!("in variable `{name}` of {owner}"));
+            EnvVar { name, value: secret.map(|secret| EnvValue::Secret(secret.into())) }
+        }
         Value::Seq(items) => EnvVar::new(name, joined(items)),
         _ => EnvVar::new(name, python::text(value)),
     }

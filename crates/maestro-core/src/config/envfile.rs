@@ -41,7 +41,9 @@ mod tests {
     fn pairs(text: &str) -> Vec<(String, String)> {
         let (vars, bad) = parse(text);
         assert!(bad.is_empty(), "{bad:?}");
-        vars.into_iter().map(|v| (v.name.to_string(), v.value.unwrap_or_default().to_string())).collect()
+        vars.into_iter()
+            .map(|v| (v.name.to_string(), v.value.as_deref().unwrap_or_default().to_owned()))
+            .collect()
     }
 
     #[test]

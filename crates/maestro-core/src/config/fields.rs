@@ -1,5 +1,6 @@
 //! Taking values out of the YAML tree: what was expected, what stands there, and the diagnostic between them.
 
+use super::declared::Declared;
 use super::expansion::Expansion;
 use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
@@ -7,6 +8,7 @@ use super::patterns::Patterns;
 use super::python;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::image;
+use crate::names::{Secret, SecretName};
 use crate::source::{SourceMap, Sources, Span};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,6 +29,8 @@ pub(super) struct Reader<'a> {
     pub(super) patterns: Patterns,
     /// For how many more diagnostics a name is looked for among all names of the file.
     suggestions_left: usize,
+    /// Secrets that are declared.
+    pub(super) declared: Declared,
     /// What has been said about places that many instances share.
     said: BTreeSet<(Code, Span)>,
 }
@@ -45,6 +49,7 @@ impl<'a> Reader<'a> {
             expansion: Expansion::new(limits),
             patterns: Patterns::new(limits),
             suggestions_left: MOST_SUGGESTIONS,
+            declared: Declared::default(),
             said: BTreeSet::new(),
         }
     }
@@ -73,6 +78,7 @@ impl Reader<'_> {
     }
 
     fn wrong_type(&mut self, node: &Node, what: &str, expected: &str) {
+        self.declared.met(node);
         self.report(
             Diagnostic::error(Code::WrongType, format!("{what} must be {expected}, not {}", node.kind()))
                 .at(node.span),
@@ -124,7 +130,7 @@ impl Reader<'_> {
     pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<String> {
         match node.value {
             Value::Null => None,
-            Value::Seq(_) | Value::Map(_) | Value::Binary(_) => {
+            Value::Seq(_) | Value::Map(_) | Value::Binary(_) | Value::Secret(_) => {
                 self.wrong_type(node, what, "a string");
                 None
             }
@@ -139,6 +145,32 @@ impl Reader<'_> {
             return None;
         }
         self.text(node, what)
+    }
+
+    /// A text that may be kept elsewhere; nothing for null.
+    pub(super) fn secret(&mut self, node: &Node, what: &str) -> Option<Secret> {
+        match &node.value {
+            Value::Secret(name) => self.named_secret(name, node, what),
+            _ => self.text(node, what).map(Secret::new),
+        }
+    }
+
+    /// A secret that has been declared; none after a complaint.
+    pub(super) fn named_secret(&mut self, name: &Arc<str>, node: &Node, what: &str) -> Option<Secret> {
+        self.declared.met(node);
+        if self.declared.contains(name) {
+            return Some(Secret::named(SecretName::new(name.clone())));
+        }
+        if self.is_news(Code::UnknownName, node.span) {
+            let message = format!("secret `{name}`, {what}, is not declared");
+            let known: Vec<String> = self.declared.names().map(ToString::to_string).collect();
+            let error = Diagnostic::error(Code::UnknownName, message)
+                .at(node.span)
+                .note("secrets are declared below `secrets:`, such as `secrets: {NAME: {env: VARIABLE}}`");
+            let error = self.suggest(error, name, known.iter().map(String::as_str));
+            self.report(error);
+        }
+        None
     }
 
     /// One string or a list of them; null is none.
@@ -313,7 +345,7 @@ pub(super) fn truthy(node: &Node) -> bool {
         Value::Bool(value) => *value,
         Value::Int(number) => number.value != 0,
         Value::Float(number) => number.value != 0.0,
-        Value::Timestamp(_) => true,
+        Value::Timestamp(_) | Value::Secret(_) => true,
         Value::Str(text) => !text.is_empty(),
         Value::Binary(bytes) => !bytes.is_empty(),
         Value::Seq(items) => !items.is_empty(),

@@ -6,7 +6,7 @@ use super::secrets::Place;
 
 /// A tree as JSON. Secrets are left out; what JSON does not know is as Python prints it.
 pub fn json(node: &Node) -> serde_json::Value {
-    placed(node, Place::Plain)
+    placed(node, Place::Root)
 }
 
 fn placed(node: &Node, place: Place) -> serde_json::Value {
@@ -26,7 +26,7 @@ fn placed(node: &Node, place: Place) -> serde_json::Value {
                 _ => text.to_string().into(),
             },
         },
-        Value::Timestamp(_) | Value::Binary(_) => python::text(node).into(),
+        Value::Timestamp(_) | Value::Binary(_) | Value::Secret(_) => python::text(node).into(),
         Value::Seq(items) => items.iter().map(|item| placed(item, place)).collect(),
         Value::Map(map) => map
             .entries

@@ -5,7 +5,6 @@ use super::fields::{Reader, truthy};
 use super::node::{Mapping, Node};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{ClientCert, Etcd};
-use crate::names::Secret;
 use crate::source::{Hidden, Span};
 use std::sync::Arc;
 
@@ -44,7 +43,10 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Mapping) -> Option<Etcd> {
     let prefix = text("prefix").map(|(text, _)| text);
     let ca_file = text("tls_ca_cert").map(|(path, _)| path.into());
     let (cert, key) = (text("tls_cert"), text("tls_key"));
-    let (username, password) = (text("username"), text("password"));
+    let username = text("username");
+    let password = map.get("password").filter(|node| truthy(node));
+    let password =
+        password.and_then(|node| Some((reader.secret(node, "`password` of `ledger`")?, node.span)));
     let cert = both(reader, ["tls_cert", "tls_key"], cert, key);
     let login = both(reader, ["username", "password"], username, password);
     Some(Etcd {
@@ -52,7 +54,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Mapping) -> Option<Etcd> {
         prefix: prefix.as_deref().unwrap_or(PREFIX).trim_end_matches('/').into(),
         ca_file,
         cert: cert.map(|(cert, key)| ClientCert { cert: cert.into(), key: Some(key.into()) }),
-        login: login.map(|(user, password)| (user.into(), Secret::new(password))),
+        login: login.map(|(user, password)| (user.into(), password)),
     })
 }
 
@@ -90,12 +92,12 @@ fn endpoint(reader: &mut Reader<'_>, text: &str, node: &Node) -> Option<Arc<str>
 }
 
 /// Two keys of which one makes no sense without the other.
-fn both(
+fn both<T>(
     reader: &mut Reader<'_>,
     keys: [&str; 2],
     one: Option<(String, Span)>,
-    other: Option<(String, Span)>,
-) -> Option<(String, String)> {
+    other: Option<(T, Span)>,
+) -> Option<(String, T)> {
     match (one, other) {
         (Some((one, _)), Some((other, _))) => Some((one, other)),
         (None, None) => None,

@@ -5,15 +5,15 @@ use super::limits::Limits;
 use super::node::{Mapping, Node, Value};
 use super::tree::{place, tree};
 use super::{
-    Schema, anchors, auditors, balancers, compat, deploy, hooks, host_ports, ledger, python, registries,
-    safeguards, secrets, services, ships, variables,
+    Schema, anchors, auditors, balancers, compat, declared, deploy, hooks, host_ports, ledger, python,
+    registries, safeguards, secrets, services, ships, variables,
 };
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Environment;
 use crate::source::{SourceMap, Sources};
 use std::sync::Arc;
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "__maestro",
     "name",
     "registries",
@@ -27,6 +27,7 @@ const KEYS: [&str; 13] = [
     "audit",
     "budget",
     "freeze",
+    "secrets",
 ];
 
 /// What loading produced.
@@ -55,7 +56,10 @@ pub fn load_compared(sources: &dyn Sources, limits: &Limits) -> Loaded {
 fn read(sources: &dyn Sources, limits: &Limits, compared: bool) -> Loaded {
     let tree = tree(sources, limits);
     let mut reader = Reader::new(sources, tree.diagnostics, tree.map, limits);
-    let environment = tree.root.as_deref().and_then(|root| resolve(&mut reader, root, limits));
+    let mut environment = tree.root.as_deref().and_then(|root| resolve(&mut reader, root, limits));
+    if let Some(environment) = &mut environment {
+        declared::place(&mut environment.secrets, &reader.declared, &tree.origins, &reader.map);
+    }
     let mut diagnostics = reader.diagnostics;
     if compared {
         let root = tree.root.as_ref().and_then(|root| root.as_map());
@@ -110,6 +114,7 @@ fn resolve(reader: &mut Reader<'_>, node: &Node, limits: &Limits) -> Option<Envi
             );
         }
     }
+    let secrets = declared::read(reader, root);
     let registries = registries::read(reader, root);
     let ships = ships::read(reader, root, node);
     let services = services::read(reader, root, schema, name.as_ref(), &ships);
@@ -133,8 +138,10 @@ fn resolve(reader: &mut Reader<'_>, node: &Node, limits: &Limits) -> Option<Envi
         safeguards,
         anchors,
         ledger,
+        secrets,
     };
     variables::check(reader, &environment, &services.service_places);
+    declared::check(reader, node);
     Some(environment)
 }
 

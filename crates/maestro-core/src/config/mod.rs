@@ -12,6 +12,7 @@ pub mod words;
 pub mod envfile;
 pub mod ports;
 pub mod resources;
+mod declared;
 mod fields;
 mod env;
 mod expansion;

@@ -27,6 +27,8 @@ pub enum Value {
     Timestamp(Arc<str>),
     /// A string.
     Str(Arc<str>),
+    /// `!secret`: the name of a secret.
+    Secret(Arc<str>),
     /// `!!binary`, decoded.
     Binary(Arc<[u8]>),
     /// A list; tuples and sets do not occur in environment files.
@@ -100,6 +102,7 @@ impl Node {
             Value::Float(_) => "a number",
             Value::Timestamp(_) => "a date",
             Value::Str(_) => "a string",
+            Value::Secret(_) => "a secret",
             Value::Binary(_) => "binary data",
             Value::Seq(_) => "a list",
             Value::Map(_) => "a mapping",

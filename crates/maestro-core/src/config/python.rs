@@ -28,6 +28,8 @@ fn write_repr(out: &mut String, node: &Node) {
         Value::Float(number) => out.push_str(&float_repr(number.value)),
         Value::Timestamp(text) => out.push_str(&timestamp_repr(text)),
         Value::Str(text) => write_str_repr(out, text),
+        // Python knows none; wherever this would matter it is refused.
+        Value::Secret(name) => push_fmt(out, format_args!("!secret {name}")),
         Value::Binary(bytes) => write_bytes_repr(out, bytes),
         Value::Seq(items) => {
             out.push('[');

@@ -5,7 +5,7 @@ use super::node::Mapping;
 use super::python;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Login, Registry, Retry};
-use crate::names::{RegistryName, Secret};
+use crate::names::RegistryName;
 use crate::source::{Hidden, Origin};
 use indexmap::IndexMap;
 
@@ -48,10 +48,12 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Mapping) -> IndexMap<Registry
             let node = map.get(key).filter(|n| truthy(n))?;
             reader.text(node, &format!("`{key}` of {what}"))
         };
-        let (username, password, email) = (text("username"), text("password"), text("email"));
+        let (username, email) = (text("username"), text("email"));
+        let password = map.get("password").filter(|n| truthy(n));
+        let password = password.and_then(|node| reader.secret(node, &format!("`password` of {what}")));
         let login = username.map(|username| Login {
             username: username.into(),
-            password: password.map(Secret::new),
+            password,
             email: email.map(Into::into),
         });
         let retry =

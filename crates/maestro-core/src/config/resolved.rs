@@ -85,6 +85,10 @@ impl Writer {
             Value::Timestamp(text) => self.tagged("timestamp", text),
             Value::Str(text) => self.quoted(text),
             Value::Binary(bytes) => self.tagged("binary", &base64(bytes)),
+            Value::Secret(name) => {
+                self.text.push_str("!secret ");
+                self.quoted(name);
+            }
             Value::Seq(items) => {
                 self.text.push('[');
                 for (place, item) in items.iter().enumerate() {
@@ -157,6 +161,7 @@ mod tests {
 name: "{{ '{{' }} {% raw %}{% x %} {# y #}{% endraw %}"
 x-numbers: [1, 0x1f, 017, 1_000, 190:20:30, 1.5, .inf, 1e3, 685.230_15e+03, !!float 3, !!int "3", -0]
 x-others: [yes, ~, null, 2001-12-14t21:59:43.10-05:00, 2014-01-01, !!binary aGVsbG8=, "", '1', "\0\x07\u2028\t\r\n"]
+x-secrets: [!secret a, !secret "b: c"]
 x-keys: {1: a, true: b, ~: c, 1.5: d, 2014-01-01: e, "<<": f, '': g}
 x-shared: &shared {list: &list [1, 2], more: *list}
 x-use: [*shared, *list, {<<: *shared, own: 1}]

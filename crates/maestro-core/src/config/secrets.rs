@@ -18,7 +18,13 @@ const OF_NAMES: [&str; 9] =
 /// What the place of a value in the file says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
-    /// Nothing yet; where every file begins.
+    /// Where every file begins: nothing is known yet, and `secrets:` is where secrets are declared.
+    Root,
+    /// Below `secrets:` of the root: names.
+    Declarations,
+    /// Where a secret comes from. Who writes a value in place of that shall not see it printed.
+    Declaration,
+    /// Nothing.
     Plain,
     /// Its keys are names.
     Names,
@@ -40,6 +46,10 @@ impl Place {
     /// The place of what a key holds.
     pub(super) fn below(self, key: &str) -> Self {
         match (self, key) {
+            (Self::Root, "secrets") => Self::Declarations,
+            (Self::Declarations, _) => Self::Declaration,
+            (Self::Declaration, "env" | "file" | "command") => Self::Plain,
+            (Self::Declaration, _) => Self::Secret,
             (Self::Secret | Self::Values, _) => Self::Secret,
             (Self::Names, _) => Self::Plain,
             (Self::Audit, "endpoint") => Self::Secret,
@@ -51,16 +61,25 @@ impl Place {
             (_, key) if OF_NAMES.contains(&key) => Self::Names,
             (_, key) if is_secret(key) => Self::Secret,
             (Self::Audit, _) => Self::Audit,
-            (Self::Plain | Self::Request | Self::Path | Self::Host, _) => Self::Plain,
+            (Self::Root | Self::Plain | Self::Request | Self::Path | Self::Host, _) => Self::Plain,
         }
     }
 
     /// Whether nothing of what stands here is shown.
     pub(super) fn is_secret(self, node: &Node) -> bool {
         match self {
-            Self::Secret => true,
-            Self::Values => !matches!(node.value, Value::Map(_)),
-            Self::Plain | Self::Names | Self::Audit | Self::Request | Self::Path | Self::Host => false,
+            // What is called so is no secret.
+            Self::Secret => !matches!(node.value, Value::Secret(_)),
+            Self::Values | Self::Declarations | Self::Declaration => {
+                !matches!(node.value, Value::Map(_) | Value::Secret(_))
+            }
+            Self::Root
+            | Self::Plain
+            | Self::Names
+            | Self::Audit
+            | Self::Request
+            | Self::Path
+            | Self::Host => false,
         }
     }
 }
@@ -106,7 +125,7 @@ pub(super) fn hide(map: &mut SourceMap, root: Option<&Arc<Node>>, origins: &Orig
         return;
     };
     let mut found = Found::default();
-    found.visit(root, Place::Plain);
+    found.visit(root, Place::Root);
     for span in found.secrets {
         let span = without_colon(span, map);
         origins.copies(span).for_each(|span| map.hide(Hidden { span, within: None }));

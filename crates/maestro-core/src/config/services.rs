@@ -10,7 +10,7 @@ use super::ships::Ships;
 use super::{Schema, checks, deploy, ports, python, resources};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::guest;
-use crate::model::{EnvVar, Instance, Port, Service, graph};
+use crate::model::{EnvValue, EnvVar, Instance, Port, Service, graph};
 use crate::names::{InstanceName, ServiceName};
 use crate::source::Span;
 use replicas::Pending;
@@ -130,7 +130,10 @@ pub(super) fn read(
                 env.read(reader, node, &what, &mut own_env);
             }
         }
-        own_env.push(EnvVar { name: guest::ENVIRONMENT_NAME.into(), value: environment.cloned() });
+        own_env.push(EnvVar {
+            name: guest::ENVIRONMENT_NAME.into(),
+            value: environment.cloned().map(EnvValue::from),
+        });
         own_env.push(EnvVar::new(guest::SERVICE_NAME, name.as_str()));
         let own_env = own_env.finish();
         let own_ports = ports::read(reader, &ports::Ports::default(), map.get("ports"), &what, key.span);

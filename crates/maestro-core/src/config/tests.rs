@@ -1,6 +1,7 @@
 //! What files mean, and what is said about those that mean nothing.
 
 mod consequences;
+mod declared;
 mod hooks;
 mod host_ports;
 mod replicas;

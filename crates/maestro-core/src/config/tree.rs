@@ -137,7 +137,7 @@ impl Origins {
     }
 
     /// Where a span of the rendered text stands in a file; the same span if it does not.
-    fn place(&self, span: Span) -> Span {
+    pub(super) fn place(&self, span: Span) -> Span {
         if Some(span.source) != self.rendered {
             return span;
         }

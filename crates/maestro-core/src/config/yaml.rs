@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const NAMESPACE: &str = "tag:yaml.org,2002:";
+/// The one tag of our own: what stands behind it is the name of a secret.
+const SECRET: &str = "!secret";
 
 /// Builds the tree of one YAML document. `None` when the text cannot be read to its end; otherwise the tree, with
 /// faulty parts replaced by something harmless, each of them reported.
@@ -262,6 +264,7 @@ impl Composer<'_> {
                     self.unfit(tag, "a single value");
                     implicit
                 }
+                None if tag.written == SECRET => return self.secret(text, at),
                 _ => {
                     self.unknown_tag(tag);
                     implicit
@@ -298,6 +301,17 @@ impl Composer<'_> {
                 leaf(at, Value::Str(Arc::from(text)))
             }
         }
+    }
+
+    /// `!secret NAME`: a value that is kept elsewhere.
+    fn secret(&mut self, name: &str, at: Span) -> Built {
+        if name.trim().is_empty() {
+            let error = Diagnostic::error(Code::BadValue, "`!secret` without the name of a secret");
+            self.diagnostics.push(error.at(at).help("write `!secret NAME`, and declare it below `secrets:`"));
+            self.diagnostics.leave_gap(at);
+            return leaf(at, Value::Null);
+        }
+        leaf(at, Value::Secret(Arc::from(name.trim())))
     }
 
     fn binary(&mut self, text: &str, at: Span) -> Built {
@@ -449,6 +463,10 @@ impl Composer<'_> {
                 "null" | "bool" | "int" | "float" | "timestamp" | "str" | "binary" | "seq" | "map" | "omap"
                 | "pairs" | "set",
             ) => {
+                self.unfit(tag, if is_seq { "a list" } else { "a mapping" });
+                Shape::Plain
+            }
+            None if tag.written == SECRET => {
                 self.unfit(tag, if is_seq { "a list" } else { "a mapping" });
                 Shape::Plain
             }

@@ -5,12 +5,13 @@ use crate::model::fingerprint::Fingerprint;
 use crate::model::links::{LinkBlock, Links};
 use crate::model::variables::{Excess, Weights};
 use crate::model::{Environment, Instance, Settings};
-use crate::names::{ConfigHash, InstanceName};
+use crate::names::{ConfigHash, InstanceName, Secret};
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// Label: the environment that a container belongs to.
@@ -23,6 +24,8 @@ pub const LABEL_INSTANCE: &str = "maestro.instance";
 pub const LABEL_CONFIG: &str = "maestro.config";
 /// Label: what Maestro keeps in a container that is no instance and never runs, such as `lease` and `ledger`.
 pub const LABEL_ROLE: &str = "maestro.role";
+/// Label: the names of the variables whose values are secrets, with blanks between them; none if there is no such one.
+pub const LABEL_SECRETS: &str = "maestro.secrets";
 /// Label: the run of a deployment that a one-off container is of. It is no instance.
 pub const LABEL_RUN: &str = "maestro.run";
 
@@ -41,13 +44,58 @@ pub struct EnvVar {
     /// Its name.
     pub name: Arc<str>,
     /// Its value.
-    pub value: Option<Arc<str>>,
+    pub value: Option<EnvValue>,
+}
+
+/// The value of a variable. Behaves as its text.
+#[derive(Clone, PartialEq, Eq)]
+pub enum EnvValue {
+    /// One that the file has, or that follows from it.
+    Plain(Arc<str>),
+    /// One of which the file has the name.
+    Secret(Arc<Secret>),
+}
+
+impl EnvValue {
+    /// The secret that it is.
+    pub fn secret(&self) -> Option<&Secret> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Secret(secret) => Some(secret),
+        }
+    }
+}
+
+impl Deref for EnvValue {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Plain(text) => text,
+            Self::Secret(secret) => secret.expose(),
+        }
+    }
+}
+
+impl From<Arc<str>> for EnvValue {
+    fn from(text: Arc<str>) -> Self {
+        Self::Plain(text)
+    }
+}
+
+impl fmt::Debug for EnvValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(text) => text.fmt(f),
+            Self::Secret(secret) => secret.fmt(f),
+        }
+    }
 }
 
 impl EnvVar {
     /// A variable with a value.
     pub fn new(name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), value: Some(value.into()) }
+        Self { name: name.into(), value: Some(EnvValue::Plain(value.into())) }
     }
 
     /// The length of name and value.
@@ -83,6 +131,25 @@ impl ContainerEnv {
             all.insert(&*var.name, var.value.as_deref());
         }
         all
+    }
+
+    /// The variables whose values are secrets, and these.
+    pub fn secrets(&self) -> BTreeMap<&str, &Secret> {
+        let mut secrets = BTreeMap::new();
+        for var in self.own.iter().flat_map(|part| &**part) {
+            match var.value.as_ref().and_then(EnvValue::secret) {
+                Some(secret) => _ = secrets.insert(&*var.name, secret),
+                None if secrets.is_empty() => {}
+                None => _ = secrets.remove(&*var.name),
+            }
+        }
+        if !secrets.is_empty() {
+            // Those of links win.
+            for var in self.links.iter().flat_map(|block| &block.vars) {
+                secrets.remove(&*var.name);
+            }
+        }
+        secrets
     }
 
     /// The length of all names and values, each mention counted.
@@ -233,6 +300,11 @@ impl<'a> SpecWriter<'a> {
         };
         let hash = spec.config_hash();
         spec.labels.insert(LABEL_CONFIG.into(), hash.0.as_str().into());
+        let secrets: Vec<&str> = spec.env.secrets().into_keys().collect();
+        if !secrets.is_empty() {
+            let names = secrets.join(" ").into();
+            spec.labels.insert(LABEL_SECRETS.into(), names);
+        }
         (spec, hash)
     }
 
@@ -309,6 +381,7 @@ impl ContainerSpec {
     /// that are empty are left out, so that a new kind of setting does not change the hash of those who don't use it.
     /// Of an image that has both, the tag is in it and not the digest: the same container may have been made before the
     /// tag was resolved. Whether it is of the same content, its image's id tells.
+    /// The values of secrets are in it as any others, once they have been fetched: another value is another container.
     /// Link variables are in it by the fingerprints of their blocks, which are computed once for all containers.
     pub fn config_hash(&self) -> ConfigHash {
         let mut out = Fingerprint::default();

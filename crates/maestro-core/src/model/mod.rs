@@ -14,6 +14,7 @@ mod links;
 mod picked;
 mod portion;
 mod safeguards;
+mod secret;
 mod ship;
 mod variables;
 
@@ -24,9 +25,9 @@ pub use beside::{Besides, Hindrance};
 pub use check::{Check, ClientCert, EnvFrom, Fields, HttpCheck, Phase, RequestOptions};
 pub(crate) use container::bindings;
 pub use container::{
-    ContainerEnv, ContainerSpec, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT, LABEL_INSTANCE,
-    LABEL_ROLE, LABEL_RUN, LABEL_SERVICE, LogConfig, PortBinding, Protocol, RestartPolicy, SpecWriter,
-    Ulimit,
+    ContainerEnv, ContainerSpec, EnvValue, EnvVar, FOREIGN_LABELS, LABEL_CONFIG, LABEL_ENVIRONMENT,
+    LABEL_INSTANCE, LABEL_ROLE, LABEL_RUN, LABEL_SECRETS, LABEL_SERVICE, LogConfig, PortBinding, Protocol,
+    RestartPolicy, SpecWriter, Ulimit,
 };
 pub use deploy::{Canary, Deploy, Pace, Remedy, Share, Strategy};
 pub use hook::{Hook, HookName, HookPlace, Hooks, When};
@@ -35,11 +36,12 @@ pub use links::{LinkBlock, Links};
 pub use picked::{LABEL_PORT, Picked};
 pub use portion::{Portion, Split};
 pub use safeguards::{Freeze, Frozen, Safeguards, Window};
+pub use secret::{DeclaredSecret, SecretSource};
 pub use ship::{ApiVersion, Identity, Ship, SshRemote, Transport, Trust};
 pub use variables::{Excess, Weights};
 
 use crate::image::ImageRef;
-use crate::names::{BalancerName, InstanceName, RegistryName, Secret, ServiceName, ShipName};
+use crate::names::{BalancerName, InstanceName, RegistryName, Secret, SecretName, ServiceName, ShipName};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -68,6 +70,8 @@ pub struct Environment {
     pub anchors: Vec<ShipName>,
     /// What keeps them in place of ships.
     pub ledger: Option<Etcd>,
+    /// Where the values of secrets come from that are known by their names.
+    pub secrets: BTreeMap<SecretName, DeclaredSecret>,
 }
 
 /// A logical service: what its instances share, and what it needs.

@@ -57,9 +57,10 @@ impl Release {
         named.extend(templates.map(str::to_owned));
         env_files.retain(|name, _| named.contains(name));
         let entries = all.into_iter().map(|(name, service)| (text_node(&service, &name), service)).collect();
+        let root = with_secrets_of(&put(&root, "services", entries), other.root().as_ref());
         Self {
             environment: self.environment.clone(),
-            file: resolved(&put(&root, "services", entries), &[]),
+            file: resolved(&root, &[]),
             env_files,
             variables: self.variables.clone(),
             images,
@@ -205,6 +206,19 @@ fn section<'a>(root: &'a Arc<Node>, key: &str) -> Option<&'a Mapping> {
 /// The same mapping with another mapping under a key.
 fn put(root: &Arc<Node>, key: &str, entries: Vec<(Arc<Node>, Arc<Node>)>) -> Arc<Node> {
     put_node(root, key, with(root, Value::Map(Mapping { entries, dropped: Vec::new() })))
+}
+
+/// The same file with secrets of another one that it does not declare: services may have come from there.
+fn with_secrets_of(root: &Arc<Node>, other: Option<&Arc<Node>>) -> Arc<Node> {
+    let entries =
+        |root: &Arc<Node>| section(root, "secrets").map(|map| map.entries.clone()).unwrap_or_default();
+    let mut secrets = entries(root);
+    let known: BTreeSet<String> =
+        secrets.iter().filter_map(|(key, _)| key.as_str().map(str::to_owned)).collect();
+    let theirs = other.map(entries).unwrap_or_default().into_iter();
+    let count = secrets.len();
+    secrets.extend(theirs.filter(|(key, _)| key.as_str().is_some_and(|name| !known.contains(name))));
+    if secrets.len() == count { root.clone() } else { put(root, "secrets", secrets) }
 }
 
 fn put_node(root: &Arc<Node>, key: &str, node: Arc<Node>) -> Arc<Node> {

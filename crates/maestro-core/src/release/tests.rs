@@ -325,3 +325,38 @@ fn a_release_that_is_put_together_has_all_its_ships() {
     assert_eq!(environment.instances["web-2"].ship.as_str(), "b");
     assert_eq!(today.and_ships_of(&today), today);
 }
+
+/// Names are kept, values are not; where values come from is what today's file says, as long as it says so.
+#[test]
+fn secrets_are_kept_by_their_names() {
+    let of = |secrets: &str, web: &str, db: &str| {
+        let text = format!(
+            "name: shop\nships: {{a: {{ip: 192.0.2.1}}}}\nsecrets: {{{secrets}}}\nservices:\n  \
+             web: {{image: web, env: {{P: !secret {web}}}, instances: {{web-1: {{ship: a}}}}}}\n  \
+             db: {{image: db, env: {{P: !secret {db}}}, instances: {{db-1: {{ship: a}}}}}}\n"
+        );
+        read(&MapSources::of(text).with_variable("A", "hunter2").with_variable("B", "hunter2"))
+    };
+    let (_, old) = of("a: {env: A}, b: {env: B}", "a", "b");
+    let kept = String::from_utf8(old.to_bytes()).unwrap();
+    assert!(!kept.contains("hunter2") && kept.contains("!secret"), "{kept}");
+    let (today, new) = of("a: {file: /run/a}, c: {env: C}", "a", "c");
+    let source = |environment: &Environment, name: &str| {
+        let secret = &environment.secrets[name];
+        format!("{} in {}", secret.source, secret.place)
+    };
+    let old = Release::from_bytes(&old.to_bytes()).unwrap();
+    let again = old.environment(&today).unwrap();
+    assert_eq!(source(&again, "a"), "the file /run/a in maestro.yaml:3");
+    assert_eq!(source(&again, "b"), "the variable B in an earlier release");
+    // A service brings along what it needs.
+    let mixed = new.with_services_of(&old, &[ServiceName::from("db")].into());
+    let mixed = mixed.environment(&today).unwrap();
+    assert_eq!(source(&mixed, "b"), "the variable B in an earlier release");
+    let all: Vec<InstanceName> = mixed.instances.keys().cloned().collect();
+    assert_eq!(mixed.secrets_of_containers(&all), ["a".into(), "b".into()].into());
+    // Another source is no other release of a service; another name is.
+    let moved = of("a: {command: pass}, b: {env: B}", "a", "b").1;
+    assert_eq!(moved.parts(), old.parts());
+    assert_ne!(of("a: {env: A}, b: {env: B}", "b", "b").1.parts(), old.parts());
+}

@@ -121,3 +121,36 @@ fn what_cannot_be_read_says_why() {
         assert_eq!(error.to_string(), expected);
     }
 }
+
+/// What a secret was is not kept; that it is another one by now is noticed.
+#[test]
+fn another_value_of_a_secret_is_another_plan() {
+    let fleet = fleet(SEEN);
+    let of = |value: &str| {
+        let text = FILE
+            .replace("services:", "secrets: {a: {env: A}}\nservices:")
+            .replace("image: 'web:2'", "image: 'web:2', env: {A: !secret a}");
+        let sources = MapSources::of(text);
+        let recorded = Recorded::new(&sources);
+        let loaded = load(&recorded, &TextLimits::default());
+        let mut environment = loaded.environment.unwrap();
+        let release = Release::of(&environment, loaded.tree.as_ref().unwrap(), &recorded);
+        environment.unseal(&[("a".into(), crate::names::Secret::new(value))].into());
+        let selection = select(&environment, &Selector::default(), DEPLOY.selection_rules()).unwrap();
+        let plan = plan(&environment, &fleet, &DEPLOY, &selection, Limits::default());
+        assert_eq!(lint(&plan, &fleet), []);
+        (release, plan)
+    };
+    let (release, plan) = of("hunter2");
+    let saved = SavedPlan::new(release, Selector::default(), &plan, &fleet);
+    let bytes = String::from_utf8(saved.to_bytes()).unwrap();
+    assert!(!bytes.contains("hunter2") && bytes.contains("!secret"), "{bytes}");
+    let saved = SavedPlan::from_bytes(bytes.as_bytes()).unwrap();
+    assert_eq!(saved.moved(&plan, &fleet), []);
+    let moved: Vec<String> = saved.moved(&of("hunter3").1, &fleet).iter().map(ToString::to_string).collect();
+    assert!(
+        moved.len() >= 2 && moved[0].starts_with("web-1: what its container is made of, with secrets"),
+        "{moved:?}"
+    );
+    assert!(!moved.concat().contains("hunter"), "{moved:?}");
+}

@@ -48,9 +48,10 @@ pub(super) async fn act(
     if selecting.limits().is_none() {
         return Err(Fault::Usage("the limit of -c must not be negative".to_owned()));
     }
-    let environment = session.environment()?;
-    let (engines, kept) = session.fleet(&environment);
+    let mut environment = session.environment()?;
+    let (engines, kept) = session.fleet(&mut environment).await?;
     let line = Line::of(session, Cow::Borrowed(selecting), environment, engines);
+    let line = line.unsealed(intent).await.map_err(untouched)?;
     let first = if pulls_first(intent) { Intent::Pull } else { intent.clone() };
     let at_work = async {
         if matches!(intent, Intent::Pull) { Ok(None) } else { line.in_the_way_of(&kept, intent).await }
@@ -64,8 +65,9 @@ pub(super) async fn act(
 }
 
 /// Carries out the first plan of a command, and what follows from it.
-pub(super) async fn carry_out(line: Line<'_>, intent: &Intent, plan: Plan, showing: Showing) -> Outcome {
+pub(super) async fn carry_out(mut line: Line<'_>, intent: &Intent, plan: Plan, showing: Showing) -> Outcome {
     unless_frozen(line.session, &line.environment, &plan, pulls_first(intent))?;
+    line.unseal_auditors().await?;
     let session = line.session;
     let carried = line.carry(intent, plan, showing).await;
     line.leave();
@@ -193,6 +195,33 @@ impl<'a> Line<'a> {
     /// The same for who goes back by himself: auditors are told, and none of them can keep him from it.
     pub(super) fn unopposed(self) -> Self {
         Self { unopposed: true, ..self }
+    }
+
+    /// The same with the values of those secrets that whoever wants this needs, of what is selected.
+    ///
+    /// # Errors
+    /// A name that means nothing, and secrets that cannot be had.
+    pub(super) async fn unsealed(mut self, intent: &Intent) -> Result<Self, Fault> {
+        let selection = select(&self.environment, &self.selecting.selector(), intent.selection_rules())?;
+        let (environment, instances) = (&self.environment, &selection.instances);
+        let wanted = match intent {
+            Intent::Start { .. } | Intent::Restart(_) | Intent::Deploy { .. } => {
+                let mut wanted = environment.secrets_of_containers(instances);
+                wanted.extend(environment.secrets_of_registries(instances));
+                wanted
+            }
+            Intent::Pull => environment.secrets_of_registries(instances),
+            Intent::Stop | Intent::Kill => environment.secrets_of_checks(instances),
+            Intent::Clean => BTreeSet::new(),
+        };
+        self.session.unseal(&mut self.environment, &wanted).await?;
+        Ok(self)
+    }
+
+    /// Gets what is needed to tell auditors. To be called before anything is begun.
+    pub(super) async fn unseal_auditors(&mut self) -> Result<(), Fault> {
+        let wanted = self.environment.secrets_of_auditors();
+        self.session.unseal(&mut self.environment, &wanted).await
     }
 
     /// The same for who has a lease.
@@ -465,7 +494,7 @@ impl<'a> Line<'a> {
             ErrorReport::new("the last lines of its output")
                 .warning()
                 .about(target.name().as_str())
-                .note(output.join("\n"))
+                .note(self.session.veiled(output.join("\n")))
                 .print(&self.session.printer);
         }
         !output.is_empty()

@@ -41,7 +41,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let unreadable = |why: &dyn std::fmt::Display| Fault::Usage(format!("{}: {why}", args.file.display()));
     let bytes = read(&args.file).map_err(|error| unreadable(&error))?;
     let saved = SavedPlan::from_bytes(&bytes).map_err(|error| unreadable(&error))?;
-    let (today, of_today) = session.release(|_, tree| Ok(tree))?;
+    let (mut today, of_today) = session.release(|_, tree| Ok(tree))?;
     if today.display_name() != saved.release.environment {
         let why = format!(
             "it is a plan for `{}`, and the environment here is `{}`",
@@ -50,10 +50,11 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         );
         return Err(unreadable(&why));
     }
-    let (engines, kept) = session.fleet(&today);
+    let (engines, kept) = session.fleet(&mut today).await?;
     let environment = deploy::environment(session, &saved.release, &today)?;
     let selecting = Selecting::of(&saved.selector, saved.units);
     let line = Line::of(session, Cow::Owned(selecting), environment, engines);
+    let line = line.unsealed(&saved.intent).await?;
     let Intent::Deploy { ask_again, promote, .. } = saved.intent else {
         let intent = saved.intent.clone();
         let plan = planned(&line, &saved, &intent).await?;

@@ -47,10 +47,10 @@ pub(super) struct Args {
 const ASKING: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    let (environment, release) = session.release(|_, tree| Ok(tree))?;
+    let (mut environment, release) = session.release(|_, tree| Ok(tree))?;
+    let (engines, kept) = session.fleet(&mut environment).await?;
     let wanted: Vec<&str> = args.config.iter().chain(&args.names).map(String::as_str).collect();
     let balancers = chosen(&environment, &wanted)?;
-    let (engines, kept) = session.fleet(&environment);
     let balancing = kept.balancing(&environment);
     let behind: Vec<InstanceName> = environment
         .instances

@@ -95,7 +95,7 @@ impl<'a> Change<'a> {
         Box::pin(self.through(plan, agreed))
     }
 
-    async fn through(self, plan: Plan, agreed: Agreed) -> Outcome {
+    async fn through(mut self, plan: Plan, agreed: Agreed) -> Outcome {
         let is_blocked = plan.items.iter().any(|item| matches!(item.fate, Fate::Blocked(_)));
         let is_news = self.news(&self.past.history).is_some() || self.past.unfinished.is_some();
         // Who changes nothing needs no lease, and writes nothing.
@@ -103,6 +103,7 @@ impl<'a> Change<'a> {
             return carry_out(self.line, &self.intent, plan, self.options.showing).await;
         }
         self.line.unless_frozen(&plan)?;
+        self.line.unseal_auditors().await.map_err(untouched)?;
         // What ran before will run again; whoever goes back is in a hurry.
         if self.target.back.is_none() && !self.target.gives_up {
             self.line.preflight(&plan).await.map_err(untouched)?;
@@ -176,7 +177,7 @@ impl<'a> Change<'a> {
         let abandoned = carried.as_ref().is_ok_and(|carried| carried.summary.abandoned > 0);
         let touched = carried.as_ref().is_ok_and(|carried| carried.touched);
         let session = change.session;
-        let ended = match change.after(carried, &ledger, &past, before, news).await {
+        let ended = match Box::pin(change.after(carried, &ledger, &past, before, news)).await {
             // What was begun is not over with that, whatever it is.
             Err(fault) if touched => {
                 fault.print(&session.printer);
@@ -421,9 +422,17 @@ impl<'a> Change<'a> {
     ) -> Result<Ended, Fault> {
         let session = self.session;
         let deployment = self.doubting(doubtful);
-        let back = match going_back(session, &self.today, past, &before, &deployment, self.line.environment())
-        {
-            Ok(back) => back,
+        let today = &self.today;
+        let prepared = async {
+            let back = going_back(session, today, past, &before, &deployment, self.line.environment())?;
+            let GoingBack { target, environment, selecting } = back;
+            let line = Line::of(session, Cow::Owned(selecting), environment, self.line.engines().clone());
+            let mut line = line.unsealed(&deploy::INTENT).await?;
+            line.unseal_auditors().await?;
+            Ok::<_, Fault>((target, line))
+        };
+        let (target, line) = match prepared.await {
+            Ok(prepared) => prepared,
             Err(fault) => {
                 fault.print(&session.printer);
                 explain(self.session, past);
@@ -432,16 +441,14 @@ impl<'a> Change<'a> {
         };
         let number = past.history.current().map_or(0, |record| record.number);
         session.printer.talk(&format!("it failed: going back to release {number}"));
-        ledger.append(&back.target.document()).await?;
-        let line =
-            Line::of(session, Cow::Owned(back.selecting), back.environment, self.line.engines().clone());
+        ledger.append(&target.document()).await?;
         let balancing = self.kept.balancing(line.environment());
         let line = match self.line.fence() {
             Some(fence) => line.behind(fence.clone()).balanced(balancing.behind(fence)),
             None => line.balanced(balancing),
         };
         let line = line.unopposed();
-        let intent = deploy::back(false, back.target.doubtful.clone());
+        let intent = deploy::back(false, target.doubtful.clone());
         let plan = line.plan_seen(&intent, intent.selection_rules()).await?.0;
         let carried = line.carry(&intent, plan, self.options.showing.beside()).await?;
         let abandoned = carried.summary.abandoned > 0;

@@ -116,13 +116,16 @@ impl<'a> Draft<'a> {
         if selecting.limits().is_none() {
             return Err(Fault::Usage("the limit of -c must not be negative".to_owned()));
         }
-        let (today, mut release) = session.release(|today, tree| match &args.tag {
+        let (mut today, mut release) = session.release(|today, tree| match &args.tag {
             None => Ok(tree),
             Some(tag) => Ok(retagged(&tree, &named(today, selecting)?, tag)),
         })?;
-        let (engines, kept) = session.fleet(&today);
-        let unpinned = environment(session, &release, &today)?;
+        let (engines, kept) = session.fleet(&mut today).await?;
+        let mut unpinned = environment(session, &release, &today)?;
         let instances = select(&unpinned, &selecting.selector(), INTENT.selection_rules())?.instances;
+        let mut secrets = unpinned.secrets_of_registries(&instances);
+        secrets.extend(unpinned.secrets_of_containers(&instances));
+        session.unseal(&mut unpinned, &secrets).await?;
         let resolving = resolve(&unpinned, &engines, &instances);
         let resolved = unless_interrupted(async { Ok(resolving.await) }).await?;
         let selected = instances.iter().filter_map(|name| unpinned.instances.get(name));
@@ -135,6 +138,7 @@ impl<'a> Draft<'a> {
             resolved.into_iter().filter_map(|(image, answer)| Some((image, answer.err()?))).collect();
         let environment = environment(session, &release, &today)?;
         let line = Line::of(session, Cow::Borrowed(selecting), environment, engines);
+        let line = line.unsealed(&INTENT).await?;
         Ok(Self { session, line, release, kept, today, unresolved, instances })
     }
 

@@ -33,9 +33,12 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    let environment = session.environment()?;
+    let mut environment = session.environment()?;
     let rules = SelectionRules { direction: Direction::Requires, includes_omitted: false };
     let instances = select(&environment, &args.selecting.selector(), rules)?.instances;
+    let mut secrets = environment.secrets_of_containers(&instances);
+    secrets.extend(environment.secrets_of_registries(&instances));
+    session.unseal(&mut environment, &secrets).await?;
     let engines = session.engines(&environment);
     let findings = examine(session, &environment, &engines, &instances, Asking::All).await?;
     let asked = Asked {

@@ -31,9 +31,11 @@ pub(super) struct Args {
 const DRIFTED: u8 = 10;
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    let environment = session.environment()?;
+    let mut environment = session.environment()?;
     let rules = SelectionRules { direction: Direction::Requires, includes_omitted: false };
     let selection = select(&environment, &args.selecting.selector(), rules)?;
+    let secrets = environment.secrets_of_containers(&selection.instances);
+    session.unseal(&mut environment, &secrets).await?;
     let engines = session.engines(&environment);
     let needs = Needs { details: true, configurations: true, images: true, others: true, hooks: false };
     let fleet = look(session, &environment, &engines, &selection.instances, needs).await?;

@@ -5,6 +5,7 @@ use crate::audit::Missed;
 use crate::ledger::LeaseError;
 use crate::report::findings::warn;
 use crate::report::{ErrorReport, Printer, list};
+use crate::secrets::Unfetched;
 use maestro_core::boundary::{CheckFailure, LedgerError};
 use maestro_core::check;
 use maestro_core::deployment::{Deployment, JournalError};
@@ -94,6 +95,9 @@ pub enum Fault {
         #[source]
         LedgerError,
     ),
+    /// Values of secrets cannot be had.
+    #[error("secrets cannot be had: {}", list(&.0.iter().map(|one| one.name.as_str()).collect::<Vec<_>>()))]
+    Secrets(Vec<Unfetched>),
     /// What they keep of releases cannot be read.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -185,6 +189,7 @@ impl Fault {
                 | Fault::Frozen(_)
                 | Fault::OverBudget(_)
                 | Fault::NoReturn(_)
+                | Fault::Secrets(_)
                 | Fault::Usage(_)
         )
     }
@@ -259,6 +264,12 @@ impl Fault {
             }
             Fault::Unconfirmed(_) => {
                 ErrorReport::of(self).hint("`--yes` means it; `maestro plan` shows it in full")
+            }
+            Fault::Secrets(unfetched) => {
+                for one in unfetched {
+                    ErrorReport::of(one).print(printer);
+                }
+                return;
             }
             Fault::Unannounced(missed) => {
                 for missed in missed {

@@ -121,6 +121,7 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
         }
     };
     let (line, release) = line(session, selecting)?;
+    let line = line.unsealed(&intent).await?;
     let (plan, fleet) = line.plan_seen(&intent, intent.selection_rules()).await?;
     Ok(Made { plan, fleet, release, selector: selecting.selector(), foreseen: Vec::new() })
 }

@@ -33,16 +33,16 @@ pub(super) struct DiffArgs {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    let environment = session.environment()?;
-    let (_, kept) = session.fleet(&environment);
+    let mut environment = session.environment()?;
+    let (_, kept) = session.fleet(&mut environment).await?;
     let past = kept.past().await?;
     releases::print(&session.printer, &past.history, past.unfinished.as_ref(), args.printing.output);
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) async fn diff(session: &Session, args: DiffArgs) -> Outcome {
-    let (today, of_today) = session.release(|_, tree| Ok(tree))?;
-    let (_, kept) = session.fleet(&today);
+    let (mut today, of_today) = session.release(|_, tree| Ok(tree))?;
+    let (_, kept) = session.fleet(&mut today).await?;
     let past = kept.past().await?;
     for number in [Some(args.from), args.to].into_iter().flatten() {
         past.history.record(number).ok_or(NoReturn::Unknown(number))?;

@@ -45,8 +45,8 @@ enum Which {
 }
 
 async fn settle(session: &Session, options: Options, which: Which) -> Outcome {
-    let (today, of_today) = session.release(|_, tree| Ok(tree))?;
-    let (engines, kept) = session.fleet(&today);
+    let (mut today, of_today) = session.release(|_, tree| Ok(tree))?;
+    let (engines, kept) = session.fleet(&mut today).await?;
     let doing = if which == Which::GoOn { "resume" } else { "abort" };
     let past = kept.past_after_others(session, doing, options.patience).await?;
     let unfinished = past.unfinished.clone().ok_or(Fault::NothingUnfinished)?;
@@ -69,6 +69,7 @@ async fn settle(session: &Session, options: Options, which: Which) -> Outcome {
         (back.target, back.environment, back.selecting)
     };
     let line = Line::of(session, Cow::Owned(selecting), environment, engines);
+    let line = line.unsealed(&deploy::INTENT).await?;
     let doubtful = target.doubtful.clone();
     let intent = if which == Which::GoBack || target.gives_up || target.back.is_some() {
         deploy::back(true, doubtful)

@@ -77,8 +77,8 @@ impl<'a> Draft<'a> {
         args: &Args,
         patience: Option<Patience>,
     ) -> Result<Self, Fault> {
-        let (today, of_today) = session.release(|_, tree| Ok(tree))?;
-        let (engines, kept) = session.fleet(&today);
+        let (mut today, of_today) = session.release(|_, tree| Ok(tree))?;
+        let (engines, kept) = session.fleet(&mut today).await?;
         let past = match patience {
             Some(patience) => kept.past_after_others(session, &args.doing(), patience).await?,
             None => kept.past().await?,
@@ -125,6 +125,7 @@ impl<'a> Draft<'a> {
             hooks: BTreeMap::new(),
         };
         let line = Line::of(session, Cow::Owned(selecting), environment, engines);
+        let line = line.unsealed(&deploy::INTENT).await?;
         // Of what is half done, nobody has seen what runs answer.
         let doubtful = past.unfinished.as_ref().map(|unfinished| unfinished.doubtful.clone());
         let intent = deploy::back(past.unfinished.is_some(), doubtful.unwrap_or_default());

@@ -1,16 +1,20 @@
 //! What one invocation works with: where it prints, and the environment that it reads.
 
+use super::interrupts::unless_interrupted;
 use super::kept::Kept;
 use super::{Cli, Fault};
 use crate::engine::{self, EngineOptions};
 use crate::observe::Engines;
 use crate::report::{Capabilities, Printer, diagnostics};
+use crate::secrets::Secrets;
 use crate::sources::FileSources;
 use maestro_core::boundary::Engine;
 use maestro_core::config::node::Node;
 use maestro_core::config::{Limits, Loaded, load, load_compared};
 use maestro_core::model::Environment;
+use maestro_core::names::SecretName;
 use maestro_core::release::{Recorded, Release};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -39,6 +43,7 @@ pub(super) struct Session {
     pub(super) despite: Despite,
     file: String,
     ssh_config: Option<PathBuf>,
+    secrets: Secrets,
 }
 
 impl Session {
@@ -54,6 +59,7 @@ impl Session {
             },
             file: cli.file.clone(),
             ssh_config: cli.ssh_config.clone(),
+            secrets: Secrets::new(FileSources::new(&cli.file, 0).base().to_owned()),
         }
     }
 
@@ -115,14 +121,40 @@ impl Session {
         engine::engines(environment.ships.values(), options)
     }
 
-    /// The same, and where they keep what is for everybody who deploys.
-    pub(super) fn fleet(&self, environment: &Environment) -> (Arc<Engines>, Kept) {
+    /// Fetches secrets, all at once, and puts their values where the environment uses them. Of those that it does not
+    /// name, nothing is read.
+    ///
+    /// # Errors
+    /// [`Fault::Secrets`] with all that cannot be had.
+    pub(super) async fn unseal(
+        &self,
+        environment: &mut Environment,
+        wanted: &BTreeSet<SecretName>,
+    ) -> Result<(), Fault> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let fetching = self.secrets.fetch(&environment.secrets, wanted);
+        let values = unless_interrupted(async { fetching.await.map_err(Fault::Secrets) }).await?;
+        environment.unseal(&values);
+        Ok(())
+    }
+
+    /// What a program has written, without the values of secrets that have been fetched.
+    pub(super) fn veiled(&self, text: String) -> String {
+        self.secrets.veiled(text)
+    }
+
+    /// The engines, and where they keep what is for everybody who deploys. What is needed to log in there is fetched.
+    pub(super) async fn fleet(&self, environment: &mut Environment) -> Result<(Arc<Engines>, Kept), Fault> {
+        let wanted = environment.secrets_of_ledger();
+        self.unseal(environment, &wanted).await?;
         let options = EngineOptions { ssh_config: self.ssh_config.clone(), ..EngineOptions::default() };
         let docker_engines = engine::docker_engines(environment.ships.values(), options.clone());
         let engines =
             docker_engines.iter().map(|(name, engine)| (name.clone(), engine.clone() as Arc<dyn Engine>));
         let engines = Arc::new(engines.collect());
-        (engines, Kept::new(environment, docker_engines, options))
+        Ok((engines, Kept::new(environment, docker_engines, options)))
     }
 
     /// The exit code of a command that came to its end.

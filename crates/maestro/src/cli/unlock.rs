@@ -22,8 +22,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    let environment = session.environment()?;
-    let (_, kept) = session.fleet(&environment);
+    let mut environment = session.environment()?;
+    let (_, kept) = session.fleet(&mut environment).await?;
     let deadline = Deadlines::DEFAULT_WRITE;
     let looking = holders(kept.anchors(), deadline);
     let mut found = BTreeMap::new();

@@ -106,7 +106,7 @@ pub(super) async fn run(program: Program<'_>, input: &[u8]) -> Result<(), Fault>
     running.kill();
     // Something may have escaped from the group and keep it open nevertheless: what there is by now must do.
     timeout(LATE, tail.fill(&mut output)).await.ok();
-    Err(Fault::Passing(match tail.last_line() {
+    Err(Fault::Passing(match tail.last_line(program.env) {
         Some(line) => format!("{}: {line}", describe(status)),
         None => describe(status),
     }))
@@ -220,10 +220,13 @@ impl Tail {
         }
     }
 
-    /// The last line with anything on it, without colours.
-    fn last_line(&self) -> Option<String> {
+    /// The last line with anything on it, without colours, and without what the program was told in confidence.
+    fn last_line(&self, told: Option<&ContainerEnv>) -> Option<String> {
         let text = String::from_utf8_lossy(&self.0);
-        let text = anstream::adapter::strip_str(&text).to_string();
+        let mut text = anstream::adapter::strip_str(&text).to_string();
+        for secret in told.map(ContainerEnv::secrets).unwrap_or_default().into_values() {
+            secret.veil(&mut text);
+        }
         let line = text.rsplit(['\n', '\r']).map(str::trim).find(|line| !line.is_empty())?;
         Some(quote(line))
     }

@@ -209,6 +209,8 @@ fn typed(node: &Node) -> Value {
         Loaded::Int(_) => json!({"int": python::text(node)}),
         Loaded::Float(_) => json!({"float": python::text(node)}),
         Loaded::Timestamp(_) => json!({"time": python::text(node)}),
+        // PyYAML refuses it.
+        Loaded::Secret(_) => Value::Null,
         Loaded::Binary(_) => json!({"bytes": python::text(node)}),
         Loaded::Seq(items) => items.iter().map(|item| typed(item)).collect(),
         Loaded::Map(map) => {

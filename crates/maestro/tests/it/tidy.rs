@@ -9,7 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `maestro` may use of its own crate. A new module gets a line here, and with it a layer.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
+    ("secrets", &[]),
     ("sources", &[]),
     ("terminal", &[]),
     ("trust", &[]),
@@ -27,6 +28,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     (
         "cli",
         &[
+            "secrets",
             "sources",
             "terminal",
             "engine",

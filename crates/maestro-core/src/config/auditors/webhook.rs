@@ -75,7 +75,15 @@ fn headers(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Vec<(Arc<str>, 
             reader.report(Diagnostic::error(Code::BadValue, message).at(key.span));
             sound = false;
         }
-        let Some(text) = reader.required_text(value, &format!("`{name}` in {}", entry.of("headers"))) else {
+        let what = format!("`{name}` in {}", entry.of("headers"));
+        if let Value::Secret(secret) = &value.value {
+            match reader.named_secret(secret, value, &what) {
+                Some(secret) => headers.push((name.into(), secret)),
+                None => sound = false,
+            }
+            continue;
+        }
+        let Some(text) = reader.required_text(value, &what) else {
             sound = false;
             continue;
         };

@@ -13,6 +13,7 @@ pub(super) enum KeyId {
     Text(Arc<str>),
     Moment(Arc<str>),
     Bytes(Arc<[u8]>),
+    Secret(Arc<str>),
 }
 
 impl KeyId {
@@ -26,6 +27,7 @@ impl KeyId {
             Value::Str(text) => Self::Text(Arc::clone(text)),
             Value::Timestamp(text) => Self::Moment(Arc::clone(text)),
             Value::Binary(bytes) => Self::Bytes(Arc::clone(bytes)),
+            Value::Secret(name) => Self::Secret(Arc::clone(name)),
             Value::Seq(_) | Value::Map(_) => return None,
         })
     }

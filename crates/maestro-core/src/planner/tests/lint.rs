@@ -128,3 +128,37 @@ fn no_port_is_published_twice() {
     let found = lint(&plan, &fleet);
     assert!(matches!(&found[..], [Finding::Doubled { port, .. }] if &**port == "8080"), "{found:?}");
 }
+
+/// What has not been fetched is in no container, and logs in nowhere.
+#[test]
+fn secrets_have_values() {
+    use crate::model::{EnvValue, EnvVar};
+    use crate::names::Secret;
+    let (fleet, mut plan) = restart();
+    assert_eq!(lint(&plan, &fleet), []);
+    let secret = |value: Option<&str>| {
+        let named = Secret::named("db".into());
+        value.map_or_else(|| named.clone(), |value| named.with_value_of(&Secret::new(value)))
+    };
+    let mut with = |secret: Secret| {
+        for step in &mut plan.steps {
+            match &mut step.action {
+                Action::Call(EngineCall::CreateContainer { spec, .. }) => {
+                    let value = Some(EnvValue::Secret(secret.clone().into()));
+                    spec.env.own.push([EnvVar { name: "P".into(), value }].into());
+                }
+                Action::Call(EngineCall::PullImage { auth: Some(auth), .. }) => {
+                    auth.password = Some(secret.clone());
+                }
+                _ => {}
+            }
+        }
+        lint(&plan, &fleet)
+    };
+    assert_eq!(with(secret(Some("hunter2"))), []);
+    let found = with(secret(None));
+    assert!(
+        !found.is_empty() && found.iter().all(|finding| matches!(finding, Finding::Sealed { .. })),
+        "{found:?}"
+    );
+}

@@ -4,7 +4,8 @@ use super::{Program, run};
 use crate::probe::testing::instance;
 use crate::probe::{Fault, SystemProbe, run_program};
 use maestro_core::boundary::{CheckFailure, Probe as _};
-use maestro_core::model::{Check, ContainerEnv, EnvFrom, EnvVar};
+use maestro_core::model::{Check, ContainerEnv, EnvFrom, EnvValue, EnvVar};
+use maestro_core::names::Secret;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -124,6 +125,20 @@ fn env() -> ContainerEnv {
         EnvVar::new("A", "it's \"ä\"\n"),
         EnvVar::new("HOME", "/in"),
     ])
+}
+
+/// What a program was told in confidence is not repeated, whatever it makes of its failure.
+#[tokio::test]
+async fn secrets_are_not_in_the_last_line() {
+    let secret = Secret::named("s".into()).with_value_of(&Secret::new("hunter2"));
+    let told = ContainerEnv::of(vec![
+        EnvVar { name: "S".into(), value: Some(EnvValue::Secret(secret.into())) },
+        EnvVar::new("P", "plain"),
+    ]);
+    let script = "test \"$S\" = hunter2 && echo \"no $P:$S@db\"; exit 1".to_owned();
+    let check = exec(vec!["sh".to_owned(), "-c".to_owned(), script], 1, EnvFrom::Environment);
+    let failure = SystemProbe::new().check(&instance(), &check, Some(&told)).await.unwrap_err();
+    assert_eq!(failure.last, "exit code 1: no plain:…@db");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What a file means for one instance.
 
-use maestro_core::model::{ContainerSpec, Environment, Instance};
+use maestro_core::model::{ContainerSpec, Environment, Instance, LABEL_CONFIG};
 use maestro_core::names::ConfigHash;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -51,7 +51,8 @@ pub struct InstanceDump {
     ulimits: Vec<Ulimit>,
     labels: BTreeMap<String, String>,
     lifecycle: BTreeMap<&'static str, Vec<&'static str>>,
-    config: String,
+    /// The fingerprint; none if the values of secrets are part of it, which are not looked up for this.
+    config: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -92,7 +93,12 @@ impl InstanceDump {
     ) -> Self {
         let settings = &*spec.settings;
         let ship = environment.ships.get(&instance.ship);
-        let own_labels = spec.labels.iter().map(|(key, value)| (key.to_string(), value.to_string()));
+        let is_sealed = spec.env.secrets().values().any(|secret| secret.missing().is_some());
+        let own_labels = spec
+            .labels
+            .iter()
+            .filter(|(key, _)| !(is_sealed && **key == LABEL_CONFIG))
+            .map(|(key, value)| (key.to_string(), value.to_string()));
         Self {
             name: instance.name.to_string(),
             service: instance.service.to_string(),
@@ -158,7 +164,7 @@ impl InstanceDump {
                     (phase.key(), checks.iter().map(maestro_core::model::Check::name).collect())
                 })
                 .collect(),
-            config: hash.to_string(),
+            config: (!is_sealed).then(|| hash.to_string()),
         }
     }
 }

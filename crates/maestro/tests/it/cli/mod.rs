@@ -16,6 +16,7 @@ mod meanwhile;
 mod output;
 mod replicas;
 mod safeguards;
+mod secrets;
 mod shell;
 mod signals;
 mod ship_lost;
