@@ -89,6 +89,11 @@ impl Intent {
         again
     }
 
+    /// Whether it goes back to a release that was there before.
+    pub fn goes_back(&self) -> bool {
+        matches!(self, Intent::Deploy { hooks: Hooking::Off, .. })
+    }
+
     /// Which way dependencies point: `false` if what is needed comes first, `true` if what depends on it does.
     pub fn dependents_first(&self) -> bool {
         matches!(self, Intent::Stop | Intent::Kill | Intent::Restart(_))

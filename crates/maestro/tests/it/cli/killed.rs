@@ -21,7 +21,14 @@ const STRATEGIES: [&str; 5] = [
     "strategy: canary, max_unavailable: 0, pause: 1s",
 ];
 
+/// What is behind a strategy if only one instance of all may be down.
+const WITHIN: &str = ", within a budget";
+
 fn shop(tag: &str, strategy: &str) -> String {
+    let (strategy, budget) = match strategy.strip_suffix(WITHIN) {
+        Some(strategy) => (strategy, "budget: {max_unavailable: 1}\n"),
+        None => (strategy, ""),
+    };
     // The first two have fixed ports, and stop what they replace first.
     let ports = |fixed: &str| match strategy {
         "strategy: recreate" | "strategy: rolling, max_unavailable: 1" => fixed.to_owned(),
@@ -32,6 +39,7 @@ fn shop(tag: &str, strategy: &str) -> String {
         .replace("shop/web:2.0", &format!("shop/web:{tag}"))
         .replace("    requires: [db]\n", &format!("    requires: [db]\n    deploy: {{{strategy}}}\n"))
         .replace("ports: {http", "stop_timeout: 1, ports: {http")
+        + budget
 }
 
 /// Changing takes its time here, and nothing else does.
@@ -122,6 +130,15 @@ async fn somebody_else_goes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_else_deploys_the_same() {
     killed_anywhere(STRATEGIES[0], "3.0", Then::DeployAgain).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_keeps_nobody_from_going_on_or_back() {
+    for strategy in [STRATEGIES[0], STRATEGIES[3]].map(|strategy| format!("{strategy}{WITHIN}")) {
+        for then in [Then::Resume, Then::Abort] {
+            killed_anywhere(&strategy, "3.0", then).await;
+        }
+    }
 }
 
 /// Also while it takes back what was no good.
