@@ -321,5 +321,5 @@ fn is_up(builder: &Builder<'_>, instance: &Instance) -> bool {
     let current = state.containers.get(instance.name.as_str()).into_iter();
     current
         .chain(state.nexts(builder.environment, &instance.name))
-        .any(|container| container.state.is_running())
+        .any(|container| container.state.is_awake())
 }

@@ -4,6 +4,7 @@ mod beside;
 mod broken_off;
 mod canary;
 mod blue_green;
+mod frozen;
 mod hooks;
 mod orphans;
 mod ranges;

@@ -191,6 +191,8 @@ impl World {
                 let running = state.containers.values().filter(|c| c.state.is_running() && c.id != id);
                 let taken: Vec<_> = running.filter_map(|c| fixed.get(&c.id)).flatten().collect();
                 let clash = fixed.get(&id).into_iter().flatten().find(|port| taken.contains(port));
+                let now = found(state, target).state;
+                assert_ne!(now, ContainerState::Paused, "engines refuse to start what is paused");
                 assert_eq!(clash, None, "{} starts on a port that another one has", target.name());
                 found(state, target).state = ContainerState::Running;
                 self.started.insert(id);
