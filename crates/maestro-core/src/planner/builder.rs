@@ -543,6 +543,7 @@ impl<'a> Builder<'a> {
             units: self.units,
             limits,
             on_failure,
+            lenient: BTreeSet::new(),
             rotation,
             front_ends: self.environment.front_ends_up(self.fleet),
         }

@@ -30,6 +30,7 @@ fn plan(
         environment: "test".into(),
         rotation: crate::balance::Rotation::default(),
         front_ends: std::collections::BTreeSet::new(),
+        lenient: std::collections::BTreeSet::new(),
         intent: Intent::Stop,
         items: (0..units)
             .map(|unit| Item {

@@ -7,6 +7,7 @@ mod blue_green;
 mod frozen;
 mod hooks;
 mod orphans;
+mod policies;
 mod ranges;
 mod routes;
 mod world;
