@@ -6,12 +6,14 @@
 mod call;
 mod hooks;
 mod intent;
+mod outage;
 mod render;
 mod room;
 
 pub use call::{EngineCall, RegistryAuth};
 pub use hooks::{Begun, HookTask, Hooking};
 pub use intent::{Intent, Restart};
+pub use outage::Outage;
 
 use crate::balance::{Rotation, RouteChange};
 use crate::compare::Change;

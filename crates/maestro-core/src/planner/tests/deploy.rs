@@ -7,6 +7,7 @@ mod blue_green;
 mod frozen;
 mod hooks;
 mod orphans;
+mod outages;
 mod policies;
 mod ranges;
 mod routes;

@@ -143,7 +143,16 @@ fn carry_out(
     choose: &mut impl FnMut(usize) -> usize,
 ) {
     let floors = floors(services, target, world);
+    let before: BTreeMap<_, _> =
+        target.services.keys().map(|name| (name.clone(), world.serving(target, name))).collect();
+    let outages: BTreeMap<_, _> =
+        plan.outages().into_iter().map(|outage| (outage.service.clone(), outage)).collect();
     world.carry_out(plan, most, choose, |world, action| {
+        for (service, before) in &before {
+            let down = before.saturating_sub(world.serving(target, service));
+            let said = outages.get(service).map_or(0, |outage| outage.at_once);
+            assert!(down <= said, "{down} of {service} are down, not {said}, after {action} of\n{plan}");
+        }
         for (service, floor) in &floors {
             let serve = world.serving(target, service);
             assert!(serve >= *floor, "{serve} of {service} serve, not {floor}, after {action} of\n{plan}");
