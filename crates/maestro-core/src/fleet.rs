@@ -130,6 +130,11 @@ impl ContainerState {
         }
     }
 
+    /// Whether its process runs, or is started again by its engine: one that is frozen answers nobody.
+    pub fn is_awake(self) -> bool {
+        self.is_running() && self != ContainerState::Paused
+    }
+
     /// The engine's word.
     pub fn name(self) -> &'static str {
         match self {

@@ -416,7 +416,7 @@ impl Run {
         for held in std::mem::take(&mut self.units[unit.index()].held) {
             self.skip_after(held, Skipped::After(id), skipped);
         }
-        if self.plan.on_failure == FailurePolicy::Halt {
+        if !self.halted && self.plan.policy(id) == FailurePolicy::Halt {
             self.stop_beginning(Skipped::Halted(id), skipped);
         }
     }

@@ -76,6 +76,7 @@ pub fn plan(environment: &Environment, images: BTreeMap<ShipName, Vec<ImageRef>>
         units: Vec::new(),
         limits: Limits::default(),
         on_failure: FailurePolicy::SkipDependents,
+        lenient: BTreeSet::new(),
         rotation: Rotation::default(),
         trials: Vec::new(),
         front_ends: BTreeSet::new(),

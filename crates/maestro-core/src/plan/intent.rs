@@ -89,7 +89,7 @@ impl Intent {
         again
     }
 
-    /// Whether it is a way back.
+    /// Whether it goes back to a release that was there before.
     pub fn goes_back(&self) -> bool {
         matches!(self, Intent::Deploy { hooks: Hooking::Off, .. })
     }

@@ -6,6 +6,7 @@
 mod call;
 mod hooks;
 mod intent;
+mod outage;
 mod render;
 mod room;
 mod trial;
@@ -13,6 +14,7 @@ mod trial;
 pub use call::{EngineCall, RegistryAuth};
 pub use hooks::{Begun, HookTask, Hooking};
 pub use intent::{Intent, Restart};
+pub use outage::Outage;
 pub use trial::Trial;
 
 use crate::balance::{Rotation, RouteChange};
@@ -45,6 +47,8 @@ pub struct Plan {
     pub limits: Limits,
     /// What a failure means for the rest.
     pub on_failure: FailurePolicy,
+    /// Services whose failures do not halt the rest, whatever failures mean otherwise.
+    pub lenient: BTreeSet<ServiceName>,
     /// Where balancers send requests before anything is done.
     pub rotation: Rotation,
     /// Services whose canaries get a portion of their requests while they are tried.
@@ -526,6 +530,27 @@ impl Plan {
             all.push(*step);
         }
         all
+    }
+
+    /// What a failure of a step means for what does not depend on it: that is for the services to say whose step it is.
+    pub fn policy(&self, id: StepId) -> FailurePolicy {
+        if self.on_failure == FailurePolicy::SkipDependents || self.lenient.is_empty() {
+            return self.on_failure;
+        }
+        let is_lenient = match self.unit_of(id) {
+            Some(Unit::Hook { hook, .. }) => self.lenient.contains(&hook.service),
+            Some(Unit::Instance { instance, .. }) => self
+                .items
+                .iter()
+                .any(|item| item.instance == *instance && self.lenient.contains(&item.service)),
+            // What is shared is as careful as the most careful one of those that share it.
+            Some(Unit::Image { .. } | Unit::Login { .. } | Unit::Milestone(_)) | None => {
+                let mut sharing =
+                    self.items.iter().filter(|item| self.steps_of(item).contains(&id)).peekable();
+                sharing.peek().is_some() && sharing.all(|item| self.lenient.contains(&item.service))
+            }
+        };
+        if is_lenient { FailurePolicy::SkipDependents } else { self.on_failure }
     }
 
     /// Services of which it runs hooks.

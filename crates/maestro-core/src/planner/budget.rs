@@ -6,10 +6,10 @@
 //! free from the beginning, or the one of an instance before it in the plan, whose end it then comes after. If that one
 //! does not succeed, nothing comes after it.
 
-use crate::fleet::{ContainerState, FleetSnapshot, Health, orphans};
+use crate::fleet::{ContainerState, FleetSnapshot, Health, ObservedContainer, ShipView, orphans};
 use crate::model::{Environment, Instance, Share};
 use crate::names::InstanceName;
-use crate::plan::{Action, EngineCall, Fate, Item, Plan, StepId, Unit};
+use crate::plan::{Action, EngineCall, Fate, Intent, Item, Plan, StepId, Unit};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A plan that cannot be carried out within the budget.
@@ -72,7 +72,9 @@ pub fn keep(
     let elsewhere: BTreeSet<InstanceName> =
         orphans(environment, fleet).into_iter().map(|orphan| orphan.instance).collect();
     let is_served = |instance: &&&Instance| {
-        serves(fleet, instance) || elsewhere.contains(&instance.name) || rooms.contains_key(&instance.name)
+        serves(environment, fleet, instance)
+            || elsewhere.contains(&instance.name)
+            || rooms.contains_key(&instance.name)
     };
     let serving: BTreeSet<&InstanceName> =
         counted.iter().filter(is_served).map(|instance| &instance.name).collect();
@@ -98,9 +100,7 @@ pub fn keep(
             no = middle;
         }
     }
-    let seen = |instance: &&&Instance| {
-        matches!(fleet.ship(&instance.ship), Some(crate::fleet::ShipView::Reachable(_)))
-    };
+    let seen = |instance: &&&Instance| matches!(fleet.ship(&instance.ship), Some(ShipView::Reachable(_)));
     let unseen = all - counted.iter().filter(seen).count();
     Err(OverBudget { would, all, down, unseen, allowed, needed: smallest(share, would, all), share })
 }
@@ -110,12 +110,18 @@ fn counts(environment: &Environment, instance: &Instance) -> bool {
     environment.services.get(&instance.service).is_none_or(|service| !service.omit)
 }
 
-/// Whether an instance's container runs, and its HEALTHCHECK, if it has one and that is known, says that it is well.
-fn serves(fleet: &FleetSnapshot, instance: &Instance) -> bool {
-    fleet.container(&instance.ship, &instance.name).is_some_and(|container| {
+/// Whether an instance's container runs, and its HEALTHCHECK, if it has one and that is known, says that it is well. Where
+/// it does not run, the one that was to take its place may: whoever stopped it had proved that one, and was broken off.
+fn serves(environment: &Environment, fleet: &FleetSnapshot, instance: &Instance) -> bool {
+    let Some(ShipView::Reachable(state)) = fleet.ship(&instance.ship) else { return false };
+    let is_well = |container: &ObservedContainer| {
         container.state == ContainerState::Running
             && !matches!(container.health, Some(Health::Starting | Health::Unhealthy))
-    })
+    };
+    match state.containers.get(instance.name.as_str()) {
+        Some(own) if own.state.is_running() => is_well(own),
+        Some(_) | None => state.nexts(environment, &instance.name).any(is_well),
+    }
 }
 
 /// The smallest share, of the same form, that is so many of all.
@@ -168,6 +174,8 @@ fn course(plan: &Plan, own: &BTreeSet<StepId>, serves: bool) -> Option<Course> {
     let stops =
         place(|call| matches!(call, EngineCall::StopContainer { .. } | EngineCall::KillContainer { .. }));
     match (serves, stops, starts) {
+        // What is to be runs already, and is proved before anything else of the instance stops.
+        (_, _, None) if matches!(plan.intent, Intent::Deploy { .. }) => None,
         (true, Some(_), None) => Some(Course::Down),
         (true, Some(stop), Some(start)) if stop < start => Some(Course::Around),
         (false, _, Some(_)) => Some(Course::Up),

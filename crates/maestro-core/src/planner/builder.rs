@@ -549,6 +549,7 @@ impl<'a> Builder<'a> {
             units: self.units,
             limits,
             on_failure,
+            lenient: BTreeSet::new(),
             rotation,
             trials: self.trials,
             front_ends: self.environment.front_ends_up(self.fleet),

@@ -13,7 +13,7 @@ use super::turn::Turn;
 use crate::fleet::{EngineState, FleetSnapshot, ShipView, at};
 use crate::model::{Hindrance, Instance, Picked, Remedy, Strategy};
 use crate::names::{InstanceName, ServiceName};
-use crate::plan::{Blocked, FailurePolicy, Fate, Intent, Milestone, Reason, Settled, StepId};
+use crate::plan::{Blocked, Fate, Intent, Milestone, Reason, Settled, StepId};
 pub(super) use hooks::{Hooked, clean, due};
 pub(super) use orphans::{Orphans, rest};
 pub(super) use replace::Switch;
@@ -146,14 +146,11 @@ fn none_may_go_down(
     })
 }
 
-/// What a failure means for the others: only where every service says so do the others go on.
-pub(super) fn on_failure(builder: &Builder<'_>) -> FailurePolicy {
-    let goes_on = |instance: &Instance| builder.deploy_of(instance).on_failure == Remedy::Continue;
-    if builder.selected().iter().copied().all(goes_on) {
-        FailurePolicy::SkipDependents
-    } else {
-        FailurePolicy::Halt
-    }
+/// Services whose failures are no reason for the others to stop.
+pub(super) fn lenient(builder: &Builder<'_>) -> BTreeSet<ServiceName> {
+    let goes_on = |instance: &&Instance| builder.deploy_of(instance).on_failure == Remedy::Continue;
+    let selected = builder.selected().iter().copied().filter(goes_on);
+    selected.map(|instance| instance.service.clone()).collect()
 }
 
 /// Plans the instances of a service: as many at a time as its strategy allows, first those that are down, for they do
@@ -273,5 +270,5 @@ fn is_up(builder: &Builder<'_>, instance: &Instance) -> bool {
     let current = state.containers.get(instance.name.as_str()).into_iter();
     current
         .chain(state.nexts(builder.environment, &instance.name))
-        .any(|container| container.state.is_running())
+        .any(|container| container.state.is_awake())
 }

@@ -20,7 +20,7 @@ use crate::plan::{
 };
 use crate::select::{Selection, SelectionRules};
 use builder::Builder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Intent {
     /// How a command with this intent selects its instances.
@@ -80,13 +80,17 @@ pub fn plan(
     }
     let on_failure = match intent {
         // A restart that has broken one instance would go on to break the next.
-        Intent::Restart(_) => FailurePolicy::Halt,
-        Intent::Deploy { .. } => deploy::on_failure(&builder),
+        Intent::Restart(_) | Intent::Deploy { .. } => FailurePolicy::Halt,
         Intent::Start { .. } | Intent::Stop | Intent::Kill | Intent::Pull | Intent::Clean => {
             FailurePolicy::SkipDependents
         }
     };
-    builder.finish(intent.clone(), limits.among(fleet.ships.len()), on_failure)
+    let lenient = match intent {
+        Intent::Deploy { .. } => deploy::lenient(&builder),
+        _ => BTreeSet::new(),
+    };
+    let plan = builder.finish(intent.clone(), limits.among(fleet.ships.len()), on_failure);
+    Plan { lenient, ..plan }
 }
 
 /// What is known from deciding once.

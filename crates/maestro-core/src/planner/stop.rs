@@ -22,6 +22,8 @@ pub(super) enum Purpose {
     Replace,
     /// It was never to stay: whatever its checks say, it goes.
     Discard,
+    /// It is frozen, so none of its checks could answer, and is started again or makes way.
+    Thaw,
 }
 
 /// From a container that runs to one that does not.
@@ -35,7 +37,7 @@ pub(super) fn steps<'a>(
     let (refusal, aftermath) = match purpose {
         Purpose::Stop | Purpose::Kill => (OnFailure::Tolerate, OnFailure::Tolerate),
         Purpose::Restart => (OnFailure::TolerateIfRunning, OnFailure::GoOn),
-        Purpose::Replace | Purpose::Discard => (OnFailure::Fail, OnFailure::GoOn),
+        Purpose::Replace | Purpose::Discard | Purpose::Thaw => (OnFailure::Fail, OnFailure::GoOn),
     };
     let asked = if purpose == Purpose::Discard { OnFailure::GoOn } else { refusal };
     // One that was to take the instance's place has a name of its own.
@@ -44,7 +46,9 @@ pub(super) fn steps<'a>(
     let call = if purpose == Purpose::Kill {
         EngineCall::KillContainer { target: target.clone() }
     } else {
-        builder.checks(chain, instance, Phase::PreStop, &target, Condition::Running, asked);
+        if purpose != Purpose::Thaw {
+            builder.checks(chain, instance, Phase::PreStop, &target, Condition::Running, asked);
+        }
         EngineCall::StopContainer { target: target.clone(), grace: instance.stop_timeout }
     };
     builder.call(chain, call, refusal);

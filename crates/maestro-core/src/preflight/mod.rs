@@ -3,10 +3,12 @@
 //! What was learnt of the ships goes in, findings come out. Nothing that is only likely is called an error, and what
 //! cannot be told is said to be so.
 
+mod blocked;
 mod hosts;
 mod images;
 mod surroundings;
 
+pub use blocked::blocked;
 pub use images::{Asking, questions};
 
 use crate::boundary::{Examination, RegistryImage};
@@ -64,11 +66,13 @@ pub enum Topic {
     Volumes,
     /// Whether networks and other containers are there that containers want to use.
     Networks,
+    /// Whether the strategy and the settings of an instance allow what is to be done.
+    Plan,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Reachable,
         Self::Api,
         Self::Clock,
@@ -80,6 +84,7 @@ impl Topic {
         Self::Ports,
         Self::Volumes,
         Self::Networks,
+        Self::Plan,
     ];
 
     /// Its word.
@@ -96,6 +101,7 @@ impl Topic {
             Topic::Ports => "ports",
             Topic::Volumes => "volumes",
             Topic::Networks => "networks",
+            Topic::Plan => "plan",
         }
     }
 }

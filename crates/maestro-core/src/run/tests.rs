@@ -31,6 +31,7 @@ fn plan(
         rotation: crate::balance::Rotation::default(),
         trials: Vec::new(),
         front_ends: std::collections::BTreeSet::new(),
+        lenient: std::collections::BTreeSet::new(),
         intent: Intent::Stop,
         items: (0..units)
             .map(|unit| Item {

@@ -25,7 +25,7 @@ use maestro_core::model::{Environment, Phase};
 use maestro_core::names::{InstanceName, ServiceName};
 use maestro_core::plan::{Action, Condition, Intent, Limits, Plan, Restart, StepId, Target, Trial, Unit};
 use maestro_core::planner::plan;
-use maestro_core::preflight::Finding;
+use maestro_core::preflight::{Finding, blocked};
 use maestro_core::select::{SelectionRules, Selector, select};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -373,9 +373,11 @@ impl<'a> Line<'a> {
         unless_frozen(self.session, &self.environment, plan, false)
     }
 
-    /// Refuses a plan that would fail.
+    /// Refuses a plan that would fail, and one of which a part cannot be done: it would never come to its end.
     pub(super) async fn preflight(&self, plan: &Plan) -> Result<(), Fault> {
-        doctor::judge(self.session, self.foreseen(plan).await?)
+        let mut findings = blocked(plan);
+        findings.extend(self.foreseen(plan).await?);
+        doctor::judge(self.session, findings)
     }
 
     /// The process ends with the command: its memory goes back as a whole. To free a large environment piece by piece

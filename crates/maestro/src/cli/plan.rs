@@ -11,7 +11,7 @@ use crate::report::status::Output;
 use clap::Subcommand;
 use maestro_core::deployment::Deployment;
 use maestro_core::fleet::FleetSnapshot;
-use maestro_core::plan::{Fate, Intent, Plan};
+use maestro_core::plan::{Blocked, Fate, Intent, Plan, Settled};
 use maestro_core::preflight::Finding;
 use maestro_core::release::Release;
 use maestro_core::saved::SavedPlan;
@@ -23,7 +23,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// With `--detailed-exitcode`, where there is something to do.
+/// With `--detailed-exitcode`, where there is something to do, or something that cannot be done.
 const CHANGES: u8 = 10;
 
 /// Show what a command would do, and do nothing
@@ -35,7 +35,7 @@ pub(super) struct Args {
     /// Write the plan to this file, for `maestro apply`; passwords that are in containers' variables are in it
     #[arg(short, long, value_name = "FILE", global = true)]
     out: Option<PathBuf>,
-    /// End with 10 if there is something to do
+    /// End with 10 if there is something to do, or something that waits or cannot be done
     #[arg(long, global = true)]
     detailed_exitcode: bool,
     #[command(flatten)]
@@ -154,8 +154,26 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     };
     print(&session.printer, &plan, form, args.full);
     warn(&session.printer, &foreseen);
-    let changes = !plan.is_empty() || plan.items.iter().any(|item| matches!(item.fate, Fate::Act { .. }));
-    Ok(if changes && args.detailed_exitcode { ExitCode::from(CHANGES) } else { ExitCode::SUCCESS })
+    Ok(if args.detailed_exitcode { detailed(&plan) } else { ExitCode::SUCCESS })
+}
+
+/// What a script learns of a plan. What waits or cannot be done is not as it is to be either.
+fn detailed(plan: &Plan) -> ExitCode {
+    let any = |test: fn(&Fate) -> bool| plan.items.iter().any(|item| test(&item.fate));
+    let is_unseen =
+        |fate: &Fate| matches!(fate, Fate::Blocked(Blocked::Ship(_)) | Fate::Settled(Settled::HostDown(_)));
+    let is_otherwise = |fate: &Fate| match fate {
+        Fate::Act { .. } | Fate::Waits { .. } => true,
+        Fate::Blocked(why) => !matches!(why, Blocked::Ship(_)),
+        Fate::Settled(_) => false,
+    };
+    if !plan.is_empty() || any(is_otherwise) {
+        ExitCode::from(CHANGES)
+    } else if any(is_unseen) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 fn line<'a>(session: &'a Session, selecting: &'a Selecting) -> Result<(Line<'a>, Release), Fault> {

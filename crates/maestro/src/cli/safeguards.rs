@@ -8,7 +8,7 @@ use crate::report::ErrorReport;
 use jiff::Timestamp;
 use maestro_core::boundary::Needs;
 use maestro_core::fleet::FleetSnapshot;
-use maestro_core::model::Environment;
+use maestro_core::model::{Environment, Share};
 use maestro_core::names::{InstanceName, ShipName};
 use maestro_core::plan::{Action, Plan};
 use maestro_core::planner::budget;
@@ -45,7 +45,8 @@ pub(super) async fn see(
 }
 
 impl Seen {
-    /// Orders a plan so that it keeps the budget.
+    /// Orders a plan so that it keeps the budget. Where a way back cannot, it exceeds it by as little as can be: nobody
+    /// is to be kept on a release that is no good.
     ///
     /// # Errors
     /// [`Fault::OverBudget`] if that cannot be, unless it is to be done all the same.
@@ -63,6 +64,11 @@ impl Seen {
             (Err(over), Some(reason)) => {
                 warn(session, &over, reason);
                 Ok(())
+            }
+            (Err(over), None) if plan.intent.goes_back() => {
+                warn(session, &over, "it goes back");
+                let more = Share::Count(u32::try_from(over.would).unwrap_or(u32::MAX));
+                budget::keep(plan, environment, all, more).map_err(Fault::OverBudget)
             }
             (Err(over), None) => Err(Fault::OverBudget(over)),
         }

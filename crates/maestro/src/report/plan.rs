@@ -9,8 +9,9 @@ use super::text::clean;
 use super::{list, rows, wire};
 use maestro_core::names::ContainerId;
 use maestro_core::plan::{
-    Action, Blocked, EngineCall, Fate, Intent, Item, Plan, Reason, Settled, StepId, Unit,
+    Action, Blocked, EngineCall, Fate, Intent, Item, Outage, Plan, Reason, Settled, StepId, Unit,
 };
+use maestro_core::status::span;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Prints a plan in the form asked for; `full` is every step of it.
@@ -21,6 +22,7 @@ pub fn print(printer: &Printer, plan: &Plan, output: Output, full: bool) {
             printer.data(&changes(plan));
             printer.data(&trials(plan));
             printer.data(&hooks(plan));
+            printer.data(&outages(plan));
             if full {
                 printer.data(&steps(plan));
             }
@@ -195,6 +197,26 @@ fn hooks(plan: &Plan) -> String {
     hooks.fold(String::new(), |text, hook| text + &clean(hook.trim_end()) + "\n")
 }
 
+/// What does not serve meanwhile, a line for each service.
+fn outages(plan: &Plan) -> String {
+    let line = |outage: Outage| {
+        let Outage { service, instances, at_once, stay, .. } = &outage;
+        let goes = match instances {
+            1 => "1 instance goes down".to_owned(),
+            all => format!("{all} instances go down, up to {at_once} at a time"),
+        };
+        let waits = format!("for up to {} and what the engines take", span(outage.seconds()));
+        let back = match (*stay, *instances) {
+            (0, 1) => waits,
+            (0, _) => format!("each {waits}"),
+            (stay, all) if stay == all => "and not up again".to_owned(),
+            (stay, _) => format!("{stay} of them not up again, the others {waits}"),
+        };
+        clean(&format!("{service}: {goes}, {back}")).into_owned() + "\n"
+    };
+    plan.outages().into_iter().map(line).collect()
+}
+
 /// Every step, below the table.
 fn steps(plan: &Plan) -> String {
     plan.ids()
@@ -276,6 +298,8 @@ mod tests {
           3. web-3    web     pacific  2.0:0dd0000 stop
           2. web-4    web     東京     2.0:0dd0000 stop
           1. db-1     db      atlantic 1.4:0dd0000 stop
+        web: 4 instances go down, up to 4 at a time, and not up again
+        db: 1 instance goes down, and not up again
         5 to stop, in 11 steps on 3 ships; nothing has been done
         ");
         let (_, err) = shown(&Intent::Clean, RUNNING, Output::Table, false);

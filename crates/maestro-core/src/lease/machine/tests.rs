@@ -187,7 +187,7 @@ fn nobody_begins_beside_one_who_lives_on_too_few() {
             match order {
                 Order::Ask(0, Ask::Look) => lease.answered(now, 0, answer.clone()),
                 Order::Ask(number, Ask::Beat(..) | Ask::Remove(_)) => {
-                    lease.answered(now, number, Answer::Done)
+                    lease.answered(now, number, Answer::Done);
                 }
                 Order::Ask(number, Ask::Look) => lease.answered(now, number, Answer::Free),
                 other => return Some(other),

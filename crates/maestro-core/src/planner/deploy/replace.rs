@@ -2,7 +2,7 @@
 
 use super::Way;
 use super::standing::{Standing, Wanted, aside_name, kept, kept_name, next_name};
-use crate::fleet::{EngineState, ObservedContainer, Ownership};
+use crate::fleet::{ContainerState, EngineState, ObservedContainer, Ownership};
 use crate::model::{Check, Instance, Phase, Picked};
 use crate::names::{ContainerId, InstanceName};
 use crate::plan::{Condition, EngineCall, OnFailure, Reason, Target};
@@ -99,6 +99,12 @@ pub(super) fn bring_up<'a>(
         Wanted::Next(next) if !is_named_first => seen(next),
         _ => Target::Made(name.clone()),
     };
+    if let Wanted::Current(container) | Wanted::Next(container) = wanted
+        && container.state == ContainerState::Paused
+    {
+        // Nobody knows why it was frozen, nor what it missed meanwhile: it begins anew.
+        stop::steps(builder, chain, instance, container, stop::Purpose::Thaw);
+    }
     if !is_current && !runs {
         builder.checks(chain, instance, Phase::PreStart, &watched, Condition::NotRunning, OnFailure::Fail);
     }
@@ -202,7 +208,9 @@ fn make_way<'a>(
 ) {
     let Some(current) = current else { return };
     if current.state.is_running() {
-        stop::steps(builder, chain, instance, current, stop::Purpose::Replace);
+        let is_frozen = current.state == ContainerState::Paused;
+        let purpose = if is_frozen { stop::Purpose::Thaw } else { stop::Purpose::Replace };
+        stop::steps(builder, chain, instance, current, purpose);
     }
     let target = seen(current);
     let number = kept(state, &instance.name).map(|(number, _)| number).max().unwrap_or(0).saturating_add(1);

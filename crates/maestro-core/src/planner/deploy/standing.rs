@@ -61,7 +61,7 @@ impl<'s> Standing<'s> {
             Some(current) => match compared(builder, instance, &spec, current, state) {
                 Some(changes) if !changes.is_empty() => Some(Reason::Differs(changes.into())),
                 None if !is_it(current) => Some(Reason::Differs(Arc::default())),
-                Some(_) | None if !current.state.is_running() => Some(Reason::Stopped),
+                Some(_) | None if !current.state.is_awake() => Some(Reason::Stopped),
                 Some(_) | None if ask_again || current.state == ContainerState::Restarting => {
                     Some(Reason::Unproven)
                 }
@@ -110,7 +110,7 @@ impl<'s> Standing<'s> {
     /// Whether what is to be runs.
     pub(super) fn runs_already(&self) -> bool {
         match self.wanted {
-            Wanted::Current(container) | Wanted::Next(container) => container.state.is_running(),
+            Wanted::Current(container) | Wanted::Next(container) => container.state.is_awake(),
             Wanted::Kept(_) | Wanted::New => false,
         }
     }

@@ -19,6 +19,25 @@ pub struct Plan {
     pub canaries: Vec<Canaries>,
     /// What is to be done, every step after those it depends on.
     pub steps: Vec<Step>,
+    /// What stops serving meanwhile, one entry per service of which anything does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outages: Vec<Outage>,
+}
+
+/// What of a service stops serving.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// The service.
+    pub service: String,
+    /// How many of its instances go down, one after another or at once.
+    pub instances: usize,
+    /// How many of them are down at the same time at most, as long as nothing fails.
+    pub at_once: usize,
+    /// How many of them stay down.
+    pub stay_down: usize,
+    /// The longest that is waited for one that comes up again, in seconds; none if none does. Grace, checks, bake and pauses,
+    /// each as long as it may take. What engines take for what they do comes on top, and so do programs and requests without a limit.
+    pub at_most_seconds: Option<u64>,
 }
 
 /// What the canaries of a service get of its requests.
@@ -174,6 +193,19 @@ impl From<&plan::Plan> for Plan {
             items: plan.items.iter().map(Item::from).collect(),
             canaries: plan.trials.iter().map(Canaries::from).collect(),
             steps: steps.collect(),
+            outages: plan.outages().iter().map(Outage::from).collect(),
+        }
+    }
+}
+
+impl From<&plan::Outage> for Outage {
+    fn from(outage: &plan::Outage) -> Self {
+        Self {
+            service: outage.service.as_str().into(),
+            instances: outage.instances,
+            at_once: outage.at_once,
+            stay_down: outage.stay,
+            at_most_seconds: (outage.stay < outage.instances).then(|| outage.seconds()),
         }
     }
 }

@@ -158,6 +158,8 @@ async fn some_are_tried_first_and_the_others_follow_when_told() {
     site.clear_writes();
     site.run("deploy --yes web").await.exits(3);
     assert!(site.changes().is_empty(), "{:?}", site.changes());
+    // What waits is not in step with the file.
+    site.run("plan deploy web --detailed-exitcode").await.exits(10);
     text += &site.transcript(&["plan --output json deploy web", "deploy --yes --promote -c 1 web"]).await;
     insta::assert_snapshot!(anywhere(&text));
 }

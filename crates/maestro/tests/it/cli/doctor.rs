@@ -3,7 +3,9 @@
 use super::site::Site;
 use jiff::SignedDuration;
 use maestro_core::fleet::Platform;
-use maestro_testkit::state::{Behaviour, Content, Host};
+use maestro_testkit::faults::Faults;
+use maestro_testkit::state::{Behaviour, Content, CreateConfig, Host};
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 
 /// A web on both ships, at these ports.
@@ -91,4 +93,69 @@ async fn what_would_fail_is_tried_by_who_says_why() {
     let ran = site.run("--despite-preflight leaving deploy --yes").await.ok();
     ran.says("this would fail; done all the same: leaving");
     assert_eq!(site.state("web-1"), "running");
+}
+
+/// Two that can be replaced, and one whose name somebody else's container has.
+fn with_log(tag: &str, deploy: &str) -> String {
+    web(&format!("shop/web:{tag}"), [18080, 18081])
+        .replace("image:", &format!("deploy: {{{deploy}}}\n    image:"))
+        + "  log: {image: shop/log:1, instances: {log-1: {ship: pacific}}}\n"
+}
+
+/// What is known to be impossible for one is not begun for the others: it would never come to its end.
+#[tokio::test]
+async fn what_cannot_be_done_for_one_is_begun_for_nobody() {
+    let deploy = "strategy: rolling, max_unavailable: 1, on_failure: pause";
+    let site = Site::new(&with_log("1.0", deploy));
+    site.run("deploy web").await.ok();
+    let theirs = BTreeMap::from([("com.docker.compose.project".to_owned(), "theirs".to_owned())]);
+    let config =
+        CreateConfig { image: "shop/log:1".into(), labels: theirs.into(), ..CreateConfig::default() };
+    site.run("pull log").await.ok();
+    site.pacific.meddle(|machine, now| machine.create("log-1", config, now)).unwrap();
+    site.run("plan deploy web --detailed-exitcode").await.exits(0);
+    // That it cannot be done is no reason to say that nothing is to be done.
+    site.run("plan deploy --detailed-exitcode").await.exits(10).says("1 blocked");
+    site.run("plan deploy").await.ok();
+    site.write(&with_log("2.0", deploy));
+    site.clear_writes();
+    let ran = site.run("deploy --yes").await.exits(1).says("log-1: a container of that name exists");
+    assert!(ran.stderr.contains("rename or remove that container by hand"), "{}", ran.all());
+    assert!(ran.stderr.contains("nothing has been done"), "{}", ran.all());
+    assert_eq!(site.writes(), []);
+    // Who knows better gets what can be done, and is told the same when going on.
+    let ran = site.run("--despite-preflight hotfix deploy --yes").await.exits(3);
+    assert!(ran.stderr.contains("done all the same: hotfix"), "{}", ran.all());
+    assert!(site.image("web-1").contains("2.0") && site.image("web-2").contains("2.0"), "{}", ran.all());
+    site.pacific.meddle(|machine, now| machine.rename("log-1", "somebodys", now)).unwrap();
+    site.run("resume --yes").await.ok();
+    site.run("plan deploy --detailed-exitcode").await.exits(0);
+    // All that can be seen is as it is to be, and not everything can be seen.
+    site.pacific.set_faults(Faults::unreachable());
+    site.run("plan deploy --detailed-exitcode").await.exits(1);
+    site.run("plan deploy").await.ok();
+}
+
+/// Nor where there is no port left for a replacement.
+#[tokio::test]
+async fn a_range_without_a_free_port_keeps_all_as_they_are() {
+    let services = |tag: &str| {
+        format!(
+            "
+  log: {{image: 'shop/log:{tag}', instances: {{log-1: {{ship: pacific}}}}}}
+  web:
+    image: shop/web:{tag}
+    deploy: {{strategy: rolling, max_unavailable: 0}}
+    ports: {{http: '8080:18080-18081'}}
+    instances: {{web-1: {{ship: atlantic}}, web-2: {{ship: atlantic}}}}
+"
+        )
+    };
+    let site = Site::new(&services("1.0"));
+    site.run("deploy").await.ok();
+    site.write(&services("2.0"));
+    site.clear_writes();
+    let ran = site.run("deploy --yes").await.exits(1).says("no port of 18080-18081 is free on ship atlantic");
+    assert!(ran.stderr.contains("remedy: widen the range"), "{}", ran.all());
+    assert_eq!(site.writes(), []);
 }

@@ -13,12 +13,14 @@ const A_WHILE: Duration = Duration::from_millis(150);
 const BRIEF: &str = ", timeout: 2";
 
 /// How a service is deployed.
-const STRATEGIES: [&str; 5] = [
+const STRATEGIES: [&str; 6] = [
     "strategy: rolling, max_unavailable: 1",
     "strategy: recreate",
     "strategy: rolling, max_unavailable: 0",
     "strategy: blue-green",
     "strategy: canary, max_unavailable: 0, pause: 1s",
+    // Without a pause, somebody has to say that the others follow, and has done so.
+    "strategy: canary, max_unavailable: 0",
 ];
 
 fn shop(tag: &str, strategy: &str) -> String {
@@ -27,11 +29,17 @@ fn shop(tag: &str, strategy: &str) -> String {
         "strategy: recreate" | "strategy: rolling, max_unavailable: 1" => fixed.to_owned(),
         _ => "'8080:18080-18089'".to_owned(),
     };
+    // Nor does a budget keep anybody from going on, or back.
+    let budget = match strategy {
+        "strategy: blue-green" | "strategy: rolling, max_unavailable: 1" => "budget: {max_unavailable: 1}\n",
+        _ => "",
+    };
     SHOP.replace("'8080:18080'", &ports("'8080:18080'"))
         .replace("'8080:18081'", &ports("'8080:18081'"))
         .replace("shop/web:2.0", &format!("shop/web:{tag}"))
         .replace("    requires: [db]\n", &format!("    requires: [db]\n    deploy: {{{strategy}}}\n"))
         .replace("ports: {", "stop_timeout: 1, ports: {")
+        + budget
 }
 
 /// How a broken-off deployment is brought to an end.
@@ -55,7 +63,8 @@ async fn killed_after(changes: usize, strategy: &str, tag: &str, then: Then) -> 
     site.write(&shop(tag, strategy));
     site.clear_writes();
     site.changes_take(A_WHILE);
-    let mut deploying = site.shell.spawn("deploy --yes -c 1 web");
+    let promoting = if strategy == STRATEGIES[5] { " --promote" } else { "" };
+    let mut deploying = site.shell.spawn(&format!("deploy --yes -c 1 web{promoting}"));
     let ended = async {
         let mut ended = false;
         until(&case, || {

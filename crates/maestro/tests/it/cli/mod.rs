@@ -3,6 +3,7 @@
 mod asking;
 mod auditors;
 mod bad_release;
+mod budgets;
 mod bad;
 mod compat;
 mod deploying;

@@ -3,11 +3,12 @@
 use super::world::{World, names};
 use super::{DEPLOY, PROMOTE, environment, nothing_is_left, planned, released, state};
 use crate::fleet::{ContainerState, FleetSnapshot};
-use crate::model::Environment;
+use crate::model::{Environment, Share};
 use crate::names::{ContainerId, ServiceName};
 use crate::plan::{Action, EngineCall, Fate, Plan};
+use crate::planner::budget::keep;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// A service of a random world.
@@ -142,7 +143,16 @@ fn carry_out(
     choose: &mut impl FnMut(usize) -> usize,
 ) {
     let floors = floors(services, target, world);
+    let before: BTreeMap<_, _> =
+        target.services.keys().map(|name| (name.clone(), world.serving(target, name))).collect();
+    let outages: BTreeMap<_, _> =
+        plan.outages().into_iter().map(|outage| (outage.service.clone(), outage)).collect();
     world.carry_out(plan, most, choose, |world, action| {
+        for (service, before) in &before {
+            let down = before.saturating_sub(world.serving(target, service));
+            let said = outages.get(service).map_or(0, |outage| outage.at_once);
+            assert!(down <= said, "{down} of {service} are down, not {said}, after {action} of\n{plan}");
+        }
         for (service, floor) in &floors {
             let serve = world.serving(target, service);
             assert!(serve >= *floor, "{serve} of {service} serve, not {floor}, after {action} of\n{plan}");
@@ -203,6 +213,49 @@ proptest! {
             prop_assert!(nothing_is_left(target, &branch.fleet));
             prop_assert!(branch.stopped.iter().all(|id| !settled.contains(id)), "a good one was stopped");
             prop_assert!(names(&branch.fleet).contains(&others), "somebody else's was touched");
+        }
+    }
+
+    /// Whatever was broken off, or failed: no more are down than the budget allows or were down already, what takes nobody
+    /// down is never refused, and where a way back needs more than there may be, it takes no more than it was said to.
+    #[test]
+    fn a_budget_is_kept_wherever_it_was_broken_off(
+        services in drawn(),
+        share in (1..4u32).prop_map(Share::Count),
+        luck in prop::collection::vec(any::<prop::sample::Index>(), 400),
+        fails in prop::collection::vec(prop::bool::weighted(0.1), 23),
+        tries in prop::collection::vec((any::<bool>(), 0..90usize), 1..6),
+    ) {
+        let (old, next) = (environment(&file(&services, false)), environment(&file(&services, true)));
+        let mut world = released(&old);
+        world.made = 1000;
+        let all = old.instances.len();
+        let mut luck = luck.into_iter().cycle();
+        for (on, most) in tries {
+            world.fails.clone_from(&fails);
+            let target = if on { &next } else { &old };
+            let mut plan = planned(target, &world.fleet, &DEPLOY);
+            let before: BTreeSet<_> = target.instances.keys().filter(|name| world.serves(target, name)).cloned().collect();
+            let mut free = world.clone();
+            free.fails.clear();
+            let mut goes_down = false;
+            free.carry_out(&plan, usize::MAX, |_| 0, |now, _| {
+                goes_down |= !before.iter().all(|name| now.serves(target, name));
+            });
+            let allowed = match keep(&mut plan, target, &world.fleet, share) {
+                Ok(()) => share.of(all),
+                Err(over) => {
+                    prop_assert!(goes_down, "{over}, and nobody goes down in\n{plan}");
+                    let more = Share::Count(u32::try_from(over.would).unwrap());
+                    prop_assert_eq!(keep(&mut plan, target, &world.fleet, more), Ok(()));
+                    over.would
+                }
+            };
+            let floor = before.len().min(all.saturating_sub(allowed));
+            world.carry_out(&plan, most, |count| luck.next().unwrap().index(count), |now, action| {
+                let serve = target.instances.keys().filter(|name| now.serves(target, name)).count();
+                assert!(serve >= floor, "{serve} serve, not {floor}, after {action} of\n{plan}");
+            });
         }
     }
 

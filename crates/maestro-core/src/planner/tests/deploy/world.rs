@@ -1,7 +1,9 @@
 //! A fleet that does what plans say, and no more than engines would.
 
+use crate::boundary::CheckFailure;
+use crate::event::{Failure, StepOutcome};
 use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, ObservedImage, ShipView};
-use crate::model::{Check, Environment, HookName, LABEL_PORT};
+use crate::model::{Check, Environment, HookName, LABEL_PORT, Phase};
 use crate::names::{ContainerId, ImageId, InstanceName, ServiceName};
 use crate::plan::{Action, Condition, EngineCall, Plan, StepId, Target};
 use crate::run::Run;
@@ -22,6 +24,10 @@ pub(super) struct World {
     proved: BTreeSet<ContainerId>,
     /// Hooks that have come to a good end.
     pub(super) hooks: Vec<HookName>,
+    /// Whether the next steps fail, over and over; none does if it is empty.
+    pub(super) fails: Vec<bool>,
+    /// Containers that were started by the plan that is carried out.
+    started: BTreeSet<ContainerId>,
 }
 
 impl World {
@@ -33,6 +39,8 @@ impl World {
             ports: BTreeMap::new(),
             proved: BTreeSet::new(),
             hooks: Vec::new(),
+            fails: Vec::new(),
+            started: BTreeSet::new(),
         }
     }
 
@@ -48,10 +56,18 @@ impl World {
         let mut run = Run::new(Arc::new(plan.clone()));
         let mut open: Vec<StepId> = Vec::new();
         let mut done = 0;
+        self.started.clear();
         while done < most && !run.is_over() {
             open.extend(run.take_ready());
             let step = open.remove(choose(open.len()));
             let action = &plan.step(step).unwrap().action;
+            done += 1;
+            if !self.fails.is_empty() && self.fails[done % self.fails.len()] {
+                self.fail(plan, step);
+                look(self, action);
+                run.finish(step, &StepOutcome::Failed(failure()));
+                continue;
+            }
             match action {
                 Action::Call(call) => self.perform(plan, step, call),
                 Action::Await { target, condition: Condition::Running, .. } => {
@@ -76,8 +92,21 @@ impl World {
                 _ => {}
             }
             look(self, action);
-            run.finish(step, &crate::event::StepOutcome::Done(crate::boundary::CallOutcome::Done));
-            done += 1;
+            run.finish(step, &StepOutcome::Done(crate::boundary::CallOutcome::Done));
+        }
+    }
+
+    /// What has been started dies where it fails to prove itself; calls that fail do nothing.
+    fn fail(&mut self, plan: &Plan, step: StepId) {
+        let (Action::Await { target, condition: Condition::Running, .. }
+        | Action::Check { target, phase: Phase::Running, .. }) = &plan.step(step).unwrap().action
+        else {
+            return;
+        };
+        let id = found(self.state(plan, step), target).id.clone();
+        if self.started.contains(&id) {
+            found(self.state(plan, step), target).state = ContainerState::Exited;
+            self.proved.remove(&id);
         }
     }
 
@@ -88,16 +117,17 @@ impl World {
 
     /// How many instances of a service serve: their own container runs, or one beside it that has been proved.
     pub(super) fn serving(&self, environment: &Environment, service: &ServiceName) -> usize {
-        let instances = environment.services[service].instances.iter();
-        let serves = |name: &&InstanceName| {
-            let instance = &environment.instances[*name];
-            let Some(ShipView::Reachable(state)) = self.fleet.ship(&instance.ship) else { return false };
-            let own = state.containers.get(name.as_str()).is_some_and(|c| c.state.is_running());
-            own || state
-                .nexts(environment, name)
-                .any(|next| next.state.is_running() && self.proved.contains(&next.id))
-        };
-        instances.filter(serves).count()
+        environment.services[service].instances.iter().filter(|name| self.serves(environment, name)).count()
+    }
+
+    /// Whether an instance serves.
+    pub(super) fn serves(&self, environment: &Environment, name: &InstanceName) -> bool {
+        let instance = &environment.instances[name];
+        let Some(ShipView::Reachable(state)) = self.fleet.ship(&instance.ship) else { return false };
+        let own = state.containers.get(name.as_str()).is_some_and(|c| c.state.is_running());
+        own || state
+            .nexts(environment, name)
+            .any(|next| next.state.is_running() && self.proved.contains(&next.id))
     }
 
     fn state(&mut self, plan: &Plan, step: StepId) -> &mut EngineState {
@@ -161,8 +191,11 @@ impl World {
                 let running = state.containers.values().filter(|c| c.state.is_running() && c.id != id);
                 let taken: Vec<_> = running.filter_map(|c| fixed.get(&c.id)).flatten().collect();
                 let clash = fixed.get(&id).into_iter().flatten().find(|port| taken.contains(port));
+                let now = found(state, target).state;
+                assert_ne!(now, ContainerState::Paused, "engines refuse to start what is paused");
                 assert_eq!(clash, None, "{} starts on a port that another one has", target.name());
                 found(state, target).state = ContainerState::Running;
+                self.started.insert(id);
             }
             EngineCall::StopContainer { target, .. } | EngineCall::KillContainer { target } => {
                 let container = found(state, target);
@@ -191,6 +224,10 @@ impl World {
         self.stopped.extend(stopped);
         self.ports.extend(ports);
     }
+}
+
+fn failure() -> Failure {
+    Failure::Check(CheckFailure { check: "x".into(), attempts: 1, last: "no".into() })
 }
 
 fn found<'a>(state: &'a mut EngineState, target: &Target) -> &'a mut ObservedContainer {

@@ -1,0 +1,203 @@
+//! What does not serve while a plan is carried out, and how long is waited for it: told from the plan alone.
+
+use super::{Action, EngineCall, Fate, Intent, Item, Plan, Reason, StepId, Unit};
+use crate::model::Check;
+use crate::names::{InstanceName, ServiceName};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// What of a service stops serving.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// The service.
+    pub service: ServiceName,
+    /// How many of its instances stop serving, one after another or at once.
+    pub instances: usize,
+    /// How many of them are down at the same time at most, as long as nothing fails.
+    pub at_once: usize,
+    /// How many of them stay down.
+    pub stay: usize,
+    /// The longest that is waited for one of those that come up again, from its stop until it has been proved: grace,
+    /// checks, bake and pauses, each as long as it may take. What has no limit of its own (programs, requests that end),
+    /// and what engines take for what they do, comes on top.
+    pub within: Duration,
+}
+
+/// An instance that stops serving.
+struct Down {
+    /// The step with which it stops.
+    first: StepId,
+    /// The steps that are over when it serves again; none if it does not.
+    ends: Vec<StepId>,
+    within: Duration,
+}
+
+impl Outage {
+    /// How long is waited at most, in whole seconds.
+    pub fn seconds(&self) -> u64 {
+        self.within.as_secs() + u64::from(self.within.subsec_nanos() > 0)
+    }
+}
+
+impl Plan {
+    /// What stops serving, by service, in the order of the plan's items.
+    pub fn outages(&self) -> Vec<Outage> {
+        let rooms = self.rooms();
+        // Who makes room for another one is that one's outage.
+        let making: BTreeSet<StepId> = rooms.values().flatten().copied().collect();
+        let mut services: Vec<&ServiceName> = Vec::new();
+        let mut downs: BTreeMap<&ServiceName, Vec<Down>> = BTreeMap::new();
+        for item in &self.items {
+            let Some(down) = self.down(item, &rooms, &making) else { continue };
+            let own = downs.entry(&item.service).or_default();
+            if own.is_empty() {
+                services.push(&item.service);
+            }
+            own.push(down);
+        }
+        let outage = |service: &ServiceName| {
+            let mut own = downs.remove(service)?;
+            own.sort_by_key(|down| down.first);
+            Some(Outage {
+                service: service.clone(),
+                instances: own.len(),
+                at_once: self.at_once(&own),
+                stay: own.iter().filter(|down| down.ends.is_empty()).count(),
+                within: own.iter().map(|down| down.within).max().unwrap_or_default(),
+            })
+        };
+        services.into_iter().filter_map(outage).collect()
+    }
+
+    fn down(
+        &self,
+        item: &Item,
+        rooms: &BTreeMap<InstanceName, BTreeSet<StepId>>,
+        making: &BTreeSet<StepId>,
+    ) -> Option<Down> {
+        let Fate::Act { steps, because, .. } = &item.fate else { return None };
+        // What is elsewhere by now serves there.
+        if matches!(because, Reason::Moved(_)) || steps.iter().any(|step| making.contains(step)) {
+            return None;
+        }
+        let room = rooms.get(&item.instance);
+        let is_own = |id: &&StepId| matches!(self.unit_of(**id), Some(Unit::Instance { instance, .. }) if *instance == item.instance);
+        let own: BTreeSet<StepId> =
+            steps.iter().filter(is_own).chain(room.into_iter().flatten()).copied().collect();
+        let calls = || {
+            own.iter().filter_map(|id| match &self.step(*id)?.action {
+                Action::Call(call) => Some((*id, call)),
+                _ => None,
+            })
+        };
+        let (first, stopped) = calls().find_map(|(id, call)| match call {
+            EngineCall::StopContainer { target, .. } | EngineCall::KillContainer { target } => {
+                Some((id, target))
+            }
+            _ => None,
+        })?;
+        // What is frozen is stopped, too, and is missed by nobody.
+        let own_one = item.container.as_ref().filter(|seen| stopped.reference() == seen.id.as_str());
+        if own_one.is_some_and(|seen| !seen.state.is_awake()) {
+            return None;
+        }
+        let start = calls().find(|(_, call)| matches!(call, EngineCall::StartContainer { .. }));
+        match start.map(|(id, _)| id) {
+            Some(start) if start < first => None,
+            Some(_) => {
+                let awaited: BTreeSet<StepId> = own.iter().flat_map(|id| self.after(*id)).copied().collect();
+                let ends = own.iter().copied().filter(|id| !awaited.contains(id)).collect();
+                Some(Down { first, ends, within: self.within(&own, first) })
+            }
+            // What is to be runs already, and has been proved.
+            None if matches!(self.intent, Intent::Deploy { .. }) && !item.goes() => None,
+            None => Some(Down { first, ends: Vec::new(), within: Duration::ZERO }),
+        }
+    }
+
+    fn after(&self, id: StepId) -> &[StepId] {
+        self.step(id).map(|step| step.after.as_slice()).unwrap_or_default()
+    }
+
+    /// How long is waited at most from a step to the last one of an instance; checks of a phase are asked side by side.
+    fn within(&self, own: &BTreeSet<StepId>, first: StepId) -> Duration {
+        let mut until: BTreeMap<StepId, Duration> = BTreeMap::new();
+        for id in own.range(first..) {
+            let Some(step) = self.step(*id) else { continue };
+            let before = step.after.iter().filter_map(|before| until.get(before)).max().copied();
+            if *id == first || before.is_some() {
+                until.insert(*id, before.unwrap_or_default() + longest(&step.action));
+            }
+        }
+        until.into_values().max().unwrap_or_default()
+    }
+
+    /// How many are down at the same time at most: each that goes down only when another one is up again has its place.
+    fn at_once(&self, downs: &[Down]) -> usize {
+        let mut owners: BTreeMap<StepId, usize> = BTreeMap::new();
+        for (number, down) in downs.iter().enumerate() {
+            owners.extend(down.ends.iter().map(|end| (*end, number)));
+        }
+        // Steps that come after one of them, as far as anybody may wait for that: steps come after those before them.
+        let (Some((first, _)), Some(last)) = (owners.first_key_value(), downs.last()) else {
+            return downs.len();
+        };
+        let mut follows: BTreeSet<StepId> = BTreeSet::new();
+        for id in (first.0..last.first.0).map(StepId) {
+            if owners.contains_key(&id) || self.after(id).iter().any(|before| follows.contains(before)) {
+                follows.insert(id);
+            }
+        }
+        let mut taken: BTreeSet<usize> = BTreeSet::new();
+        for down in downs {
+            let mut open: VecDeque<StepId> = self.after(down.first).iter().copied().collect();
+            let mut seen: BTreeSet<StepId> = BTreeSet::new();
+            let mut ended: BTreeMap<usize, usize> = BTreeMap::new();
+            while let Some(id) = open.pop_front() {
+                if !follows.contains(&id) || !seen.insert(id) {
+                    continue;
+                }
+                if let Some(owner) = owners.get(&id) {
+                    let count = ended.entry(*owner).or_default();
+                    *count += 1;
+                    let is_up = downs.get(*owner).is_some_and(|other| other.ends.len() == *count);
+                    if is_up && taken.insert(*owner) {
+                        break;
+                    }
+                }
+                open.extend(self.after(id));
+            }
+        }
+        downs.len() - taken.len()
+    }
+}
+
+/// How long a step waits at most, as far as it has a limit of its own.
+fn longest(action: &Action) -> Duration {
+    match action {
+        Action::Call(EngineCall::StopContainer { grace, .. }) => *grace,
+        Action::Await { steady, within, .. } => *steady + *within,
+        Action::Check { check, .. } => match check {
+            // A try takes a second at most, and so does the pause behind it.
+            Check::Tcp { attempts, .. } => {
+                Duration::from_secs(u64::from(*attempts) * 2).saturating_sub(PAUSE)
+            }
+            Check::Exec { attempts, .. } | Check::RemoteExec { attempts, .. } => {
+                PAUSE * attempts.saturating_sub(1)
+            }
+            Check::Http(http) => http.max_wait,
+            Check::Sleep { wait } => *wait,
+            Check::Health { max_wait } => *max_wait,
+        },
+        Action::Delay { pause, .. } => *pause,
+        Action::Call(_)
+        | Action::Route { .. }
+        | Action::Provide { .. }
+        | Action::Finish { .. }
+        | Action::Local { .. }
+        | Action::Reached => Duration::ZERO,
+    }
+}
+
+/// Between two tries of a check.
+const PAUSE: Duration = Duration::from_secs(1);
