@@ -70,6 +70,16 @@ impl Release {
         images.insert(image.as_str().to_owned(), digest.to_owned());
     }
 
+    /// Gives the instances of an environment that it described the contents that were found for its images since.
+    pub fn pin_images_of(&self, environment: &mut Environment) {
+        for instance in environment.instances.values_mut() {
+            let images = self.images.get(instance.service.as_str());
+            if let Some(digest) = images.and_then(|images| images.get(instance.image.as_str())) {
+                instance.image = instance.image.pinned(digest);
+            }
+        }
+    }
+
     /// The environment that it describes, of its images. Registries and auditors are those of `today`; instances on ships
     /// that today's file does not have any more are left out, for nobody can reach them.
     ///
@@ -87,12 +97,7 @@ impl Release {
         };
         let mut loaded = load(&sources, &Limits::default());
         let Some(mut environment) = loaded.environment.take() else { return Err(Box::new(loaded)) };
-        for instance in environment.instances.values_mut() {
-            let images = self.images.get(instance.service.as_str());
-            if let Some(digest) = images.and_then(|images| images.get(instance.image.as_str())) {
-                instance.image = instance.image.pinned(digest);
-            }
-        }
+        self.pin_images_of(&mut environment);
         let gone = |ship: &ShipName| !today.ships.contains_key(ship);
         environment.instances.retain(|_, instance| !gone(&instance.ship));
         environment.ships.retain(|name, _| !gone(name));

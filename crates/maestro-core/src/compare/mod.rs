@@ -25,6 +25,7 @@ use crate::image::ImageRef;
 use crate::model::{ContainerSpec, LABEL_CONFIG, LABEL_SECRETS};
 use crate::names::ImageId;
 use reduced::Attributes;
+pub use secrets::shown_command;
 use secrets::{HIDDEN, is_veiled, veiled};
 use std::fmt;
 

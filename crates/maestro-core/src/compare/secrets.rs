@@ -8,6 +8,11 @@ const NAMED: [&str; 3] = ["env.", "labels.", "log_opt."];
 /// What stands for something that is not shown.
 pub(super) const HIDDEN: &str = "…";
 
+/// Program and arguments as they may be shown, on one line.
+pub fn shown_command(words: &[String]) -> String {
+    veiled("command", &words.join(" "))
+}
+
 /// A value as it may be shown.
 pub(super) fn veiled(attribute: &str, text: &str) -> String {
     if NAMED.iter().find_map(|of| attribute.strip_prefix(of)).is_some_and(is_secret) {

@@ -1,5 +1,6 @@
 //! Which hooks a deployment runs, and what one of them is.
 
+use crate::compare::shown_command;
 use crate::image::ImageRef;
 use crate::model::HookName;
 use crate::model::When;
@@ -55,7 +56,7 @@ pub struct HookTask {
 
 impl fmt::Display for HookTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "run {} ", self.command.join(" "))?;
+        write!(f, "run {} ", shown_command(&self.command))?;
         match &self.ship {
             Some(ship) => write!(f, "in a container of {} on {ship}", self.image.without_pin())?,
             None => f.write_str("on this machine")?,

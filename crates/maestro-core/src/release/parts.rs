@@ -31,10 +31,11 @@ pub struct Part {
 impl Release {
     /// What it says of each of its services.
     pub fn parts(&self) -> BTreeMap<ServiceName, Part> {
-        let services = self.services();
-        services
+        let Some(root) = self.root() else { return BTreeMap::new() };
+        let balancers = entries(&root, "balancers");
+        entries(&root, "services")
             .iter()
-            .map(|(name, node)| (ServiceName::from(name.as_str()), self.part(name, node)))
+            .map(|(name, node)| (ServiceName::from(name.as_str()), self.part(name, node, &balancers)))
             .collect()
     }
 
@@ -52,9 +53,10 @@ impl Release {
         let mut env_files = self.env_files.clone();
         env_files.extend(other.env_files.clone());
         let mut named: BTreeSet<String> = all.values().flat_map(env_files_of).collect();
-        let balancers = section(&root, "balancers").into_iter().flat_map(|map| &map.entries);
-        let templates = balancers.filter_map(|(_, balancer)| balancer.as_map()?.get(TEMPLATE)?.as_str());
-        named.extend(templates.map(str::to_owned));
+        let balancers = entries(&root, "balancers").into_values();
+        named.extend(
+            balancers.filter_map(|balancer| Some(balancer.as_map()?.get(TEMPLATE)?.as_str()?.to_owned())),
+        );
         env_files.retain(|name, _| named.contains(name));
         let entries = all.into_iter().map(|(name, service)| (text_node(&service, &name), service)).collect();
         let root = with_secrets_of(&put(&root, "services", entries), other.root().as_ref());
@@ -115,13 +117,15 @@ impl Release {
 
     /// Its services, in the order of their names.
     pub(super) fn services(&self) -> BTreeMap<String, Arc<Node>> {
-        let Some(root) = self.root() else { return BTreeMap::new() };
-        let entries = section(&root, "services").into_iter().flat_map(|map| &map.entries);
-        entries.filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value.clone()))).collect()
+        self.root().map(|root| entries(&root, "services")).unwrap_or_default()
     }
 
-    fn part(&self, name: &str, service: &Arc<Node>) -> Part {
+    fn part(&self, name: &str, service: &Arc<Node>, balancers: &BTreeMap<String, Arc<Node>>) -> Part {
         let mut content = resolved(service, &[]);
+        // Templates have names that tell their contents.
+        for (balancer, node) in balancers.iter().filter(|(_, node)| routes_to(node, name)) {
+            _ = write!(content, "\n{balancer}\n{}", resolved(node, &[]));
+        }
         for name in env_files_of(service) {
             if let Some(text) = self.env_files.get(&name) {
                 _ = write!(content, "\n{name}\n{text}");
@@ -173,6 +177,22 @@ pub(super) fn renamed(
     };
     let files = files.iter().map(|(name, text)| (new_name(name, text), text.clone())).collect();
     (root, files)
+}
+
+/// What a section has, in the order of the names.
+fn entries(root: &Arc<Node>, of: &str) -> BTreeMap<String, Arc<Node>> {
+    let entries = section(root, of).into_iter().flat_map(|map| &map.entries);
+    entries.filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value.clone()))).collect()
+}
+
+/// Whether a balancer sends requests to a service.
+fn routes_to(balancer: &Arc<Node>, service: &str) -> bool {
+    let routes = balancer.as_map().and_then(|map| map.get("routes")).map(|routes| &routes.value);
+    let Some(Value::Seq(routes)) = routes else { return false };
+    let to = |route: &Arc<Node>| {
+        route.as_map().and_then(|map| map.get("service")?.as_str().map(|to| to == service))
+    };
+    routes.iter().any(|route| to(route) == Some(true))
 }
 
 /// What is written at a service and its instances.

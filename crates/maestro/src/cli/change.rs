@@ -543,7 +543,7 @@ pub(super) fn going_back(
 }
 
 /// Services that are meant as a whole, also those that are gone.
-fn whole(environment: &Environment, selector: &Selector) -> BTreeSet<ServiceName> {
+pub(super) fn whole(environment: &Environment, selector: &Selector) -> BTreeSet<ServiceName> {
     let rules = deploy::INTENT.selection_rules();
     select(environment, selector, rules).map(|selection| selection.whole).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use super::act::{Line, untouched};
 use super::arguments::{Selecting, Showing};
-use super::change::{Agreed, Change, Options};
+use super::change::{Agreed, Change, Options, whole};
 use super::interrupts::unless_interrupted;
 use super::kept::{Kept, Past, owner};
 use super::session::Session;
@@ -121,14 +121,14 @@ impl<'a> Draft<'a> {
             Some(tag) => Ok(retagged(&tree, &named(today, selecting)?, tag)),
         })?;
         let (engines, kept) = session.fleet(&mut today).await?;
-        let mut unpinned = environment(session, &release, &today)?;
-        let instances = select(&unpinned, &selecting.selector(), INTENT.selection_rules())?.instances;
-        let mut secrets = unpinned.secrets_of_registries(&instances);
-        secrets.extend(unpinned.secrets_of_containers(&instances));
-        session.unseal(&mut unpinned, &secrets).await?;
-        let resolving = resolve(&unpinned, &engines, &instances);
+        let mut environment = environment(session, &release, &today)?;
+        let instances = select(&environment, &selecting.selector(), INTENT.selection_rules())?.instances;
+        let mut secrets = environment.secrets_of_registries(&instances);
+        secrets.extend(environment.secrets_of_containers(&instances));
+        session.unseal(&mut environment, &secrets).await?;
+        let resolving = resolve(&environment, &engines, &instances);
         let resolved = unless_interrupted(async { Ok(resolving.await) }).await?;
-        let selected = instances.iter().filter_map(|name| unpinned.instances.get(name));
+        let selected = instances.iter().filter_map(|name| environment.instances.get(name));
         for instance in selected {
             if let Some(Ok(digest)) = resolved.get(&instance.image) {
                 release.pin(&instance.service, &instance.image, digest);
@@ -136,7 +136,7 @@ impl<'a> Draft<'a> {
         }
         let unresolved =
             resolved.into_iter().filter_map(|(image, answer)| Some((image, answer.err()?))).collect();
-        let environment = environment(session, &release, &today)?;
+        release.pin_images_of(&mut environment);
         let line = Line::of(session, Cow::Borrowed(selecting), environment, engines);
         let line = line.unsealed(&INTENT).await?;
         Ok(Self { session, line, release, kept, today, unresolved, instances })
@@ -157,6 +157,18 @@ impl<'a> Draft<'a> {
             gives_up: false,
             hooks: BTreeMap::new(),
         }
+    }
+
+    /// Whether balancers are otherwise in the file than they were deployed, or anything else of a service behind them:
+    /// that is published and recorded, also where no container is changed.
+    pub(super) fn rebalances(&self, past: &Past) -> bool {
+        let environment = self.line.environment();
+        if environment.balancers.is_empty() {
+            return false;
+        }
+        let mut services = whole(environment, &self.line.selector());
+        services.retain(|name| environment.balancers_of(name).next().is_some());
+        past.history.deployed(&self.release, &services).is_some()
     }
 
     /// What would be in the way of a plan.

@@ -17,9 +17,9 @@ use maestro_core::release::Release;
 use maestro_core::saved::SavedPlan;
 use maestro_core::select::Selector;
 use std::borrow::Cow;
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -80,6 +80,8 @@ struct Made {
     selector: Selector,
     /// What would be in the way of it.
     foreseen: Vec<Finding>,
+    /// Whether balancers would be told something without it.
+    rebalances: bool,
 }
 
 async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
@@ -92,10 +94,10 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
         Command::Kill(args) => (args.intent()?, &args.selecting),
         Command::Deploy(args) => {
             let mut draft = deploy::Draft::new(session, args).await?;
-            let unfinished = match draft.past().await {
+            let past = match draft.past().await {
                 Ok(past) => {
                     draft.orphans(&past, args);
-                    past.unfinished
+                    Some(past)
                 }
                 // Nothing is done here, so nothing is lost by that.
                 Err(fault @ Fault::Ledger(_)) => {
@@ -104,26 +106,28 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
                 }
                 Err(fault) => return Err(fault),
             };
-            let unfinished = unfinished.as_ref();
+            let unfinished = past.as_ref().and_then(|past| past.unfinished.as_ref());
             let hooks = draft.target(args, unfinished).hooking(unfinished);
             let (plan, fleet) = draft.plan(&args.intent(unfinished, hooks)).await?;
             draft.tell_orphans(&fleet);
             let foreseen = draft.foreseen(&plan).await?;
             let selector = draft.selector();
+            let rebalances = past.is_some_and(|past| plan.steps.is_empty() && draft.rebalances(&past));
             let release = draft.release;
-            return Ok(Made { plan, fleet, release, selector, foreseen });
+            return Ok(Made { plan, fleet, release, selector, foreseen, rebalances });
         }
         Command::Rollback(args) => {
             let draft = rollback::Draft::new(session, args, None).await?;
             let (plan, fleet) = draft.plan().await?;
             let Deployment { release, selector, .. } = draft.target;
-            return Ok(Made { plan, fleet, release, selector, foreseen: Vec::new() });
+            return Ok(Made { plan, fleet, release, selector, foreseen: Vec::new(), rebalances: false });
         }
     };
     let (line, release) = line(session, selecting)?;
     let line = line.unsealed(&intent).await?;
     let (plan, fleet) = line.plan_seen(&intent, intent.selection_rules()).await?;
-    Ok(Made { plan, fleet, release, selector: selecting.selector(), foreseen: Vec::new() })
+    let (selector, foreseen) = (selecting.selector(), Vec::new());
+    Ok(Made { plan, fleet, release, selector, foreseen, rebalances: false })
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
@@ -139,7 +143,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
             return Err(Fault::Usage(why.to_owned()));
         }
     }
-    let Made { plan, fleet, release, selector, foreseen } = make(session, &args.command).await?;
+    let Made { plan, fleet, release, selector, foreseen, rebalances } = make(session, &args.command).await?;
     if let Some(file) = &args.out {
         let saved = SavedPlan::new(release, selector, &plan, &fleet);
         write_private(file, &saved.to_bytes()).map_err(|error| {
@@ -154,7 +158,16 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     };
     print(&session.printer, &plan, form, args.full);
     warn(&session.printer, &foreseen);
-    Ok(if args.detailed_exitcode { detailed(&plan) } else { ExitCode::SUCCESS })
+    if rebalances {
+        session
+            .printer
+            .talk("balancers would be told what the file says of them now, which is another release");
+    }
+    Ok(match args.detailed_exitcode {
+        true if rebalances => ExitCode::from(CHANGES),
+        true => detailed(&plan),
+        false => ExitCode::SUCCESS,
+    })
 }
 
 /// What a script learns of a plan. What waits or cannot be done is not as it is to be either.
@@ -188,6 +201,8 @@ fn line<'a>(session: &'a Session, selecting: &'a Selecting) -> Result<(Line<'a>,
 /// Nobody else may read it: variables may be passwords.
 fn write_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    // One that was there has the mode that it had.
+    file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
     file.sync_all()
 }

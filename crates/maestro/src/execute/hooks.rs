@@ -4,6 +4,7 @@ use super::Means;
 use super::look::Looks;
 use super::step::{LOOK_AGAIN, describe, has_ended, pass};
 use maestro_core::boundary::{CallOutcome, Engine};
+use maestro_core::compare::shown_command;
 use maestro_core::engine_error::EngineErrorKind;
 use maestro_core::event::Failure;
 use maestro_core::model::ContainerEnv;
@@ -81,7 +82,7 @@ fn is_passing(error: &EngineErrorKind) -> bool {
 fn failed(hook: &HookTask, because: &str) -> Failure {
     Failure::Hook {
         hook: hook.name.to_string(),
-        command: hook.command.join(" "),
+        command: shown_command(&hook.command),
         because: because.to_owned(),
     }
 }

@@ -79,6 +79,22 @@ async fn a_template_on_this_machine_is_told_and_kept_with_releases() {
     shop.run("plan deploy --detailed-exitcode").await.ok();
 }
 
+/// A balancer that alone is otherwise than it was deployed is no less a change.
+#[tokio::test]
+async fn what_only_a_balancer_has_to_be_told_is_deployed_too() {
+    let shop = Fronted::new("").await;
+    shop.run("plan deploy --detailed-exitcode").await.ok();
+    shop.site.shell.write("front.j2", format!("{TEMPLATE}of today\n"));
+    shop.run("plan deploy --detailed-exitcode").await.exits(10).says("balancers would be told");
+    shop.site.clear_writes();
+    shop.run("deploy --yes").await.ok().says("this is release 2");
+    assert_eq!(shop.site.changes(), Vec::<String>::new());
+    assert!(shop.served().contains("of today"), "{}", shop.served());
+    shop.run("plan deploy --detailed-exitcode").await.ok();
+    shop.run("rollback --yes").await.ok().says("as 1 was");
+    assert!(!shop.served().contains("of today"), "{}", shop.served());
+}
+
 /// Who sleeps while he tells a balancer, and wakes when somebody else has told it something else, tells it nothing more.
 #[tokio::test]
 async fn a_sleeper_tells_balancers_nothing() {
