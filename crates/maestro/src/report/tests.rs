@@ -307,6 +307,15 @@ fn plans_are_data_too() {
           ],
           "tolerated": true
         }
+      ],
+      "outages": [
+        {
+          "service": "s",
+          "instances": 1,
+          "at_once": 1,
+          "stay_down": 1,
+          "at_most_seconds": null
+        }
       ]
     }
     "#);
