@@ -6,7 +6,8 @@ use crate::config::node::{Mapping, Node, Value};
 use crate::config::tree::tree;
 use crate::config::{Limits, resolved};
 use crate::image::ImageRef;
-use crate::names::ServiceName;
+use crate::model::Environment;
+use crate::names::{InstanceName, ServiceName, ShipName};
 use crate::source::MapSources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -108,6 +109,26 @@ impl Release {
         let missing = ships(&theirs).into_iter();
         entries.extend(missing.filter(|(key, _)| key.as_str().is_some_and(|name| !known.contains(name))));
         Self { file: resolved(&put(&root, "ships", entries), &[]), ..self.clone() }
+    }
+
+    /// Instances of these services that are on ships which `today` does not have: nobody can reach them.
+    pub fn left_out<'a>(
+        &self,
+        today: &Environment,
+        services: impl IntoIterator<Item = &'a ServiceName>,
+    ) -> Vec<(InstanceName, ShipName)> {
+        let mut all = self.services();
+        let instances = services.into_iter().filter_map(|service| {
+            let service = all.remove(service.as_str())?;
+            let instances = service.as_map()?.get("instances")?.as_map()?;
+            let each = instances.entries.iter().filter_map(|(name, instance)| {
+                let ship = ShipName::from(instance.as_map()?.get("ship")?.as_str()?);
+                let is_there = today.ships.contains_key(&ship);
+                (!is_there).then_some((InstanceName::from(name.as_str()?), ship))
+            });
+            Some(each.collect::<Vec<_>>())
+        });
+        instances.flatten().collect()
     }
 
     /// The tree of the file. It was written by [`resolved`], so it can be read; none if somebody has tampered with it.

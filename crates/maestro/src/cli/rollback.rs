@@ -7,7 +7,7 @@ use super::interrupts::unless_interrupted;
 use super::kept::{self, Kept, Past, Patience, owner};
 use super::session::Session;
 use super::{Fault, Outcome, deploy};
-use crate::report::list;
+use crate::report::{ErrorReport, list};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maestro_core::boundary::Ledger;
@@ -15,7 +15,7 @@ use maestro_core::deployment::Deployment;
 use maestro_core::fleet::FleetSnapshot;
 use maestro_core::history::{NoReturn, Return};
 use maestro_core::model::Environment;
-use maestro_core::names::ServiceName;
+use maestro_core::names::{InstanceName, ServiceName, ShipName};
 use maestro_core::plan::{Intent, Plan};
 use maestro_core::release::Release;
 use maestro_core::select::{Selector, select};
@@ -108,6 +108,8 @@ impl<'a> Draft<'a> {
                 |name: &&ServiceName| back.services.values().any(|services| services.contains(*name));
             selector.gone = current.services.keys().filter(|name| !is_back(name)).cloned().collect();
         }
+        tell_left_out(session, &release.left_out(&today, back.services.values().flatten()));
+        let doubtful = deploy::doubtful(past.unfinished.as_ref());
         let units = (args.concurrency > 0).then_some(args.concurrency);
         let selecting = Selecting::of(&selector, units);
         tell(session, &past, &back);
@@ -119,7 +121,7 @@ impl<'a> Draft<'a> {
             at: Timestamp::now(),
             doing: args.doing(),
             back: Some(back),
-            doubtful: BTreeSet::new(),
+            doubtful: doubtful.clone(),
             promote: false,
             gives_up: false,
             hooks: BTreeMap::new(),
@@ -127,8 +129,7 @@ impl<'a> Draft<'a> {
         let line = Line::of(session, Cow::Owned(selecting), environment, engines);
         let line = line.unsealed(&deploy::INTENT).await?;
         // Of what is half done, nobody has seen what runs answer.
-        let doubtful = past.unfinished.as_ref().map(|unfinished| unfinished.doubtful.clone());
-        let intent = deploy::back(past.unfinished.is_some(), doubtful.unwrap_or_default());
+        let intent = deploy::back(past.unfinished.is_some(), doubtful);
         Ok(Self { line, kept, past, target, today: (today, of_today), intent })
     }
 
@@ -178,4 +179,21 @@ async fn composed(
         };
     }
     Ok(composed)
+}
+
+/// Says what a release had on ships that today's file does not have.
+fn tell_left_out(session: &Session, left_out: &[(InstanceName, ShipName)]) {
+    if left_out.is_empty() {
+        return;
+    }
+    let names: Vec<String> =
+        left_out.iter().map(|(instance, ship)| format!("{instance} on {ship}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    ErrorReport::new(format!(
+        "the release had more, on ships that the file does not have any more: {}",
+        list(&names)
+    ))
+    .warning()
+    .hint("nothing can be started there: put the ship into the file again, or deploy as many elsewhere")
+    .print(&session.printer);
 }

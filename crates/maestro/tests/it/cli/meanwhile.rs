@@ -20,18 +20,24 @@ async fn a_deployment_can_be_ended_without_a_ship_that_is_gone() {
     site.write(&TWO.replace("web:2.0", "web:brief-3.0"));
     let ran = site.run("deploy --yes -c 1").await.exits(3);
     assert!(site.image("web-1").contains("brief"), "{}", ran.all());
-    let file = format!(
-        "__maestro: {{schema: 2}}\nname: shop\nships:\n  atlantic: {{ip: 127.0.0.1, socket_path: {}}}\nservices:{}",
-        site.shell.file("atlantic.sock").display(),
-        TWO.replace(", web-2: {ship: pacific}", "").replace("web:2.0", "web:brief-3.0"),
-    );
-    site.shell.write("maestro.yaml", file);
+    let alone = |tag: &str| {
+        format!(
+            "__maestro: {{schema: 2}}\nname: shop\nships:\n  atlantic: {{ip: 127.0.0.1, socket_path: {}}}\nservices:{}",
+            site.shell.file("atlantic.sock").display(),
+            TWO.replace(", web-2: {ship: pacific}", "").replace("web:2.0", &format!("web:{tag}")),
+        )
+    };
+    site.shell.write("maestro.yaml", alone("brief-3.0"));
     site.clear_writes();
     site.run("abort --yes").await.ok().says("2 deployed").says("everything is as in release 1 again");
     assert!(site.image("web-1").contains("web:2.0"));
     assert_eq!(site.state("web-1"), "running");
     assert_eq!(site.pacific.writes(), [], "it is none of the environment's any more");
     site.run("resume --yes").await.exits(1).says("no deployment is unfinished");
+    // What the release had there does not come back, and that is said.
+    site.shell.write("maestro.yaml", alone("1.0"));
+    site.run("deploy --yes").await.ok().says("this is release 2");
+    site.run("rollback --yes").await.ok().says("as 1 was").says("web-2 on pacific");
 }
 
 /// A release is put together of what was deployed when; it is read before anything is begun.
