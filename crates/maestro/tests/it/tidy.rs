@@ -17,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("engine", &["trust"]),
     ("probe", &["trust"]),
     ("audit", &["probe"]),
-    ("balance", &["engine"]),
+    ("balance", &["engine", "ledger"]),
     ("ledger", &[]),
     ("etcd", &["probe"]),
     ("observe", &[]),
