@@ -1,5 +1,6 @@
 //! In what the containers of two environments differ, whatever runs.
 
+use super::reduced::Same;
 use super::secrets::HIDDEN;
 use super::{Change, asked, change, differences, reduced};
 use crate::fleet::{EngineState, EngineVersion};
@@ -48,8 +49,11 @@ pub fn between<'a>(from: &'a Environment, to: &'a Environment) -> Vec<Difference
         if from.ship != to.ship {
             changes.push(change("ship", Some(to.ship.as_str()), Some(from.ship.as_str())));
         }
-        let attributes = |spec| reduced::attributes(&asked::configuration(spec, &asked::NO_IMAGE), &engine);
-        let (wanted, found) = (attributes(&is), attributes(&was));
+        let asked = |spec| asked::configuration(spec, &asked::NO_IMAGE);
+        let (wanted, found) = (asked(&is), asked(&was));
+        let same = Same::of(&wanted.config, &found.config);
+        let attributes = |of| reduced::attributes(of, &engine, same);
+        let (wanted, found) = (attributes(&wanted), attributes(&found));
         let fingerprint = format!("labels.{LABEL_CONFIG}");
         let marks = format!("labels.{LABEL_SECRETS}");
         let is_ours = |change: &Change| change.attribute == fingerprint || change.attribute == marks;

@@ -24,7 +24,7 @@ use crate::fleet::{EngineState, ObservedContainer};
 use crate::image::ImageRef;
 use crate::model::{ContainerSpec, LABEL_CONFIG, LABEL_SECRETS};
 use crate::names::ImageId;
-use reduced::Attributes;
+use reduced::{Attributes, Same};
 pub use secrets::shown_command;
 use secrets::{HIDDEN, is_veiled, veiled};
 use std::fmt;
@@ -88,8 +88,9 @@ pub fn changes(
     let image = means.and_then(config).or_else(|| config(&container.image_id));
     let mut changes: Vec<Change> = image_change(spec, container, means).into_iter().collect();
     let asked = asked::configuration(spec, image.unwrap_or(&asked::NO_IMAGE));
-    let mut wanted = reduced::attributes(&asked, engine);
-    let mut is = reduced::attributes(found, engine);
+    let same = Same::of(&asked.config, &found.config);
+    let mut wanted = reduced::attributes(&asked, engine, same);
+    let mut is = reduced::attributes(found, engine, same);
     settled::settle(&mut wanted, &mut is, spec, container, engine);
     if image.is_none() {
         is.retain(|attribute, _| wanted.contains_key(attribute) || !may_come_from_image(attribute));

@@ -73,10 +73,40 @@ const OTHERS: &[(&str, &[&str])] = &[
 /// Which of them are numbers of bytes.
 const BYTES: [&str; 3] = ["kernel_memory", "memory_reservation", "shm_size"];
 
+/// What is the same on both sides word for word, and need not be taken apart: with hundreds of thousands of variables,
+/// that is most of what there is to do.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Same {
+    env: bool,
+    labels: bool,
+}
+
+impl Same {
+    pub(super) fn of(one: &ImageConfig, other: &ImageConfig) -> Self {
+        Self { env: same_variables(&one.env, &other.env), labels: one.labels == other.labels }
+    }
+}
+
+/// Whether they are the same in any order. Where a name is there twice, the order counts, and they are not.
+fn same_variables(one: &[String], other: &[String]) -> bool {
+    fn sorted(variables: &[String]) -> Vec<&str> {
+        let mut sorted: Vec<&str> = variables.iter().map(String::as_str).collect();
+        sorted.sort_unstable();
+        sorted
+    }
+    let name = |variable: &str| variable.split_once('=').map_or(variable.len(), |(name, _)| name.len());
+    let (one, other) = (sorted(one), sorted(other));
+    let is_twice = |pair: &[&str]| match pair {
+        [first, second] => first.get(..name(first)) == second.get(..name(second)),
+        _ => false,
+    };
+    one == other && !one.windows(2).any(is_twice)
+}
+
 /// Both sides alike.
-pub(super) fn attributes(of: &Configuration, engine: &EngineState) -> Attributes {
+pub(super) fn attributes(of: &Configuration, engine: &EngineState, without: Same) -> Attributes {
     let mut out = Reduced::default();
-    out.config(&of.config);
+    out.config(&of.config, without);
     out.mounts(of);
     out.network(of);
     out.set("hostname", of.hostname.clone());
@@ -138,13 +168,17 @@ impl Reduced {
         self.set(attribute, items.into_iter().collect::<Vec<_>>().join(", "));
     }
 
-    fn config(&mut self, config: &ImageConfig) {
-        // A name alone takes a variable away.
-        for (name, value) in config.env.iter().filter_map(|variable| variable.split_once('=')) {
-            self.put("env", name, value);
+    fn config(&mut self, config: &ImageConfig, without: Same) {
+        if !without.env {
+            // A name alone takes a variable away.
+            for (name, value) in config.env.iter().filter_map(|variable| variable.split_once('=')) {
+                self.put("env", name, value);
+            }
         }
-        for (key, value) in &config.labels {
-            self.put("labels", key, value);
+        if !without.labels {
+            for (key, value) in &config.labels {
+                self.put("labels", key, value);
+            }
         }
         for port in &config.exposed {
             self.set(&format!("expose.{}", with_protocol(port)), "yes".to_owned());
@@ -189,5 +223,22 @@ impl Reduced {
         for (key, value) in &log.options {
             self.put("log_opt", key, value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_variables;
+
+    #[test]
+    fn the_order_of_variables_means_nothing_but_where_a_name_is_there_twice() {
+        let same = |one: &[&str], other: &[&str]| {
+            let texts = |of: &[&str]| of.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+            same_variables(&texts(one), &texts(other))
+        };
+        assert!(same(&["A=1", "B=", "A-B=1"], &["B=", "A-B=1", "A=1"]));
+        assert!(!same(&["A=1"], &["A=2"]));
+        assert!(!same(&["A=1"], &["A=1", "B=1"]));
+        assert!(!same(&["A=1", "A=2"], &["A=2", "A=1"]));
     }
 }
