@@ -99,6 +99,8 @@ pub(super) struct Carried {
     pub(super) summary: RunSummary,
     /// Whether a container has been changed, or may have been.
     pub(super) touched: bool,
+    /// Whether the lease was lost, which has been said.
+    pub(super) fenced: bool,
     /// Services of which something failed.
     pub(super) failed: BTreeSet<ServiceName>,
     /// Containers that turned out to be no good, as `name@ship`.
@@ -450,11 +452,12 @@ impl<'a> Line<'a> {
             failed: BTreeSet::new(),
             plan: plan.clone(),
             touched: false,
+            fenced: false,
         };
         let mut listening = telling.listen(&mut watching);
         let summary =
             execute(plan.clone(), &means, &mut listening, interrupts, self.session.began.into()).await;
-        let Watching { unwell, failed, touched, .. } = watching;
+        let Watching { unwell, failed, touched, fenced, .. } = watching;
         let doubtful = unwell.iter().filter_map(|id| {
             let target = started(&plan.step(*id)?.action)?;
             Some(at(target.name(), plan.unit_of(*id)?.ship()?))
@@ -476,7 +479,7 @@ impl<'a> Line<'a> {
         let trials = plan.trials.clone();
         // As in `leave`.
         std::mem::forget(plan);
-        Carried { summary, touched, failed, doubtful, trials }
+        Carried { summary, touched, fenced, failed, doubtful, trials }
     }
 
     /// What a container that did not start has to say for itself; whether it has said anything.
@@ -538,6 +541,7 @@ struct Watching {
     failed: BTreeSet<ServiceName>,
     plan: Arc<Plan>,
     touched: bool,
+    fenced: bool,
 }
 
 impl Watching {
@@ -552,6 +556,7 @@ impl Watching {
         match outcome {
             StepOutcome::Done(_) => self.touched |= changes,
             StepOutcome::Failed(failure) => {
+                self.fenced |= matches!(failure, Failure::Fenced(_));
                 // Of what a balancer is told in several calls, some have been made.
                 let in_part = matches!(action, Some(Action::Route { .. }));
                 self.touched |= changes && (in_part || may_have_happened(failure));

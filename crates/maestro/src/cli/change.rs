@@ -13,6 +13,7 @@ use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 use maestro_core::boundary::{Document, LedgerWriter};
 use maestro_core::deployment::Deployment;
+use maestro_core::event::Failure;
 use maestro_core::history::{History, Outline, Record};
 use maestro_core::model::{Environment, Remedy};
 use maestro_core::names::{InstanceName, ServiceName};
@@ -243,7 +244,7 @@ impl<'a> Change<'a> {
                 return Err(fault);
             }
         };
-        let Carried { summary, touched, failed, doubtful, trials } = carried;
+        let Carried { summary, touched, fenced, failed, doubtful, trials } = carried;
         if summary.is_success() && summary.waiting > 0 {
             // It is not finished before somebody has decided.
             if !touched {
@@ -282,6 +283,7 @@ impl<'a> Change<'a> {
             && summary.interrupted == 0
             && !self.target.gives_up
             && self.remedy(&failed) == Remedy::Rollback
+            && !fenced
             && self.may_go_on().await;
         match before {
             Some(before) if goes_back => self.take_back(ledger, past, before, doubtful).await,
@@ -297,10 +299,13 @@ impl<'a> Change<'a> {
 
     /// Whether the lease is still held: without it, there is no way back that could be gone.
     async fn may_go_on(&self) -> bool {
-        match self.line.fence() {
-            Some(fence) => fence.pass().await.is_ok(),
-            None => true,
+        let Some(fence) = self.line.fence() else { return true };
+        let passed = fence.pass().await;
+        if let Err(lost) = passed {
+            ErrorReport::from(&Failure::Fenced(lost)).print(&self.session.printer);
+            return false;
         }
+        true
     }
 
     /// What goes into the journal when more has turned out to be no good.
