@@ -35,7 +35,7 @@ async fn a_deployment_can_be_ended_without_a_ship_that_is_gone() {
     assert_eq!(site.pacific.writes(), [], "it is none of the environment's any more");
     site.run("resume --yes").await.exits(1).says("no deployment is unfinished");
     // What the release had there does not come back, and that is said.
-    site.shell.write("maestro.yaml", alone("1.0"));
+    site.shell.write("maestro.yaml", alone("2.0"));
     site.run("deploy --yes").await.ok().says("this is release 2");
     site.run("rollback --yes").await.ok().says("as 1 was").says("web-2 on pacific");
 }
