@@ -7,6 +7,7 @@ use super::look::look;
 use super::safeguards::{see, unless_frozen};
 use super::session::Session;
 use super::telling::Telling;
+use super::watching::{Watching, spoke, started};
 use super::{Fault, Outcome, deploy, doctor, interrupts};
 use crate::balance::{Balancing, Routes};
 use crate::execute::{Means, Remember, execute};
@@ -18,12 +19,12 @@ use futures_util::StreamExt;
 use maestro_core::balance::RouteChange;
 use maestro_core::boundary::LogOptions;
 use maestro_core::check::lint;
-use maestro_core::event::{Event, Failure, Reporter, RunSummary, StepOutcome};
+use maestro_core::event::RunSummary;
 use maestro_core::fleet::{FleetSnapshot, at};
 use maestro_core::lease::Holder;
-use maestro_core::model::{Environment, Phase};
+use maestro_core::model::Environment;
 use maestro_core::names::{InstanceName, ServiceName};
-use maestro_core::plan::{Action, Condition, Intent, Limits, Plan, Restart, StepId, Target, Trial, Unit};
+use maestro_core::plan::{Action, Intent, Limits, Plan, Restart, StepId, Trial};
 use maestro_core::planner::plan;
 use maestro_core::preflight::{Finding, blocked};
 use maestro_core::select::{SelectionRules, Selector, select};
@@ -503,103 +504,5 @@ impl<'a> Line<'a> {
                 .print(&self.session.printer);
         }
         !output.is_empty()
-    }
-}
-
-/// The container that a step wanted to see running.
-fn started(action: &Action) -> Option<&Target> {
-    match action {
-        Action::Await { target, condition: Condition::Running, .. } => Some(target),
-        Action::Check { target, phase: Phase::Running, .. } => Some(target),
-        Action::Await { .. }
-        | Action::Check { .. }
-        | Action::Call(_)
-        | Action::Delay { .. }
-        | Action::Route { .. }
-        | Action::Provide { .. }
-        | Action::Finish { .. }
-        | Action::Local { .. }
-        | Action::Reached => None,
-    }
-}
-
-/// The container whose output may tell why a step failed.
-fn spoke(action: &Action) -> Option<&Target> {
-    match action {
-        Action::Finish { target, .. } => Some(target),
-        other => started(other),
-    }
-}
-
-/// Passes events on, and remembers what went wrong.
-struct Watching {
-    inner: Box<dyn Reporter>,
-    /// Whether a success is not the end, and the document is still to come.
-    untold: bool,
-    /// Steps that failed in a way that the container's output may explain.
-    unwell: Vec<StepId>,
-    failed: BTreeSet<ServiceName>,
-    plan: Arc<Plan>,
-    touched: bool,
-    fenced: bool,
-}
-
-impl Watching {
-    fn ended(&mut self, step: StepId, outcome: &StepOutcome) {
-        let action = self.plan.step(step).map(|step| &step.action);
-        let changes = match action {
-            Some(Action::Call(call)) => call.container().is_some(),
-            // A program that was run may have done anything.
-            Some(Action::Route { .. } | Action::Finish { .. } | Action::Local { .. }) => true,
-            _ => false,
-        };
-        match outcome {
-            StepOutcome::Done(_) => self.touched |= changes,
-            StepOutcome::Failed(failure) => {
-                self.fenced |= matches!(failure, Failure::Fenced(_));
-                // Of what a balancer is told in several calls, some have been made.
-                let in_part = matches!(action, Some(Action::Route { .. }));
-                self.touched |= changes && (in_part || may_have_happened(failure));
-                if matches!(
-                    failure,
-                    Failure::NotReached { .. }
-                        | Failure::NotKept { .. }
-                        | Failure::Check(_)
-                        | Failure::Hook { .. }
-                ) {
-                    self.unwell.push(step);
-                }
-                match self.plan.unit_of(step) {
-                    // What is not to be there any more has a service, too.
-                    Some(Unit::Instance { instance, .. }) => {
-                        let items = self.plan.items.iter().filter(|item| item.instance == *instance);
-                        self.failed.extend(items.map(|item| item.service.clone()));
-                    }
-                    Some(Unit::Hook { hook, .. }) => _ = self.failed.insert(hook.service.clone()),
-                    Some(Unit::Image { .. } | Unit::Login { .. } | Unit::Milestone(_)) | None => {}
-                }
-            }
-        }
-    }
-}
-
-/// Whether what failed may be done all the same.
-fn may_have_happened(failure: &Failure) -> bool {
-    match failure {
-        Failure::Engine(error) => error.ambiguous,
-        Failure::Interrupted | Failure::Unbalanced(_) | Failure::Hook { .. } => true,
-        _ => false,
-    }
-}
-
-impl Reporter for Watching {
-    fn event(&mut self, event: &Event) {
-        if let Event::StepFinished { step, outcome, .. } = event {
-            self.ended(*step, outcome);
-        }
-        if self.untold && matches!(event, Event::RunFinished { summary } if summary.is_success()) {
-            return;
-        }
-        self.inner.event(event);
     }
 }

@@ -41,6 +41,7 @@ mod telling;
 mod tidy;
 mod unlock;
 mod validate;
+mod watching;
 
 pub use parse::parse;
 
