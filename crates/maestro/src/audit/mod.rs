@@ -64,11 +64,9 @@ impl Auditors {
     }
 
     /// Tells all of them at the same time that something is about to be done, and waits for those without whom it may
-    /// not be. Returns who hears the rest, which is `most` notifications.
-    ///
-    /// # Errors
-    /// Those who could not be told, and whose errors count.
-    pub async fn announce(self, announcement: &Notification, most: usize) -> Result<Audience, Vec<Missed>> {
+    /// not be. Returns who hears the rest, which is `most` notifications, and who of them could not be told, and whose
+    /// errors count.
+    pub async fn announce(self, announcement: &Notification, most: usize) -> (Audience, Vec<Missed>) {
         let (ignored, needed): (Vec<_>, Vec<_>) =
             self.all.into_iter().partition(|one| one.settings.ignore_errors);
         let mut audience = Audience { members: Vec::new() };
@@ -81,11 +79,8 @@ impl Auditors {
             Some(Missed { auditor: one.name(), count: 1, because: Some(because) })
         });
         let missed: Vec<Missed> = join_all(told).await.into_iter().flatten().collect();
-        if !missed.is_empty() {
-            return Err(missed);
-        }
         audience.members.extend(needed.into_iter().map(|one| Member::new(one, most)));
-        Ok(audience)
+        (audience, missed)
     }
 }
 

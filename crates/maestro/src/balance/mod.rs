@@ -1,7 +1,8 @@
 //! Load balancers: their configuration is delivered to every front end, and every one has to acknowledge it.
 //!
 //! `publish` and `drained` are the two waits that a deployment needs ([`Balancing`] makes them of an environment);
-//! `container` and `host` are front ends, `fenced` tells them nothing without the lease, `status` asks them which generation they serve.
+//! `container` and `host` are front ends, `fenced` tells them nothing without the lease, `status` asks them which
+//! generation they serve.
 
 mod container;
 mod fenced;

@@ -398,14 +398,9 @@ impl<'a> Line<'a> {
     ) -> Result<Carried, Fault> {
         let mut interrupts = interrupts::listen();
         let ready = Ready::new(plan).await?;
-        let begun = Telling::begin(&self.environment, intent, &ready.plan, &mut interrupts).await;
-        let mut telling = match begun {
-            Err(fault @ Fault::Unannounced(_)) if self.unopposed => {
-                fault.print(&self.session.printer);
-                Telling::nobody(&self.environment, intent, &ready.plan)
-            }
-            begun => begun?,
-        };
+        let lenient = self.unopposed.then_some(&self.session.printer);
+        let mut telling =
+            Telling::begin(&self.environment, intent, &ready.plan, lenient, &mut interrupts).await?;
         let outcome = self.walk(intent, ready, showing, &mut telling, &mut interrupts).await;
         telling.end(outcome.as_ref().map(|_| ()), &self.session.printer, &mut interrupts).await;
         outcome

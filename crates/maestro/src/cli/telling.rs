@@ -26,29 +26,30 @@ impl Telling {
     /// Announces what will be done; the first plan has everything that it is about.
     ///
     /// # Errors
-    /// An auditor that could not be told and whose errors count, and the interrupt: nothing may be begun then.
+    /// An auditor that could not be told and whose errors count, and the interrupt: nothing may be begun then. Where
+    /// `lenient` is where to say so, nobody whom auditors do not hear of is kept from anything.
     pub(super) async fn begin(
         environment: &Environment,
         intent: &Intent,
         first: &Plan,
+        lenient: Option<&Printer>,
         interrupts: &mut mpsc::UnboundedReceiver<()>,
     ) -> Result<Self, Fault> {
         let auditors = Auditors::of(environment);
         let play = Play::new(environment, intent, first, who());
-        let audience = match play.begins().filter(|_| !auditors.is_empty()) {
-            None => Audience::nobody(),
+        let (audience, missed) = match play.begins().filter(|_| !auditors.is_empty()) {
+            None => (Audience::nobody(), Vec::new()),
             Some(announcement) => tokio::select! {
-                told = auditors.announce(&announcement, play.most()) => told.map_err(Fault::Unannounced)?,
+                told = auditors.announce(&announcement, play.most()) => told,
                 Some(()) = interrupts.recv() => return Err(Fault::InterruptedTelling),
             },
         };
+        match lenient {
+            None if !missed.is_empty() => return Err(Fault::Unannounced(missed)),
+            None => {}
+            Some(printer) => missed.iter().for_each(|missed| report(missed).warning().print(printer)),
+        }
         Ok(Self { play, audience, hurried: false })
-    }
-
-    /// Of whom nobody hears.
-    pub(super) fn nobody(environment: &Environment, intent: &Intent, first: &Plan) -> Self {
-        let play = Play::new(environment, intent, first, who());
-        Self { play, audience: Audience::nobody(), hurried: false }
     }
 
     /// Passes events on, and tells of them.

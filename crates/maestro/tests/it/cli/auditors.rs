@@ -459,3 +459,25 @@ async fn secrets_are_never_shown() {
     let redactor = Redactor::new().port(port, "[PORT]");
     insta::assert_snapshot!(redactor.redact(&ran.stderr));
 }
+
+/// An auditor that does not take what it is told keeps somebody from beginning, but nobody from going back by himself.
+#[tokio::test]
+async fn no_auditor_forbids_the_way_back() {
+    let sink = Sink::new(vec![OK, OK, Reply::Silence]).await;
+    let audited = |tag: &str| {
+        let web = SHOP.replace("web:2.0", tag).replace("    requires: [db]\n", "    deploy: {bake: 2s}\n");
+        format!("{web}audit:\n- {{type: http, endpoint: 'http://{}', timeout: 1}}\n", sink.address)
+    };
+    let site = Site::new(&audited("web:2.0"));
+    site.run("deploy").await.ok();
+    site.write(&audited("web:brief-3.0"));
+    let ran = site.run("deploy --yes web").await.exits(4);
+    let ran = ran.says("did not get 1 notification").says("as in release 1 again");
+    for name in ["web-1", "web-2"] {
+        assert!(site.image(name).contains("web:2.0"), "{}", ran.all());
+        assert_eq!(site.state(name), "running", "{}", ran.all());
+    }
+    site.clear_writes();
+    site.run("deploy --yes web").await.exits(1).says("nothing was done").says("no answer within 1 s");
+    assert_eq!(site.changes(), Vec::<String>::new());
+}

@@ -85,6 +85,9 @@ async fn a_saved_plan_is_carried_out_or_refused() {
     let site = Site::new(&rolling("2.0"));
     site.run("start").await.ok();
     site.write(&rolling("3.0"));
+    // Whoever could read what was there before cannot read the plan.
+    site.shell.write("next.plan", "");
+    std::fs::set_permissions(site.shell.file("next.plan"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let mut text = site.transcript(&["plan --out next.plan deploy"]).await;
     let permissions = std::fs::metadata(site.shell.file("next.plan")).unwrap().permissions();
     assert_eq!(permissions.mode() & 0o777, 0o600, "passwords may be in it");

@@ -56,6 +56,17 @@ impl Fronted {
         std::fs::read_to_string(&self.file).unwrap()
     }
 
+    /// Of which the second one is tried with another tag, whose check knows which ones are no good. What the balancer is
+    /// told is kept, one configuration after the other.
+    fn write_two(&self, tag: &str, second: &str) {
+        let check = "lifecycle: {running: [{type: exec, attempts: 2, command: \"/bin/sh -c 'case $DOCKER_TAG in never*) exit 1; esac'\"}]}";
+        let text = shop(tag, 0, &self.file)
+            .replace("max_unavailable: 1}", &format!("max_unavailable: 1, on_failure: pause}}\n    {check}"))
+            .replace("web-2: {", &format!("web-2: {{image: 'shop/web:{second}', "))
+            .replace("touch $0.loading", "cat $0 >>$0.told");
+        self.site.write(&text.replace("; sleep 0; rm $0.loading", ""));
+    }
+
     fn gets(&self) -> Vec<String> {
         self.served().lines().skip(1).map(str::to_owned).collect()
     }
@@ -77,6 +88,25 @@ async fn a_template_on_this_machine_is_told_and_kept_with_releases() {
     shop.run("apply --yes next.plan").await.ok().says("this is release 4");
     assert!(shop.served().contains("of today"), "{}", shop.served());
     shop.run("plan deploy --detailed-exitcode").await.ok();
+}
+
+/// Who has been found to be no good gets no requests from whoever deploys the next thing, before he has been replaced.
+#[tokio::test]
+async fn what_is_no_good_is_let_in_by_nobody() {
+    let shop = Fronted::new("").await;
+    shop.write_two("3.0", "never-3");
+    let ran = shop.run("deploy --yes -c 1 web").await.exits(3).says("not finished");
+    assert_eq!((shop.site.state("web-1"), shop.site.state("web-2")), ("running", "running"), "{}", ran.all());
+    assert_eq!(shop.gets(), ["web-1 in", "web-2 draining"], "{}", ran.all());
+    let told = shop.site.shell.file("front.cfg.told");
+    std::fs::remove_file(&told).unwrap();
+    shop.write_two("4.0", "never-4");
+    shop.run("deploy --yes -c 1 web").await.exits(3).says("not finished");
+    let told = std::fs::read_to_string(&told).unwrap_or_default();
+    assert!(!told.contains("web-2 in"), "{told}");
+    shop.write_two("5.0", "5.0");
+    shop.run("deploy --yes -c 1 web").await.ok().says("this is release 2");
+    assert_eq!(shop.gets(), ["web-1 in", "web-2 in"]);
 }
 
 /// A balancer that alone is otherwise than it was deployed is no less a change.

@@ -219,3 +219,14 @@ async fn who_deploys_the_same_again_goes_on() {
     assert!(site.image("web-2").contains("web:5.0"));
     assert_eq!(told(&site).lines().count(), 4);
 }
+
+/// Whoever runs it has to know its words; whoever reads a plan, or that it failed, does not.
+#[tokio::test]
+async fn passwords_of_theirs_are_not_shown() {
+    let broken = "{run: [bin/broken, --password=hunter2, PGPASSWORD=hunter2], timeout: 1}";
+    let site = Site::new(&shop("2.0", &hooks(broken, "")));
+    for line in ["plan deploy", "plan deploy --full", "plan deploy --output json", "deploy --yes"] {
+        let ran = site.run(line).await.says("bin/broken").never_says("hunter2");
+        assert_eq!(ran.code, if line.starts_with("plan") { 0 } else { 3 }, "{}", ran.all());
+    }
+}

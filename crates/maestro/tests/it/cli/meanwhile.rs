@@ -3,6 +3,7 @@
 use super::deploying::anywhere;
 use super::site::{SHOP, Site};
 use maestro_testkit::fake_dockerd::FakeDockerd;
+use maestro_testkit::faults::{Fault, Faults, On, Operation, When};
 
 const TWO: &str = "
   db: {image: 'shop/db:1', instances: {db-1: {ship: atlantic}}}
@@ -89,6 +90,26 @@ async fn instances_that_are_gone_stop() {
     text += &site.transcript(&["plan rollback", "rollback --yes -c 1"]).await;
     assert_eq!((site.state("web-1"), site.state("web-2")), ("running", "running"));
     insta::assert_snapshot!(anywhere(&text));
+}
+
+/// What is not to be there any more is its service's, also where it does not go: what was proved stays if that says so.
+#[tokio::test]
+async fn what_does_not_go_fails_its_own_service() {
+    let rolling = TWO.replace("strategy: recreate", "strategy: rolling, max_unavailable: 1");
+    let site = Site::new(&rolling);
+    site.run("deploy").await.ok();
+    site.write(&rolling.replace(", web-2: {ship: pacific}", "").replace("web:2.0", "web:3.0"));
+    site.pacific.set_faults(Faults::none().and(
+        On::Only(Operation::Stop),
+        When::Always,
+        Fault::Refused(500, "no".into()),
+    ));
+    let ran = site.run("deploy --yes").await.exits(3).never_says("going back");
+    assert!(site.image("web-1").contains("web:3.0"), "{}", ran.all());
+    assert_eq!((site.state("web-1"), site.state("web-2")), ("running", "running"));
+    site.pacific.set_faults(Faults::none());
+    site.run("resume --yes").await.ok().says("this is release 2");
+    assert_eq!((site.state("web-1"), site.state("web-2")), ("running", "exited"));
 }
 
 /// What moves to another ship is stopped where it was, and what a deployment added that failed is stopped, too.

@@ -5,7 +5,7 @@ use super::{DEPLOY, PROMOTE, environment, planned, released};
 use crate::balance::Standing;
 use crate::fleet::{ContainerState, ShipView};
 use crate::model::Environment;
-use crate::names::ShipName;
+use crate::names::{InstanceName, ShipName};
 use crate::plan::{Action, EngineCall, Hooking, Intent, Limits, Plan};
 use crate::planner::plan;
 use crate::run::Run;
@@ -50,35 +50,22 @@ fn running(world: &World) -> String {
 /// do; then again broken off after each step, and gone on with.
 fn reaches(from: &World, to: &Environment, plan: &Plan, least: usize, end: &str) {
     let carry = |world: &mut World, plan: &Plan, most: usize| {
-        let mut rotation = plan.rotation.clone();
-        let mut steps = 0;
-        world.carry_out(
-            plan,
-            most,
-            |_| 0,
-            |_, action| {
-                steps += 1;
-                if let Action::Route { change, .. } = action {
-                    rotation.change(change);
-                }
-                let gets = rotation.endpoints().into_iter();
-                let gets = gets.filter(|e| e.service.as_str() == "web" && e.standing == Standing::In);
-                let gets: Vec<_> = gets.map(|endpoint| endpoint.instance).collect();
-                if let Action::Call(EngineCall::StopContainer { target, .. }) = action {
-                    let name = target.name().as_str();
-                    let own = |got: &crate::names::InstanceName| got.as_str() == name;
-                    let there =
-                        |got: &crate::names::InstanceName| got.as_str().starts_with(&format!("{name}@"));
-                    let is_there =
-                        plan.items.iter().any(|item| item.instance.as_str().starts_with(&format!("{name}@")));
-                    assert!(
-                        !gets.iter().any(|got| if is_there { there(got) } else { own(got) }),
-                        "{name}: {gets:?}\n{plan}"
-                    );
-                }
-                assert!(gets.len() >= least, "{gets:?} after {steps} steps of\n{plan}");
-            },
-        );
+        let (steps, _) = world.follow(plan, most, |_, rotation, action| {
+            let gets = rotation.endpoints().into_iter();
+            let gets = gets.filter(|e| e.service.as_str() == "web" && e.standing == Standing::In);
+            let gets: Vec<_> = gets.map(|endpoint| endpoint.instance).collect();
+            if let Action::Call(EngineCall::StopContainer { target, .. }) = action {
+                let name = target.name().as_str();
+                let own = |got: &InstanceName| got.as_str() == name;
+                let there = |got: &InstanceName| got.as_str().starts_with(&format!("{name}@"));
+                let is_there = plan.items.iter().any(|item| there(&item.instance));
+                assert!(
+                    !gets.iter().any(|got| if is_there { there(got) } else { own(got) }),
+                    "{name}: {gets:?}\n{plan}"
+                );
+            }
+            assert!(gets.len() >= least, "{gets:?} after {action:?} of\n{plan}");
+        });
         steps
     };
     let mut whole = from.clone();

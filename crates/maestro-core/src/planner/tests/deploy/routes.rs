@@ -33,30 +33,14 @@ fn web(tag: u32, ports: &str, strategy: &str) -> Environment {
 /// Carries out so many steps of a plan, and follows what balancers are told; `least` instances get requests and can
 /// answer them at any time.
 fn followed(world: &mut World, plan: &Plan, most: usize, least: usize) -> usize {
-    let mut rotation = plan.rotation.clone();
-    let mut steps = 0;
-    world.carry_out(
-        plan,
-        most,
-        |_| 0,
-        |world, action| {
-            steps += 1;
-            match action {
-                Action::Route { change, .. } => rotation.change(change),
-                Action::Call(EngineCall::StopContainer { target, .. }) => {
-                    let gets = rotation.endpoints().into_iter().filter(|e| e.standing == Standing::In);
-                    let gets: Vec<_> = gets.map(|endpoint| endpoint.instance).collect();
-                    assert!(
-                        !gets.contains(target.name()),
-                        "{} gets requests and is stopped\n{plan}",
-                        target.name()
-                    );
-                }
-                _ => {}
-            }
-            assert!(answering(world, &rotation) >= least, "after {steps} steps of\n{plan}");
-        },
-    );
+    let (steps, _) = world.follow(plan, most, |world, rotation, action| {
+        if let Action::Call(EngineCall::StopContainer { target, .. }) = action {
+            let mut gets = rotation.endpoints().into_iter().filter(|e| e.standing == Standing::In);
+            let name = target.name();
+            assert!(gets.all(|got| got.instance != *name), "{name} gets requests and is stopped\n{plan}");
+        }
+        assert!(answering(world, rotation) >= least, "after {action:?} of\n{plan}");
+    });
     steps
 }
 

@@ -68,21 +68,11 @@ fn followed(
     most: usize,
     mut told: impl FnMut(&World, &Rotation),
 ) -> (usize, Rotation) {
-    let mut rotation = plan.rotation.clone();
-    let mut steps = 0;
-    world.carry_out(
-        plan,
-        most,
-        |_| 0,
-        |world, action| {
-            steps += 1;
-            if let Action::Route { change, .. } = action {
-                rotation.change(change);
-                told(world, &rotation);
-            }
-        },
-    );
-    (steps, rotation)
+    world.follow(plan, most, |world, rotation, action| {
+        if matches!(action, Action::Route { .. }) {
+            told(world, rotation);
+        }
+    })
 }
 
 /// What gets requests, with its weight.

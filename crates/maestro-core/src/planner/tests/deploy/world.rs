@@ -1,5 +1,6 @@
 //! A fleet that does what plans say, and no more than engines would.
 
+use crate::balance::Rotation;
 use crate::boundary::CheckFailure;
 use crate::event::{Failure, StepOutcome};
 use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, ObservedImage, ShipView};
@@ -42,6 +43,28 @@ impl World {
             fails: Vec::new(),
             started: BTreeSet::new(),
         }
+    }
+
+    /// Carries so many steps of a plan out, one after another, and follows what balancers are told. After each, `look`
+    /// looks at what there is, and at where requests go by then. Returns how many steps there were, and what balancers
+    /// were told last.
+    pub(super) fn follow(
+        &mut self,
+        plan: &Plan,
+        most: usize,
+        mut look: impl FnMut(&World, &Rotation, &Action),
+    ) -> (usize, Rotation) {
+        let mut rotation = plan.rotation.clone();
+        let mut steps = 0;
+        let followed = |world: &World, action: &Action| {
+            steps += 1;
+            if let Action::Route { change, .. } = action {
+                rotation.change(change);
+            }
+            look(world, &rotation, action);
+        };
+        self.carry_out(plan, most, |_| 0, followed);
+        (steps, rotation)
     }
 
     /// Carries a plan out up to a number of steps; of those that could be next, `choose` says which one is. After each,
