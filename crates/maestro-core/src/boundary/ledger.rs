@@ -5,19 +5,17 @@ use futures_util::future::BoxFuture;
 
 /// Reads what was recorded, from a majority of the places that keep it.
 pub trait Ledger: Send + Sync {
-    /// What is known of all releases, by their numbers, without the releases themselves.
-    fn releases(&self) -> BoxFuture<'_, Result<Vec<Entry>, LedgerError>>;
+    /// What there is, without the releases themselves.
+    fn contents(&self) -> BoxFuture<'_, Result<Contents, LedgerError>>;
 
     /// One release; none if there is none of that number.
     fn release(&self, number: u64) -> BoxFuture<'_, Result<Option<Document>, LedgerError>>;
-
-    /// The journal of the run that is in progress, or was cut off; none if the last one was closed.
-    fn journal(&self) -> BoxFuture<'_, Result<Option<Journal>, LedgerError>>;
 }
 
 /// A ledger, for whoever has the lease: every write first makes sure that it is still there.
 pub trait LedgerWriter: Ledger {
-    /// Records a release, its head, which is listed, apart from the rest. A number is used once.
+    /// Records a release, its head, which is listed, apart from the rest; the journal in progress ends with that. A
+    /// number is used once.
     fn add<'a>(
         &'a self,
         number: u64,
@@ -52,6 +50,15 @@ impl Document {
     pub fn new(format: u16, bytes: impl Into<Vec<u8>>) -> Self {
         Self { format, bytes: bytes.into() }
     }
+}
+
+/// What a ledger has at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// What is known of all releases, by their numbers.
+    pub releases: Vec<Entry>,
+    /// The journal of the run that is in progress, or was cut off; none if the last one was closed.
+    pub journal: Option<Journal>,
 }
 
 /// A release in a list.

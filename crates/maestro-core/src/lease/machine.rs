@@ -184,14 +184,10 @@ impl Lease {
         };
         match (ask, answer) {
             (Ask::Look | Ask::Claim, Answer::Free) => anchor.standing = Standing::Free,
-            (Ask::Look | Ask::Claim, Answer::Made(id)) => {
-                anchor.standing = mine(id);
-                anchor.at = now;
-            }
+            (Ask::Look | Ask::Claim, Answer::Made(id)) => anchor.standing = mine(id),
+            // A claim whose answer was lost.
             (Ask::Look | Ask::Claim, Answer::Taken(seen)) if seen.holder.run == self.run => {
-                // A claim whose answer was lost.
                 anchor.standing = mine(seen.id);
-                anchor.at = now;
             }
             (Ask::Look | Ask::Claim, Answer::Taken(seen)) => match &mut anchor.standing {
                 Standing::Theirs(theirs) if theirs.seen == seen => theirs.looked = sent,

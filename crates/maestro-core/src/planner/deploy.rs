@@ -12,13 +12,13 @@ use super::start;
 use super::turn::Turn;
 use crate::fleet::{EngineState, FleetSnapshot, ShipView, at};
 use crate::model::{Hindrance, Instance, Picked, Remedy, Strategy};
-use crate::names::{InstanceName, ServiceName};
+use crate::names::{InstanceName, ServiceName, ShipName};
 use crate::plan::{Blocked, Fate, Intent, Milestone, Reason, Settled, StepId};
 pub(super) use hooks::{Hooked, clean, due};
 pub(super) use orphans::{Orphans, rest};
 pub(super) use replace::Switch;
 use standing::{Standing, Wanted};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How the container that is to be takes the place of what serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +154,8 @@ pub(super) fn lenient(builder: &Builder<'_>) -> BTreeSet<ServiceName> {
 }
 
 /// Plans the instances of a service: as many at a time as its strategy allows, first those that are down, for they do
-/// not get worse by it.
+/// not get worse by it, and one of each ship before the next of any: those that are replaced at a time share no engine
+/// where they need not, and the first ones tell of every ship.
 pub(super) fn service<'a>(
     builder: &mut Builder<'a>,
     mut members: Vec<(usize, &'a Instance)>,
@@ -172,7 +173,16 @@ pub(super) fn service<'a>(
     let unseen = members.iter().filter(|(_, i)| !is_seen(fleet, i)).count();
     // Who takes volumes from another one has its place in the order already.
     if members.iter().all(|(_, instance)| instance.after.is_empty()) {
-        members.sort_by_key(|(_, instance)| is_up(builder, instance) && !is_doubtful(intent, instance));
+        let mut on_ships: BTreeMap<(bool, &ShipName), usize> = BTreeMap::new();
+        let placed = members.into_iter().map(|(index, instance)| {
+            let is_well = is_up(builder, instance) && !is_doubtful(intent, instance);
+            let place = on_ships.entry((is_well, &instance.ship)).or_default();
+            *place += 1;
+            ((is_well, *place), (index, instance))
+        });
+        let mut placed: Vec<_> = placed.collect();
+        placed.sort_by_key(|(place, _)| *place);
+        members = placed.into_iter().map(|(_, member)| member).collect();
     }
     let turn = || Turn::new(unseen, strategy.down(all), strategy.beside(all)).behind(&before.last);
     match strategy {

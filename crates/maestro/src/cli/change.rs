@@ -9,7 +9,7 @@ use super::session::Session;
 use super::{Fault, Outcome, deploy, hooks};
 use crate::ledger::{HeldLease, OwnedLedger};
 use crate::report::{ErrorReport, list};
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{LocalBoxFuture, TryFutureExt, try_join};
 use jiff::Timestamp;
 use maestro_core::boundary::{Document, LedgerWriter};
 use maestro_core::deployment::Deployment;
@@ -152,10 +152,10 @@ impl<'a> Change<'a> {
         let ledger = lease.ledger();
         let past = kept::past(&*ledger).await?;
         self.is_still_so(&past)?;
-        let before = kept::current(&*ledger, &past).await?;
         self.remember_hooks(&past);
-        let (plan, fleet) =
-            self.line.plan_seen(&self.intent, self.intent.selection_rules()).await.map_err(untouched)?;
+        let seeing = self.line.plan_seen(&self.intent, self.intent.selection_rules());
+        let (before, (plan, fleet)) =
+            try_join(kept::current(&*ledger, &past), seeing.map_err(untouched)).await?;
         match agreed {
             Agreed::Saved(saved) => super::apply::is_still(&saved, &plan, &fleet)?,
             Agreed::Shown if plan.to_string() != shown => {
@@ -261,7 +261,6 @@ impl<'a> Change<'a> {
             }
             let is_new = news.is_some() && self.target.back.is_none();
             self.record(ledger, past, news).await?;
-            ledger.close_journal().await?;
             if is_new {
                 self.line.tidy(&past.history).await;
             }
@@ -364,9 +363,10 @@ impl<'a> Change<'a> {
         Ok(Some(News { outline, release }))
     }
 
-    /// Writes down what the fleet is now.
+    /// Writes down what the fleet is now, and that the deployment is over.
     async fn record(&self, ledger: &OwnedLedger, past: &Past, news: Option<News>) -> Result<(), Fault> {
         let Some(News { outline, release }) = news else {
+            ledger.close_journal().await?;
             self.note_parts(past);
             return Ok(());
         };

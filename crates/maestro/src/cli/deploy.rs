@@ -9,6 +9,7 @@ use super::session::Session;
 use super::{Fault, Outcome};
 use crate::report::{ErrorReport, diagnostics, list};
 use crate::resolve::resolve;
+use futures_util::future::join;
 use jiff::Timestamp;
 use maestro_core::deployment::Deployment;
 use maestro_core::engine_error::EngineError;
@@ -82,8 +83,10 @@ pub(super) fn back(ask_again: bool, doubtful: BTreeSet<InstanceName>) -> Intent 
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
-    let mut draft = Draft::new(session, &args).await?;
-    let past = draft.kept.past_after_others(session, &args.doing(), args.options.patience).await?;
+    let reading =
+        async |kept: &Kept| kept.past_after_others(session, &args.doing(), args.options.patience).await;
+    let (mut draft, past) = Draft::new(session, &args, reading).await?;
+    let past = past?;
     draft.orphans(&past, &args);
     let unfinished = past.unfinished.as_ref();
     let target = draft.target(&args, unfinished);
@@ -110,8 +113,12 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// Reads the file, and asks what its tags stand for.
-    pub(super) async fn new(session: &'a Session, args: &'a Args) -> Result<Self, Fault> {
+    /// Reads the file, and asks what its tags stand for, and meanwhile what was deployed before.
+    pub(super) async fn new(
+        session: &'a Session,
+        args: &'a Args,
+        reading: impl AsyncFnOnce(&Kept) -> Result<Past, Fault>,
+    ) -> Result<(Self, Result<Past, Fault>), Fault> {
         let selecting = &args.selecting;
         if selecting.limits().is_none() {
             return Err(Fault::Usage("the limit of -c must not be negative".to_owned()));
@@ -127,7 +134,9 @@ impl<'a> Draft<'a> {
         secrets.extend(environment.secrets_of_containers(&instances));
         session.unseal(&mut environment, &secrets).await?;
         let resolving = resolve(&environment, &engines, &instances);
-        let resolved = unless_interrupted(async { Ok(resolving.await) }).await?;
+        let resolving = unless_interrupted(async { Ok(resolving.await) });
+        let (resolved, past) = join(resolving, reading(&kept)).await;
+        let resolved = resolved?;
         let selected = instances.iter().filter_map(|name| environment.instances.get(name));
         for instance in selected {
             if let Some(Ok(digest)) = resolved.get(&instance.image) {
@@ -139,7 +148,7 @@ impl<'a> Draft<'a> {
         release.pin_images_of(&mut environment);
         let line = Line::of(session, Cow::Borrowed(selecting), environment, engines);
         let line = line.unsealed(&INTENT).await?;
-        Ok(Self { session, line, release, kept, today, unresolved, instances })
+        Ok((Self { session, line, release, kept, today, unresolved, instances }, past))
     }
 
     /// What is to go into the journal, in the place of what is unfinished.
@@ -209,11 +218,6 @@ impl<'a> Draft<'a> {
 
     pub(super) fn selector(&self) -> Selector {
         self.line.selector()
-    }
-
-    /// What was deployed before.
-    pub(super) async fn past(&self) -> Result<Past, Fault> {
-        self.kept.past().await
     }
 
     /// Looks at the fleet and decides what to do, if all ships would run the same.

@@ -9,8 +9,9 @@ use crate::engine::{DockerEngine, EngineOptions};
 use crate::etcd::EtcdShelf;
 use crate::ledger::{Anchors, BootClock, Claim, HeldLease, ShelfLedger, Waiting, at_work, claim, holders};
 use crate::report::{Printer, list};
+use futures_util::future::join;
 use jiff::{SignedDuration, Timestamp};
-use maestro_core::boundary::{Deadlines, Ledger, LedgerError, Shelf};
+use maestro_core::boundary::{Contents, Deadlines, Ledger, LedgerError, Shelf};
 use maestro_core::deployment::Deployment;
 use maestro_core::history::{History, Record};
 use maestro_core::lease::{Holder, Times};
@@ -28,6 +29,7 @@ const ANCHORS: usize = 3;
 /// Where it is kept.
 pub(super) struct Kept {
     anchors: Anchors,
+    reader: ShelfLedger,
     times: Times,
     engines: BTreeMap<ShipName, Arc<DockerEngine>>,
     options: EngineOptions,
@@ -59,12 +61,9 @@ impl Kept {
         let write =
             environment.ships.values().map(|ship| ship.timeout.unwrap_or(Deadlines::DEFAULT_WRITE)).max();
         let longest = grace.unwrap_or_default() + write.unwrap_or(Deadlines::DEFAULT_WRITE);
-        Self {
-            anchors: Anchors::new(environment.display_name(), places(environment, &engines)),
-            times: Times::new(Times::TTL, longest),
-            engines,
-            options,
-        }
+        let anchors = Anchors::new(environment.display_name(), places(environment, &engines));
+        let reader = ShelfLedger::new(&anchors, Deadlines::DEFAULT_WRITE);
+        Self { anchors, reader, times: Times::new(Times::TTL, longest), engines, options }
     }
 
     /// The front ends of an environment's balancers, over the same connections.
@@ -78,11 +77,12 @@ impl Kept {
 
     /// Reads it, without the releases themselves.
     pub(super) async fn past(&self) -> Result<Past, Fault> {
-        unless_interrupted(async { past(&self.reader()).await }).await
+        unless_interrupted(past(&self.reader)).await
     }
 
-    pub(super) fn reader(&self) -> ShelfLedger {
-        ShelfLedger::new(&self.anchors, Deadlines::DEFAULT_WRITE)
+    /// Reads releases of what was read last.
+    pub(super) fn reader(&self) -> &ShelfLedger {
+        &self.reader
     }
 
     /// The same when nobody is at work any more: whoever is changes what is read here and what is looked at then, so that
@@ -97,11 +97,13 @@ impl Kept {
         patience: Patience,
     ) -> Result<Past, Fault> {
         let looks = holders(&self.anchors, self.times.deadline());
-        let found = unless_interrupted(async { Ok(looks.await) }).await?;
-        if found.iter().any(|(_, holder)| matches!(holder, Ok(Some(_)))) {
-            // It is not kept while somebody thinks about a question.
-            self.claim(session, doing, patience).await?.release().await.ok();
+        let looks = async { Ok(join(looks, past(&self.reader)).await) };
+        let (found, past) = unless_interrupted(looks).await?;
+        if !found.iter().any(|(_, holder)| matches!(holder, Ok(Some(_)))) {
+            return past;
         }
+        // It is not kept while somebody thinks about a question.
+        self.claim(session, doing, patience).await?.release().await.ok();
         self.past().await
     }
 
@@ -166,8 +168,8 @@ fn places(
 
 /// Reads what a ledger lists.
 pub(super) async fn past(ledger: &dyn Ledger) -> Result<Past, Fault> {
-    let (entries, journal) = tokio::try_join!(ledger.releases(), ledger.journal())?;
-    let history = History::read(&entries)?;
+    let Contents { releases, journal } = ledger.contents().await?;
+    let history = History::read(&releases)?;
     let unfinished = journal.as_ref().map(Deployment::last).transpose()?;
     Ok(Past { history, unfinished })
 }

@@ -2,6 +2,7 @@
 
 use super::act::{Line, pulls_first};
 use super::arguments::{Printing, Selecting, Showing};
+use super::kept::Kept;
 use super::session::Session;
 use super::{Fault, Outcome, clean, deploy, kill, pull, restart, rollback, start, stop};
 use crate::report::ErrorReport;
@@ -93,8 +94,8 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
         Command::Clean(args) => (Intent::Clean, &args.selecting),
         Command::Kill(args) => (args.intent()?, &args.selecting),
         Command::Deploy(args) => {
-            let mut draft = deploy::Draft::new(session, args).await?;
-            let past = match draft.past().await {
+            let (mut draft, past) = deploy::Draft::new(session, args, Kept::past).await?;
+            let past = match past {
                 Ok(past) => {
                     draft.orphans(&past, args);
                     Some(past)

@@ -49,7 +49,7 @@ pub(super) async fn diff(session: &Session, args: DiffArgs) -> Outcome {
     }
     let reader = kept.reader();
     let read = async |number: u64| -> Result<Environment, Fault> {
-        let release = unless_interrupted(kept::release(&reader, number)).await?;
+        let release = unless_interrupted(kept::release(reader, number)).await?;
         deploy::environment(session, &release.on_ships_of(&of_today), &today)
     };
     let from = read(args.from).await?;

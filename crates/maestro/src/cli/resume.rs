@@ -64,7 +64,7 @@ async fn settle(session: &Session, options: Options, which: Which) -> Outcome {
         let selecting = Selecting::of(&target.selector, target.units);
         (target, environment, selecting)
     } else {
-        let before = kept::current(&kept.reader(), &past).await?.ok_or(Fault::NothingBefore)?;
+        let before = kept::current(kept.reader(), &past).await?.ok_or(Fault::NothingBefore)?;
         let back = going_back(session, &of_today, &past, &before, &unfinished, &environment)?;
         (back.target, back.environment, back.selecting)
     };

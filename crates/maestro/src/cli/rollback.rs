@@ -8,6 +8,7 @@ use super::kept::{self, Kept, Past, Patience, owner};
 use super::session::Session;
 use super::{Fault, Outcome, deploy};
 use crate::report::{ErrorReport, list};
+use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maestro_core::boundary::Ledger;
@@ -99,7 +100,7 @@ impl<'a> Draft<'a> {
             return Err(NoReturn::FirstOf(unknown.clone()).into());
         }
         let back = past.history.back(&services, args.to)?;
-        let composing = async { composed(&kept.reader(), &past, &back, &of_today).await };
+        let composing = async { composed(kept.reader(), &past, &back, &of_today).await };
         let release = unless_interrupted(composing).await?;
         let environment = deploy::environment(session, &release, &today)?;
         let mut selector = things(back.services.values().flatten());
@@ -168,17 +169,17 @@ async fn composed(
     back: &Return,
     today: &Release,
 ) -> Result<Release, Fault> {
-    let current = kept::current(ledger, past).await?.ok_or(NoReturn::NoRelease)?;
-    let mut composed = current.on_ships_of(today);
-    for (number, services) in &back.services {
-        let release = kept::release(ledger, *number).await?;
-        composed = if back.whole.is_some() {
-            release.on_ships_of(today)
-        } else {
-            composed.with_services_of(&release, services)
-        };
+    let Some(current) = past.history.current() else { return Err(NoReturn::NoRelease.into()) };
+    if let Some(whole) = back.whole {
+        return Ok(kept::release(ledger, whole).await?.on_ships_of(today));
     }
-    Ok(composed)
+    let parts = back
+        .services
+        .iter()
+        .map(async |(number, services)| Ok::<_, Fault>((kept::release(ledger, *number).await?, services)));
+    let (current, parts) = try_join(kept::release(ledger, current.number), try_join_all(parts)).await?;
+    let current = current.on_ships_of(today);
+    Ok(parts.iter().fold(current, |whole, (part, services)| whole.with_services_of(part, services)))
 }
 
 /// Says what a release had on ships that today's file does not have.

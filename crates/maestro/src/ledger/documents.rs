@@ -9,10 +9,10 @@ use super::epochs::{bucket, number_of, numbered, without_earlier};
 use super::lease::Fence;
 use super::quorum::{Anchors, Quorum, Said};
 use futures_util::future::BoxFuture;
-use maestro_core::boundary::{Document, Entry, File, Journal, Ledger, LedgerError, LedgerWriter};
+use maestro_core::boundary::{Contents, Document, Entry, File, Journal, Ledger, LedgerError, LedgerWriter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What is read to know what there is.
@@ -28,6 +28,8 @@ const BODIES: &str = "bodies";
 /// The ledger of an environment, for who only reads.
 pub struct ShelfLedger {
     quorum: Arc<Quorum>,
+    /// What was listed last: a release is never written again.
+    read: Mutex<Option<Arc<Index>>>,
 }
 
 /// The ledger of an environment, for who has its lease.
@@ -37,6 +39,8 @@ pub struct OwnedLedger {
     written: AtomicU64,
     /// The number of the journal that was written last, while it is open.
     open: Mutex<Option<u64>>,
+    /// What was read, until something is written: nobody else writes. Held while either is done.
+    read: tokio::sync::Mutex<Option<Arc<Index>>>,
 }
 
 /// What there is, as a majority has it.
@@ -106,6 +110,10 @@ impl Index {
         journal
     }
 
+    fn contents(&self) -> Contents {
+        Contents { releases: self.entries().into_values().collect(), journal: self.journal() }
+    }
+
     /// The number of the last journal that there was.
     fn last_journal(&self) -> u64 {
         self.journal().map_or(self.closed, |journal| journal.run)
@@ -115,7 +123,11 @@ impl Index {
 impl ShelfLedger {
     /// Of these anchors; makes nothing on them. `deadline` is for one call.
     pub fn new(anchors: &Anchors, deadline: Duration) -> Self {
-        Self { quorum: Arc::new(Quorum::new(anchors.clone(), false, deadline)) }
+        Self::over(Arc::new(Quorum::new(anchors.clone(), false, deadline)))
+    }
+
+    fn over(quorum: Arc<Quorum>) -> Self {
+        Self { quorum, read: Mutex::default() }
     }
 
     async fn index(&self) -> Result<Index, LedgerError> {
@@ -138,30 +150,47 @@ impl ShelfLedger {
 }
 
 impl Ledger for ShelfLedger {
-    fn releases(&self) -> BoxFuture<'_, Result<Vec<Entry>, LedgerError>> {
-        Box::pin(async { Ok(self.index().await?.entries().into_values().collect()) })
+    fn contents(&self) -> BoxFuture<'_, Result<Contents, LedgerError>> {
+        Box::pin(async {
+            let index = Arc::new(self.index().await?);
+            *locked(&self.read) = Some(index.clone());
+            Ok(index.contents())
+        })
     }
 
     fn release(&self, number: u64) -> BoxFuture<'_, Result<Option<Document>, LedgerError>> {
         Box::pin(async move {
-            let Some(entry) = self.index().await?.entries().remove(&number) else { return Ok(None) };
+            let read = locked(&self.read).clone();
+            let index = match read {
+                Some(index) => index,
+                None => Arc::new(self.index().await?),
+            };
+            let Some(entry) = index.entries().remove(&number) else { return Ok(None) };
             let (body, _) = self.body(number, entry.epoch).await?;
             body.map(Some).ok_or_else(|| LedgerError::Damaged(format!("release {number}")))
         })
-    }
-
-    fn journal(&self) -> BoxFuture<'_, Result<Option<Journal>, LedgerError>> {
-        Box::pin(async { Ok(self.index().await?.journal()) })
     }
 }
 
 impl OwnedLedger {
     pub(super) fn new(quorum: Arc<Quorum>, fence: Fence) -> Self {
-        Self { ledger: ShelfLedger { quorum }, fence, written: AtomicU64::new(0), open: Mutex::new(None) }
+        let (ledger, written) = (ShelfLedger::over(quorum), AtomicU64::new(0));
+        Self { ledger, fence, written, open: Mutex::default(), read: tokio::sync::Mutex::default() }
     }
 
-    /// What there is, and what an anchor lacks is put there: what an owner has seen cannot vanish any more.
-    async fn index(&self) -> Result<Index, LedgerError> {
+    /// What there is.
+    async fn index(&self) -> Result<Arc<Index>, LedgerError> {
+        let mut read = self.read.lock().await;
+        if let Some(index) = &*read {
+            return Ok(index.clone());
+        }
+        let index = Arc::new(self.mended().await?);
+        *read = Some(index.clone());
+        Ok(index)
+    }
+
+    /// What there is, read now, and what an anchor lacks is put there: what an owner has seen cannot vanish any more.
+    async fn mended(&self) -> Result<Index, LedgerError> {
         let mut index = self.ledger.index().await?;
         let lacking = index.has.iter().map(|(anchor, has)| {
             let lacks = index.files.iter().filter(|(path, _)| !has.contains(*path));
@@ -201,6 +230,12 @@ impl OwnedLedger {
 
     async fn write(&self, files: &[File]) -> Result<(), LedgerError> {
         self.fence.pass().await?;
+        self.put(files).await
+    }
+
+    async fn put(&self, files: &[File]) -> Result<(), LedgerError> {
+        let mut read = self.read.lock().await;
+        *read = None;
         self.ledger.quorum.put(files).await
     }
 
@@ -208,14 +243,27 @@ impl OwnedLedger {
         let epoch = self.fence.pass().await?;
         let written = self.written.fetch_add(1, Ordering::Relaxed);
         let path = format!("{}/{epoch:010}.{written:08}", numbered(JOURNALS, number));
-        self.ledger.quorum.put(&[File::new(path, seal(record))]).await?;
+        self.put(&[File::new(path, seal(record))]).await?;
         self.know_open(Some(number));
         Ok(())
     }
 
-    fn know_open(&self, number: Option<u64>) {
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = number;
+    /// The number of the journal in progress: of this run, or one that was cut off.
+    async fn open(&self) -> Result<Option<u64>, LedgerError> {
+        let known = *locked(&self.open);
+        match known {
+            Some(number) => Ok(Some(number)),
+            None => Ok(self.index().await?.journal().map(|journal| journal.run)),
+        }
     }
+
+    fn know_open(&self, number: Option<u64>) {
+        *locked(&self.open) = number;
+    }
+}
+
+fn locked<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn body_path(number: u64, epoch: u64) -> String {
@@ -234,8 +282,8 @@ fn mark(directory: &str, number: u64) -> Vec<File> {
 }
 
 impl Ledger for OwnedLedger {
-    fn releases(&self) -> BoxFuture<'_, Result<Vec<Entry>, LedgerError>> {
-        Box::pin(async { Ok(self.index().await?.entries().into_values().collect()) })
+    fn contents(&self) -> BoxFuture<'_, Result<Contents, LedgerError>> {
+        Box::pin(async { Ok(self.index().await?.contents()) })
     }
 
     fn release(&self, number: u64) -> BoxFuture<'_, Result<Option<Document>, LedgerError>> {
@@ -254,10 +302,6 @@ impl Ledger for OwnedLedger {
             Ok(Some(body))
         })
     }
-
-    fn journal(&self) -> BoxFuture<'_, Result<Option<Journal>, LedgerError>> {
-        Box::pin(async { Ok(self.index().await?.journal()) })
-    }
 }
 
 impl LedgerWriter for OwnedLedger {
@@ -269,12 +313,15 @@ impl LedgerWriter for OwnedLedger {
     ) -> BoxFuture<'a, Result<(), LedgerError>> {
         Box::pin(async move {
             let epoch = self.fence.pass().await?;
-            // What is listed is there: the head comes last.
-            let files = [
+            // What is listed is there: the head comes after the body, and what it came from is over after both.
+            let mut files = vec![
                 File::new(body_path(number, epoch), seal(body)),
                 File::new(head_path(number, epoch), seal(head)),
             ];
-            self.ledger.quorum.put(&files).await
+            files.extend(self.open().await?.into_iter().flat_map(closing));
+            self.put(&files).await?;
+            self.know_open(None);
+            Ok(())
         })
     }
 
@@ -312,22 +359,18 @@ impl LedgerWriter for OwnedLedger {
 
     fn append<'a>(&'a self, record: &'a Document) -> BoxFuture<'a, Result<(), LedgerError>> {
         Box::pin(async move {
-            let known = *self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            let number = match known {
-                Some(number) => number,
-                None => self.index().await?.journal().ok_or(LedgerError::NoJournal)?.run,
-            };
+            let number = self.open().await?.ok_or(LedgerError::NoJournal)?;
             self.record(number, record).await
         })
     }
 
     fn close_journal(&self) -> BoxFuture<'_, Result<(), LedgerError>> {
         Box::pin(async move {
-            self.know_open(None);
-            match self.index().await?.journal() {
-                Some(journal) => self.write(&closing(journal.run)).await,
-                None => Ok(()),
+            if let Some(number) = self.open().await? {
+                self.write(&closing(number)).await?;
+                self.know_open(None);
             }
+            Ok(())
         })
     }
 }

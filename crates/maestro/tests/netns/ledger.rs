@@ -172,7 +172,7 @@ pub(crate) async fn one_wins_and_a_sleeper_is_too_late(connect: &dyn Fn() -> Anc
     };
     assert!(matches!(refused, LeaseError::Held(_)), "{refused:?}");
     let ledger = lease.ledger();
-    let journal = ledger.journal().await.unwrap().unwrap();
+    let journal = ledger.contents().await.unwrap().journal.unwrap();
     assert_eq!(journal.records, [text("begun")]);
     assert_eq!(ledger.release(1).await.unwrap().unwrap().bytes.len(), 3_000_000);
 
@@ -185,12 +185,13 @@ pub(crate) async fn one_wins_and_a_sleeper_is_too_late(connect: &dyn Fn() -> Anc
     for number in 2..12 {
         ledger.add(number, &text("head"), &Document::new(1, vec![1; 50_000])).await.unwrap();
     }
-    let numbers: Vec<u64> = ledger.releases().await.unwrap().iter().map(|entry| entry.number).collect();
+    let numbers: Vec<u64> =
+        ledger.contents().await.unwrap().releases.iter().map(|entry| entry.number).collect();
     assert_eq!(numbers, (1..12).collect::<Vec<_>>());
     ledger.forget_below(10).await.unwrap();
     ledger.close_journal().await.unwrap();
-    assert_eq!(ledger.releases().await.unwrap().len(), 2);
-    assert_eq!(ledger.journal().await.unwrap(), None);
+    assert_eq!(ledger.contents().await.unwrap().releases.len(), 2);
+    assert_eq!(ledger.contents().await.unwrap().journal, None);
     lease.release().await.unwrap();
     let shown = holders(&connect(), Duration::from_secs(10)).await;
     assert!(shown.iter().all(|(_, found)| *found == Ok(None)), "{shown:?}");

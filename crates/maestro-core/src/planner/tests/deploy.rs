@@ -19,7 +19,7 @@ use crate::check::lint;
 use crate::config::{Limits as TextLimits, load};
 use crate::fleet::{ContainerState, FleetSnapshot, ShipView};
 use crate::model::Environment;
-use crate::plan::{Fate, Hooking, Intent, Limits, Plan};
+use crate::plan::{Action, EngineCall, Fate, Hooking, Intent, Limits, Plan};
 use crate::planner::plan;
 use crate::select::{Selector, select};
 use crate::source::MapSources;
@@ -259,4 +259,30 @@ fn a_rolling_deployment_takes_a_few_at_a_time_and_those_that_are_down_first() {
       web-3 (web) on c: blocked: 2 of the instances of web cannot be seen, and 2 may be down at a time
       web-4 (web) on d: blocked: 2 of the instances of web cannot be seen, and 2 may be down at a time
     ");
+}
+
+/// What starts at a time shares no engine where it need not, and no ship is the last to hear of a release.
+#[test]
+fn those_that_are_replaced_at_a_time_are_on_different_ships() {
+    let text = "
+__maestro: {schema: 2}
+name: shop
+ships: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}}
+services:
+  web:
+    image: web:1
+    deploy: {strategy: rolling, max_unavailable: 2, max_surge: 0}
+    instances: {web-1: {ship: a}, web-2: {ship: a}, web-3: {ship: a}, web-4: {ship: b}, web-5: {ship: b}}
+";
+    let mut world = released(&environment(text));
+    // What is down comes first, whoever else is on its ship.
+    let down = state(&mut world, "a").containers.get_mut("web-3").unwrap();
+    down.state = ContainerState::Exited;
+    let plan = planned(&environment(&text.replace("web:1", "web:2")), &world.fleet, &DEPLOY);
+    let created = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Call(EngineCall::CreateContainer { spec, .. }) => Some(spec.name.as_str()),
+        _ => None,
+    });
+    let created: Vec<&str> = created.collect();
+    assert_eq!(created, ["web-3", "web-1", "web-4", "web-2", "web-5"], "{plan}");
 }

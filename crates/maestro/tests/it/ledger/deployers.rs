@@ -94,7 +94,7 @@ async fn one_that_sleeps_past_its_lease_and_wakes_writes_no_more() {
     assert!(adas.ledger().add(2, &text("other"), &text("other")).await.is_err());
     fence.lost().await;
     adas.release().await.unwrap();
-    let found = bobs.ledger().releases().await.unwrap();
+    let found = bobs.ledger().contents().await.unwrap().releases;
     let heads: Vec<_> = found.iter().map(|entry| (entry.number, entry.epoch, entry.head.clone())).collect();
     assert_eq!(heads, [(1, 1, text("one")), (2, 2, text("two"))]);
     assert_eq!(bobs.fence().pass().await, Ok(2));
@@ -173,7 +173,7 @@ async fn a_prune_of_one_anchor_is_mended_and_of_all_ends_the_lease() {
     // Whoever of them gets it: not before what she may have sent is over.
     if let Ok(lease) = &bobs {
         assert!(pruned.elapsed() >= times().ttl, "{:?}", pruned.elapsed());
-        assert_eq!(lease.ledger().releases().await.unwrap().len(), 2);
+        assert_eq!(lease.ledger().contents().await.unwrap().releases.len(), 2);
     }
     let refused = fence.pass().await;
     assert!(matches!(refused, Err(LedgerError::Fenced(_))), "{refused:?}");
@@ -215,7 +215,7 @@ async fn what_arrives_after_the_lease_has_gone_is_refused() {
         assert!(matches!(late, Err(LedgerError::TooFew { answered: 0, .. })), "{late:?}");
         let bobs = bob.claim(Duration::ZERO).await.unwrap();
         let listed: Vec<u64> =
-            bobs.ledger().releases().await.unwrap().iter().map(|entry| entry.number).collect();
+            bobs.ledger().contents().await.unwrap().releases.iter().map(|entry| entry.number).collect();
         assert_eq!(listed, [1], "{anchors} anchors");
         bobs.ledger().add(2, &text("two"), &text("another")).await.unwrap();
         bobs.release().await.unwrap();

@@ -23,7 +23,7 @@ fn reader(world: &[MemoryShelf]) -> (Deployer, ShelfLedger) {
 }
 
 async fn numbers(ledger: &dyn Ledger) -> Vec<u64> {
-    ledger.releases().await.unwrap().iter().map(|entry| entry.number).collect()
+    ledger.contents().await.unwrap().releases.iter().map(|entry| entry.number).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,7 +45,7 @@ async fn releases_are_listed_read_and_deleted() {
     assert_eq!(numbers(&*ledger).await, kept);
     assert_eq!(reader.release(200).await.unwrap(), Some(Document::new(3, vec![7; 10_000])));
     assert_eq!(reader.release(195).await.unwrap(), None);
-    let head = &reader.releases().await.unwrap()[0].head;
+    let head = &reader.contents().await.unwrap().releases[0].head;
     assert_eq!(*head, text("head 196"));
     // What is left behind does not grow.
     for shelf in &world {
@@ -91,7 +91,7 @@ async fn an_anchor_that_was_away_is_mended() {
     world[1].spoil(&ledger_name(), std::collections::BTreeMap::clear);
     bob.shelves[2].weather(Weather::Unreachable);
     assert_eq!(reader.release(2).await.unwrap(), Some(text("second")));
-    let journal = reader.journal().await.unwrap().unwrap();
+    let journal = reader.contents().await.unwrap().journal.unwrap();
     assert_eq!(journal.records, [text("begun"), text("more")]);
     lease.release().await.unwrap();
 }
@@ -132,14 +132,14 @@ async fn a_journal_is_gone_on_with_by_another() {
         ledger.append(&text(&number.to_string())).await.unwrap();
     }
     let (_, reader) = reader(&world);
-    let journal = reader.journal().await.unwrap().unwrap();
+    let journal = reader.contents().await.unwrap().journal.unwrap();
     let wanted: Vec<_> = (1..13).map(|number: u64| text(&number.to_string())).collect();
     assert_eq!((journal.run, journal.records), (1, wanted));
     ledger.close_journal().await.unwrap();
-    assert_eq!(reader.journal().await.unwrap(), None);
+    assert_eq!(reader.contents().await.unwrap().journal, None);
     ledger.open_journal(&text("next")).await.unwrap();
     ledger.open_journal(&text("after")).await.unwrap();
-    let journal = reader.journal().await.unwrap().unwrap();
+    let journal = reader.contents().await.unwrap().journal.unwrap();
     assert_eq!((journal.run, journal.records), (3, vec![text("after")]));
     bobs.release().await.unwrap();
 }
@@ -151,7 +151,7 @@ async fn without_a_majority_nothing_is_concluded() {
     lease.ledger().add(1, &text("one"), &text("first")).await.unwrap();
     ada.shelves[0].weather(Weather::Unreachable);
     ada.shelves[1].weather(Weather::Unreachable);
-    let read = lease.ledger().releases().await;
+    let read = lease.ledger().contents().await;
     assert!(matches!(read, Err(LedgerError::TooFew { answered: 1, needed: 2, .. })), "{read:?}");
     let written = lease.ledger().add(2, &text("two"), &text("second")).await;
     assert!(written.is_err(), "{written:?}");
@@ -164,6 +164,6 @@ async fn a_reader_makes_nothing() {
     let world = world(3);
     let (_, reader) = reader(&world);
     assert_eq!(numbers(&reader).await, [0; 0]);
-    assert_eq!(reader.journal().await.unwrap(), None);
+    assert_eq!(reader.contents().await.unwrap().journal, None);
     assert!(world.iter().all(|shelf| shelf.puts() == 0 && shelf.folders() == 0));
 }
