@@ -175,6 +175,28 @@ mod tests {
         );
     }
 
+    /// As far as there are releases before it; and where the service was deployed last is not where all of it was.
+    #[test]
+    fn images_stay_of_the_whole_way_back_and_of_each_service() {
+        let records = || -> Vec<Record> {
+            let tags = (1..=8).zip(["a", "b", "c", "d", "e", "f", "g", "h"]);
+            tags.map(|(n, tag)| record(n, n.checked_sub(1), &format!("web:1@sha256:{tag}"))).collect()
+        };
+        let gone = |last: Record| {
+            let history = History::of(records().into_iter().chain([last]).collect());
+            let gone = superseded(&history, &environment("web:9"));
+            gone.iter().filter_map(ImageRef::digest).collect::<Vec<_>>().join(" ")
+        };
+        // Back to 3, from where one goes to 2 and 1.
+        assert_eq!(gone(record(9, Some(2), "web:1@sha256:c")), "sha256:d sha256:e");
+        // Something else has been deployed, and this service goes back to 1.
+        let mut last = record(9, Some(8), "web:1@sha256:h");
+        for shipped in last.services.values_mut() {
+            shipped.before = Some(1);
+        }
+        assert_eq!(gone(last), "sha256:b sha256:c sha256:d sha256:e");
+    }
+
     #[test]
     fn what_a_container_was_made_from_stays() {
         let images = ["web:1@sha256:a", "web:2@sha256:b", "web:3@sha256:c"].map(ImageRef::parse);

@@ -1,4 +1,5 @@
 use super::*;
+use futures_util::future::BoxFuture;
 use maestro_core::balance::RouteChange;
 use maestro_core::config::{Limits, load};
 use maestro_core::fleet::FleetSnapshot;
@@ -7,6 +8,7 @@ use maestro_core::planner::plan;
 use maestro_core::select::{Selector, select};
 use maestro_core::source::MapSources;
 use maestro_testkit::front_end::MemoryFrontEnd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn environment() -> Environment {
     let text = "name: t\nships: {a: {ip: 192.0.2.1}}\nservices:\n  web: {image: w, ports: {http: 80}, instances: \
@@ -127,4 +129,68 @@ async fn a_change_is_told_once() {
     let change = RouteChange { withdraw: vec!["web-1".into()], ..RouteChange::default() };
     routes.turn().await.change(&["front".into()], &change).await.unwrap();
     assert_eq!((memory[0].published().len(), memory[1].published().len()), (1, 1));
+}
+
+/// Where who is told has finished is waited for, if anybody drains.
+#[tokio::test(start_paused = true)]
+async fn who_drains_is_waited_for() {
+    let (environment, memory, balancing) = world();
+    let selection = select(&environment, &Selector::default(), Intent::Stop.selection_rules()).unwrap();
+    let plan =
+        plan(&environment, &FleetSnapshot::default(), &Intent::Stop, &selection, PlanLimits::default());
+    memory[1].linger(Duration::from_secs(7));
+    let routes = Routes::new(environment, balancing, &plan);
+    let drain = RouteChange { drain: vec!["web-1".into()], ..RouteChange::default() };
+    let withdraw = RouteChange { withdraw: vec!["web-1".into()], ..RouteChange::default() };
+    for (change, waits) in [(RouteChange::default(), false), (drain, true), (withdraw, false)] {
+        let began = Instant::now();
+        routes.turn().await.change(&["front".into()], &change).await.unwrap();
+        let took = began.elapsed();
+        assert_eq!(took > Duration::from_secs(5), waits, "{change:?}: {took:?}");
+    }
+}
+
+/// A front end whose process is being replaced: of new connections, some are taken by the one and some by the other.
+struct Replaced {
+    wanted: Generation,
+    /// Who takes them, one after another; at last, the new one takes all.
+    by_the_new: Vec<bool>,
+    asked: AtomicUsize,
+}
+
+impl FrontEnd for Replaced {
+    fn name(&self) -> &'static str {
+        "replaced"
+    }
+
+    fn publish<'a>(&'a self, _: &'a Configuration) -> BoxFuture<'a, Result<(), FrontEndError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn prepare<'a>(&'a self, _: &'a Configuration) -> BoxFuture<'a, Result<(), FrontEndError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn serving(&self) -> BoxFuture<'_, Result<Option<Generation>, FrontEndError>> {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        let is_new = self.by_the_new.get(asked).copied().unwrap_or(true);
+        Box::pin(async move { Ok(is_new.then(|| self.wanted.clone())) })
+    }
+
+    fn lingering(&self) -> BoxFuture<'_, Result<Option<usize>, FrontEndError>> {
+        Box::pin(async { Ok(None) })
+    }
+}
+
+/// Who says once that he serves the new configuration may not be the last of those who are asked.
+#[tokio::test(start_paused = true)]
+async fn one_answer_is_no_acknowledgement() {
+    let environment = environment();
+    let balancer = &environment.balancers["front"];
+    let made = configuration(balancer, &Rotation::all(&environment).endpoints_of(balancer)).unwrap();
+    let by_the_new = vec![false, true, false, true, true, true, false];
+    let asked = AtomicUsize::new(0);
+    let front_end = Arc::new(Replaced { wanted: made.generation.clone(), by_the_new, asked });
+    publish(&[front_end.clone() as Arc<dyn FrontEnd>], &made, balancer.patience).await.unwrap();
+    assert_eq!(front_end.asked.load(Ordering::Relaxed), 7 + 4);
 }

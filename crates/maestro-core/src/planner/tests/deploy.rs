@@ -11,6 +11,7 @@ mod outages;
 mod policies;
 mod ranges;
 mod routes;
+mod way_back;
 mod weights;
 mod world;
 

@@ -1,7 +1,7 @@
 //! `deploy`, `plan --out` and `apply`, as their users see them.
 
 use super::site::{SHOP, Site};
-use maestro_testkit::faults::Operation;
+use maestro_testkit::faults::{Fault, Faults, On, Operation, When};
 use std::os::unix::fs::PermissionsExt;
 
 /// Without what differs from machine to machine; columns are as wide as that.
@@ -165,6 +165,23 @@ async fn some_are_tried_first_and_the_others_follow_when_told() {
     site.run("plan deploy web --detailed-exitcode").await.exits(10);
     text += &site.transcript(&["plan --output json deploy web", "deploy --yes --promote -c 1 web"]).await;
     insta::assert_snapshot!(anywhere(&text));
+}
+
+/// Whoever goes on with a deployment that was told to need not be told again.
+#[tokio::test]
+async fn that_the_others_follow_is_remembered() {
+    let canary = "strategy: canary, max_unavailable: 0, on_failure: pause";
+    let site = Site::new(&beside("2.0", canary));
+    site.run("deploy").await.ok();
+    site.write(&beside("3.0", canary));
+    site.run("deploy --yes web").await.exits(3);
+    let refused = Fault::Refused(500, "no".into());
+    site.pacific.set_faults(Faults::none().and(On::Only(Operation::Start), When::Always, refused));
+    site.run("deploy --yes --promote web").await.exits(3).says("not finished");
+    assert!(site.image("web-2").contains("web:2.0"));
+    site.pacific.set_faults(Faults::none());
+    site.run("resume --yes").await.ok().says("this is release 2");
+    assert!(site.image("web-1").contains("web:3.0") && site.image("web-2").contains("web:3.0"));
 }
 
 #[tokio::test]

@@ -77,6 +77,30 @@ async fn what_could_not_be_taken_back_is_when_it_is_back() {
     }
 }
 
+/// All might go at once, but for the budget: what cannot be seen has used it up.
+#[tokio::test]
+async fn a_budget_is_kept_when_a_ship_is_lost() {
+    let all = "strategy: rolling, max_unavailable: 3, on_failure: pause";
+    let shop = |tag: &str| file(tag, all, FIXED) + "budget: {max_unavailable: 1}\n";
+    for change in 2..=5 {
+        let site = Site::new(&shop("2.0"));
+        site.run("deploy").await.ok();
+        site.write(&shop("3.0"));
+        site.pacific.set_faults(Faults::none().and(On::Writes, When::Nth(change), Fault::Dies));
+        let ran = site.run("deploy --yes").await.exits(3).within(AT_MOST).says("not finished");
+        let up = |name: &str, tag: &str| site.state(name) == "running" && site.image(name).contains(tag);
+        assert!(up("web-1", "3.0") && up("web-3", "2.0"), "{change}: {}", ran.all());
+        site.clear_writes();
+        let ran = site.run("resume --yes").await.within(AT_MOST);
+        assert_ne!(ran.code, 0, "{change}: {}", ran.all());
+        assert!(site.changes().iter().all(|done| !done.contains("stop")), "{change}: {:?}", site.changes());
+        site.pacific.set_faults(Faults::none());
+        let resumed = site.run("resume --yes").await.ok();
+        assert_eq!(images(&site), ["3.0"; 3], "{change}: {}", resumed.all());
+        site.run("plan deploy --detailed-exitcode").await.exits(0);
+    }
+}
+
 /// Those that cannot be seen count as down: where another one would have to go down, nothing is done.
 #[tokio::test]
 async fn who_cannot_be_seen_counts_as_down() {

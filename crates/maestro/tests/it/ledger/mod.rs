@@ -2,6 +2,7 @@
 
 mod deployers;
 mod etcd;
+mod fenced;
 mod gateway;
 mod records;
 mod shelves;

@@ -1,4 +1,4 @@
-//! Deployments of random worlds, broken off anywhere.
+//! Deployments of random worlds, broken off anywhere, of which any step may fail.
 
 use super::world::{World, names};
 use super::{DEPLOY, PROMOTE, environment, nothing_is_left, planned, released, state};
@@ -150,12 +150,15 @@ fn carry_out(
     world.carry_out(plan, most, choose, |world, action| {
         for (service, before) in &before {
             let down = before.saturating_sub(world.serving(target, service));
-            let said = outages.get(service).map_or(0, |outage| outage.at_once);
+            let said = outages.get(service).map_or(0, |outage| outage.at_once) + world.died;
             assert!(down <= said, "{down} of {service} are down, not {said}, after {action} of\n{plan}");
         }
         for (service, floor) in &floors {
             let serve = world.serving(target, service);
-            assert!(serve >= *floor, "{serve} of {service} serve, not {floor}, after {action} of\n{plan}");
+            assert!(
+                serve + world.died >= *floor,
+                "{serve} of {service} serve, not {floor}, after {action} of\n{plan}"
+            );
         }
     });
 }
@@ -180,14 +183,16 @@ fn somebody(world: &mut World, ship: &str) -> String {
 }
 
 proptest! {
-    /// Broken off after any number of steps, in any order that may occur, a deployment can be gone on with and taken
-    /// back, broken off again and again; each time the fleet comes to what that release says, and what is so already
-    /// is not stopped for it. Meanwhile enough instances serve, and no two containers are on one port.
+    /// Broken off after any number of steps, in any order that may occur, and whichever of them have failed, a deployment
+    /// can be gone on with and taken back, broken off again and again; each time the fleet comes to what that release
+    /// says, and what is so already is not stopped for it. Meanwhile enough instances serve, but for those that have died
+    /// by themselves, and no two containers are on one port.
     #[test]
     fn broken_off_anywhere_it_goes_on_or_back(
         services in drawn(),
         luck in prop::collection::vec(any::<prop::sample::Index>(), 400),
         tries in prop::collection::vec((any::<bool>(), 0..90usize), 1..5),
+        fails in prop::option::of(prop::collection::vec(prop::bool::weighted(0.1), 23)),
     ) {
         let (old, next) = (environment(&file(&services, false)), environment(&file(&services, true)));
         let mut world = released(&old);
@@ -196,9 +201,11 @@ proptest! {
         let others = somebody(&mut world, ["a", "b", "c"][services[0].ships[0]]);
         let mut luck = luck.into_iter().cycle();
         let mut choose = |count: usize| luck.next().unwrap().index(count);
+        world.fails = fails.unwrap_or_default();
         for (on, most) in tries {
             deploy(&services, if on { &next } else { &old }, &mut world, most, &mut choose);
         }
+        world.fails.clear();
         for (target, expected) in [&next, &old].into_iter().zip(expected) {
             let mut branch = world.clone();
             branch.stopped.clear();

@@ -29,6 +29,8 @@ pub(super) struct World {
     pub(super) fails: Vec<bool>,
     /// Containers that were started by the plan that is carried out.
     started: BTreeSet<ContainerId>,
+    /// How many containers of that plan have died by themselves that had been seen to run.
+    pub(super) died: usize,
 }
 
 impl World {
@@ -42,6 +44,7 @@ impl World {
             hooks: Vec::new(),
             fails: Vec::new(),
             started: BTreeSet::new(),
+            died: 0,
         }
     }
 
@@ -80,6 +83,7 @@ impl World {
         let mut open: Vec<StepId> = Vec::new();
         let mut done = 0;
         self.started.clear();
+        self.died = 0;
         while done < most && !run.is_over() {
             open.extend(run.take_ready());
             let step = open.remove(choose(open.len()));
@@ -129,7 +133,7 @@ impl World {
         let id = found(self.state(plan, step), target).id.clone();
         if self.started.contains(&id) {
             found(self.state(plan, step), target).state = ContainerState::Exited;
-            self.proved.remove(&id);
+            self.died += usize::from(self.proved.remove(&id));
         }
     }
 
