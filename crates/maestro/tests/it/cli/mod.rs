@@ -8,6 +8,7 @@ mod bad;
 mod compat;
 mod deploying;
 mod doctor;
+mod exit_codes;
 mod front_ends;
 mod hooks;
 mod killed;

@@ -215,7 +215,7 @@ async fn what_cannot_be_had_is_told_before_anything_is_touched() {
     std::fs::write(site.shell.file("secret/dsn"), "\n").unwrap();
     site.clear_writes();
     let mut text = String::new();
-    for (line, code) in [("deploy --yes", 2), ("start", 1), ("plan deploy", 1), ("drift", 1), ("doctor", 2)] {
+    for (line, code) in [("deploy --yes", 2), ("start", 1), ("plan deploy", 2), ("drift", 2), ("doctor", 2)] {
         let ran = site.run(line).await.exits(code);
         // The program says so by itself.
         let said = site.redacted(&ran);
