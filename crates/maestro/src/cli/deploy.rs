@@ -15,7 +15,7 @@ use maestro_core::engine_error::EngineError;
 use maestro_core::fleet::{FleetSnapshot, orphans};
 use maestro_core::image::ImageRef;
 use maestro_core::model::Environment;
-use maestro_core::names::{InstanceName, ServiceName};
+use maestro_core::names::{BalancerName, InstanceName, ServiceName};
 use maestro_core::plan::{Hooking, Intent, Plan};
 use maestro_core::preflight::Finding;
 use maestro_core::release::{Release, disagreement, retagged};
@@ -159,16 +159,20 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Whether balancers are otherwise in the file than they were deployed, or anything else of a service behind them:
-    /// that is published and recorded, also where no container is changed.
-    pub(super) fn rebalances(&self, past: &Past) -> bool {
+    /// Balancers that are otherwise in the file than they were deployed, or a service behind them is: that is published
+    /// and recorded, also where no container is changed.
+    pub(super) fn rebalances(&self, past: &Past) -> BTreeSet<BalancerName> {
         let environment = self.line.environment();
         if environment.balancers.is_empty() {
-            return false;
+            return BTreeSet::new();
         }
         let mut services = whole(environment, &self.line.selector());
-        services.retain(|name| environment.balancers_of(name).next().is_some());
-        past.history.deployed(&self.release, &services).is_some()
+        services.retain(|name| {
+            environment.balancers_of(name).next().is_some()
+                && past.history.deployed(&self.release, &[name.clone()].into()).is_some()
+        });
+        let balancers = services.iter().flat_map(|name| environment.balancers_of(name));
+        balancers.map(|balancer| balancer.name.clone()).collect()
     }
 
     /// What would be in the way of a plan.
