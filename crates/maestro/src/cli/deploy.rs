@@ -10,6 +10,7 @@ use super::{Fault, Outcome};
 use crate::report::{ErrorReport, diagnostics, list};
 use crate::resolve::resolve;
 use jiff::Timestamp;
+use maestro_core::config::Loaded;
 use maestro_core::deployment::Deployment;
 use maestro_core::engine_error::EngineError;
 use maestro_core::fleet::{FleetSnapshot, orphans};
@@ -248,8 +249,11 @@ pub(super) fn environment(
     release: &Release,
     today: &Environment,
 ) -> Result<Environment, Fault> {
-    release.environment(today).map_err(|loaded| {
-        diagnostics::print(&session.printer, &loaded.diagnostics, &loaded.sources);
-        Fault::Environment
-    })
+    release.environment(today).map_err(|loaded| unreadable(session, &loaded))
+}
+
+/// Says why a release cannot be read any more.
+pub(super) fn unreadable(session: &Session, loaded: &Loaded) -> Fault {
+    diagnostics::print(&session.printer, &loaded.diagnostics, &loaded.sources);
+    Fault::Environment
 }
