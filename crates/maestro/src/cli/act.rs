@@ -321,13 +321,9 @@ impl<'a> Line<'a> {
         Ok(plan(&self.environment, &fleet, intent, &selection, Limits::default()).trials)
     }
 
-    /// Says how many images of earlier releases have gone.
-    pub(super) fn tell_tidied(&self, images: usize) {
-        match images {
-            0 => {}
-            1 => self.session.printer.talk("removed an image of an earlier release"),
-            many => self.session.printer.talk(&format!("removed {many} images of earlier releases")),
-        }
+    /// Says something on the way.
+    pub(super) fn talk(&self, words: &str) {
+        self.session.printer.talk(words);
     }
 
     /// Has balancers send requests to all that serves: what was drained and serves on, whyever, is let in again.

@@ -6,6 +6,7 @@ use super::arguments::{Selecting, Showing};
 use super::confirm::Confirming;
 use super::kept::{self, Kept, Past, Patience};
 use super::session::Session;
+use super::tidy::Leavings;
 use super::{Fault, Outcome, deploy, hooks};
 use crate::ledger::{HeldLease, OwnedLedger};
 use crate::report::{ErrorReport, list};
@@ -262,8 +263,11 @@ impl<'a> Change<'a> {
             let is_new = news.is_some() && self.target.back.is_none();
             self.record(ledger, past, news).await?;
             ledger.close_journal().await?;
-            if is_new {
-                self.line.tidy(&past.history).await;
+            let given_up = past.unfinished.as_ref();
+            if is_new || given_up.is_some() {
+                let today = &self.today.0;
+                let leavings = Leavings { past, today, given_up, with_containers: is_new };
+                self.line.tidy(&**ledger, leavings).await;
             }
             if self.target.gives_up {
                 self.tell_taken_back(past);
@@ -464,6 +468,9 @@ impl<'a> Change<'a> {
         if carried.summary.is_success() && told.is_ok() {
             ledger.close_journal().await?;
             self.tell_taken_back(past);
+            let given_up = Some(&deployment);
+            let leavings = Leavings { past, today: &today.0, given_up, with_containers: false };
+            line.tidy(&**ledger, leavings).await;
             return Ok(Ended { code: ExitCode::from(TAKEN_BACK), abandoned });
         }
         ErrorReport::new(format!("not everything is as in release {number} again"))

@@ -214,7 +214,7 @@ async fn images_of_old_releases_go() {
         let ran = site.run("deploy --yes").await.ok();
         // Four releases stay, and what the containers that are kept were made from.
         let (says, removed) = match tag {
-            "6" | "7" => ("removed 2 images of earlier releases", 2),
+            "6" | "7" => ("removed what nobody needs any more: 2 images", 2),
             _ => ("this is release", 0),
         };
         ran.says(says);

@@ -25,4 +25,5 @@ mod ship_lost;
 mod sink;
 mod site;
 mod streams;
+mod upkeep;
 mod weights;
