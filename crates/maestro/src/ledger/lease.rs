@@ -282,16 +282,6 @@ impl Fence {
             _ = timeout_at(patience, changes.changed()).await;
         }
     }
-
-    /// Ends when the lease is lost: whatever is waited for will not be of use.
-    pub async fn lost(&self) {
-        let mut changes = self.shared.changes.subscribe();
-        while !self.shared.lock().lease.is_lost() {
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
-    }
 }
 
 impl std::fmt::Debug for Fence {
