@@ -2,6 +2,7 @@
 
 use super::sink::{OK, Sink};
 use super::site::Site;
+use crate::ledger::gateway;
 use maestro_testkit::state::Machine;
 use std::fmt::Write as _;
 
@@ -269,4 +270,42 @@ audit: [{{type: http, endpoint: 'http://{}', headers: {{X-Key: !secret key}}, pa
     site.clear_writes();
     site.run("start").await.exits(1).says("secret `key`, declared in maestro.yaml");
     assert_eq!(site.writes(), []);
+}
+
+/// Where lease and ledger are kept in an etcd that wants a password.
+#[tokio::test]
+async fn an_etcd_lets_in_who_has_the_password() {
+    let [etcd] = gateway::cluster().await;
+    etcd.requires("maestro", "hunter2-etcd");
+    let shop = |tag: &str| {
+        format!(
+            "
+  db:
+    image: shop/db:{tag}
+    instances:
+      db-1: {{ship: atlantic}}
+secrets:
+  etcd: {{file: etcd}}
+ledger: {{etcd: 'http://{}', username: maestro, password: !secret etcd}}
+",
+            etcd.address
+        )
+    };
+    let site = Site::new(&shop("1"));
+    site.run("deploy --yes").await.exits(2).says("secret `etcd`").says("there is no such file");
+    site.shell.write("etcd", "hunter2-wrong\n");
+    let ran = site.run("deploy --yes").await.exits(1).says("authentication failed");
+    assert!(!ran.all().contains(PLANTED), "{}", ran.all());
+    assert_eq!(site.writes(), []);
+    site.shell.write("etcd", "hunter2-etcd\n");
+    site.run("deploy --yes").await.ok().says("this is release 1");
+    site.write(&shop("2"));
+    site.run("deploy --yes").await.ok().says("this is release 2");
+    site.run("rollback --yes").await.ok().says("this is release 3");
+    let mut said = String::new();
+    for line in ["releases --output json", "diff 1 2", "unlock --yes", "status"] {
+        said += &site.run(line).await.ok().all();
+    }
+    assert!(!said.contains(PLANTED), "{said}");
+    assert!(!etcd.store().contains(PLANTED), "a password is in what is kept");
 }

@@ -2,7 +2,7 @@
 
 mod deployers;
 mod etcd;
-mod gateway;
+pub(crate) mod gateway;
 mod records;
 mod shelves;
 
