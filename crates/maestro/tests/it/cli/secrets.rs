@@ -272,6 +272,49 @@ audit: [{{type: http, endpoint: 'http://{}', headers: {{X-Key: !secret key}}, pa
     assert_eq!(site.writes(), []);
 }
 
+/// Addresses and passwords of requests are no less secret than what is in them.
+#[tokio::test]
+async fn requests_log_in_and_go_where_only_secrets_say() {
+    let (hook, checked) = (Sink::new(vec![OK]).await, Sink::new(vec![OK]).await);
+    let site = Site::new(&format!(
+        "
+  db:
+    image: shop/db:1
+    lifecycle:
+      running:
+        - {{type: http, host: 127.0.0.1, port: {}, max_wait: 2, requests_options: {{auth: [ci, !secret key]}}}}
+    instances:
+      db-1: {{ship: atlantic}}
+secrets:
+  key: {{env: SHOP_KEY}}
+  hook: {{file: hook}}
+audit: [{{type: http, endpoint: !secret hook, payload: '{{message}}'}}]
+",
+        checked.address.port()
+    ));
+    site.run(&format!("{KEY} start")).await.exits(1).says("secret `hook`").says("there is no such file");
+    for address in ["hunter2", "ftp://hunter2", "http://hunter2.invalid/x"] {
+        site.shell.write("hook", address);
+        let ran = site.run(&format!("{KEY} start")).await.exits(1).says("the http auditor (hook)");
+        assert!(!ran.all().replace(KEY, "").contains(PLANTED), "{}", ran.all());
+    }
+    assert_eq!(site.writes(), [], "nothing before auditors are told");
+    site.shell.write("hook", format!("http://{}/hunter2-hook", hook.address));
+    for command in ["start", "restart", "deploy --yes"] {
+        let ran = site.run(&format!("{KEY} {command}")).await.ok();
+        assert!(!ran.all().replace(KEY, "").contains(PLANTED), "{}", ran.all());
+    }
+    let heads: Vec<String> = checked.requests().into_iter().map(|request| request.head).collect();
+    // `ci:hunter2-key`
+    let login = "authorization: Basic Y2k6aHVudGVyMi1rZXk=";
+    assert!(heads.len() >= 2 && heads.iter().all(|head| head.contains(login)), "{heads:?}");
+    let told = hook.requests();
+    assert!(told.iter().all(|request| request.head.starts_with("POST /hunter2-hook ")), "{told:?}");
+    // What does not check does not ask.
+    site.run("stop --all").await.ok();
+    site.run("start").await.exits(1).says("secret `key`");
+}
+
 /// Where lease and ledger are kept in an etcd that wants a password.
 #[tokio::test]
 async fn an_etcd_lets_in_who_has_the_password() {
