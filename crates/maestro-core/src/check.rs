@@ -111,7 +111,10 @@ fn sealed(action: &Action) -> Option<SecretName> {
         Action::Call(EngineCall::Login { auth, .. } | EngineCall::PullImage { auth: Some(auth), .. }) => {
             auth.password.as_ref().and_then(Secret::missing).cloned()
         }
-        Action::Check { env: Some(env), .. } => of_env(env),
+        Action::Check { check, env, .. } => {
+            let password = check.password().and_then(Secret::missing).cloned();
+            env.as_ref().and_then(|env| of_env(env)).or(password)
+        }
         Action::Local { env, .. } => of_env(env),
         _ => None,
     }

@@ -86,6 +86,23 @@ impl Release {
     /// # Errors
     /// What was loaded, if the file cannot be read any more: a newer Maestro may refuse what an older one wrote.
     pub fn environment(&self, today: &Environment) -> Result<Environment, Box<Loaded>> {
+        let mut environment = self.environment_then(today)?;
+        let gone = |ship: &ShipName| !today.ships.contains_key(ship);
+        environment.instances.retain(|_, instance| !gone(&instance.ship));
+        environment.ships.retain(|name, _| !gone(name));
+        let Environment { instances, services, .. } = &mut environment;
+        for service in services.values_mut() {
+            service.instances.retain(|name| instances.contains_key(name));
+        }
+        Ok(environment)
+    }
+
+    /// The same with all that it had, also on ships that today's file does not have any more: to be looked at, not to be
+    /// deployed.
+    ///
+    /// # Errors
+    /// As for [`Release::environment`].
+    pub fn environment_then(&self, today: &Environment) -> Result<Environment, Box<Loaded>> {
         let sources = MapSources {
             environment: self.file.clone().into_bytes(),
             files: self
@@ -98,13 +115,6 @@ impl Release {
         let mut loaded = load(&sources, &Limits::default());
         let Some(mut environment) = loaded.environment.take() else { return Err(Box::new(loaded)) };
         self.pin_images_of(&mut environment);
-        let gone = |ship: &ShipName| !today.ships.contains_key(ship);
-        environment.instances.retain(|_, instance| !gone(&instance.ship));
-        environment.ships.retain(|name, _| !gone(name));
-        let Environment { instances, services, .. } = &mut environment;
-        for service in services.values_mut() {
-            service.instances.retain(|name| instances.contains_key(name));
-        }
         environment.registries.clone_from(&today.registries);
         environment.auditors.clone_from(&today.auditors);
         environment.anchors.clone_from(&today.anchors);

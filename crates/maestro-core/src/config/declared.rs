@@ -105,7 +105,8 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node) {
         }
         let message = format!("secret `{name}` cannot be used here");
         reader.report(Diagnostic::error(Code::BadValue, message).at(span).note(
-            "secrets are values of variables (`env:`), passwords of registries and of `ledger:`, and tokens and headers of auditors",
+            "secrets are values of variables (`env:`), passwords of registries, of `ledger:` and of `http` checks (`auth:`), and \
+             tokens, headers and endpoints of auditors",
         ));
     }
 }

@@ -132,8 +132,11 @@ impl Channel {
 }
 
 impl Webhook {
-    /// Host and port of the address.
+    /// Host and port of the address; of one that the file does not have, what it is called.
     pub fn host(&self) -> &str {
+        if let Some(name) = self.endpoint.name() {
+            return name.as_str();
+        }
         let authority = authority(self.endpoint.expose()).unwrap_or_default();
         authority.rsplit_once('@').map_or(authority, |(_, host)| host)
     }

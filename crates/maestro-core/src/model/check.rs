@@ -21,6 +21,9 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All of them, in their order.
+    pub const ALL: [Phase; 4] = [Phase::PreStart, Phase::Running, Phase::PreStop, Phase::Stopped];
+
     /// The key in the file.
     pub fn key(self) -> &'static str {
         match self {
@@ -187,6 +190,18 @@ impl Check {
             Check::Exec { .. } | Check::RemoteExec { .. } | Check::Sleep { .. } | Check::Health { .. } => {}
         }
         self
+    }
+
+    /// What it logs in with.
+    pub fn password(&self) -> Option<&Secret> {
+        match self {
+            Check::Http(check) => check.options.auth.as_ref().map(|(_, password)| password),
+            Check::Tcp { .. }
+            | Check::Exec { .. }
+            | Check::RemoteExec { .. }
+            | Check::Sleep { .. }
+            | Check::Health { .. } => None,
+        }
     }
 
     /// The `type` in the file.

@@ -1,6 +1,6 @@
 //! Secrets that are known by their names: where their values come from, who uses them, and how they get there.
 
-use super::{Channel, Check, EnvValue, EnvVar, Environment, Instance};
+use super::{Channel, Check, EnvValue, EnvVar, Environment, Instance, Phase, RequestOptions};
 use crate::names::{InstanceName, Secret, SecretName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -53,15 +53,18 @@ impl Environment {
         instances.flat_map(|instance| missing(instance.secrets())).cloned().collect()
     }
 
-    /// Secrets to be fetched before programs can be run that check these instances: they are told the variables.
-    pub fn secrets_of_checks(&self, instances: &[InstanceName]) -> BTreeSet<SecretName> {
+    /// Secrets to be fetched before these instances can be checked in these phases: programs are told the variables, and
+    /// requests may log in.
+    pub fn secrets_of_checks(&self, instances: &[InstanceName], phases: &[Phase]) -> BTreeSet<SecretName> {
         if self.secrets.is_empty() {
             return BTreeSet::new();
         }
-        let instances = instances.iter().filter_map(|name| self.instances.get(name));
+        let instances: Vec<_> = instances.iter().filter_map(|name| self.instances.get(name)).collect();
         let is_program = |check: &Check| matches!(check, Check::Exec { .. });
-        let told = instances.filter(|instance| instance.checks.values().flatten().any(is_program));
-        told.flat_map(|instance| missing(instance.secrets())).cloned().collect()
+        let told = instances.iter().filter(|instance| instance.checks_of(phases).any(is_program));
+        let logins = instances.iter().flat_map(|instance| instance.checks_of(phases));
+        let logins = missing(logins.filter_map(Check::password));
+        told.flat_map(|instance| missing(instance.secrets())).chain(logins).cloned().collect()
     }
 
     /// Secrets to be fetched before somebody can log in where the images of these instances come from.
@@ -75,7 +78,10 @@ impl Environment {
     pub fn secrets_of_auditors(&self) -> BTreeSet<SecretName> {
         let secrets = self.auditors.iter().flat_map(|auditor| -> Vec<&Secret> {
             match &auditor.channel {
-                Channel::Http(webhook) => webhook.headers.iter().map(|(_, value)| value).collect(),
+                Channel::Http(webhook) => {
+                    let headers = webhook.headers.iter().map(|(_, value)| value);
+                    headers.chain([&webhook.endpoint]).collect()
+                }
                 Channel::Slack(slack) => vec![&slack.token],
                 Channel::Log { .. } | Channel::Exec(_) | Channel::HipChat => Vec::new(),
             }
@@ -104,7 +110,10 @@ impl Environment {
         }
         for auditor in &mut self.auditors {
             match &mut auditor.channel {
-                Channel::Http(webhook) => webhook.headers.iter_mut().for_each(|(_, value)| put(value)),
+                Channel::Http(webhook) => {
+                    webhook.headers.iter_mut().for_each(|(_, value)| put(value));
+                    put(&mut webhook.endpoint);
+                }
                 Channel::Slack(slack) => put(&mut slack.token),
                 Channel::Log { .. } | Channel::Exec(_) | Channel::HipChat => {}
             }
@@ -114,7 +123,20 @@ impl Environment {
         }
         // Parts that are shared stay so.
         let mut parts: BTreeMap<*const EnvVar, Arc<[EnvVar]>> = BTreeMap::new();
+        let mut requests: BTreeMap<*const RequestOptions, Arc<RequestOptions>> = BTreeMap::new();
         for instance in self.instances.values_mut() {
+            for check in instance.checks.values_mut().flatten() {
+                if check.password().and_then(Secret::missing).is_none() {
+                    continue;
+                }
+                let Check::Http(check) = check else { continue };
+                let new = requests.entry(Arc::as_ptr(&check.options)).or_insert_with(|| {
+                    let mut options = RequestOptions::clone(&check.options);
+                    options.auth.iter_mut().for_each(|(_, password)| put(password));
+                    options.into()
+                });
+                check.options = new.clone();
+            }
             let has_missing = |part: &Arc<[EnvVar]>| part.iter().any(|var| secret_of(var).is_some());
             if !instance.settings.env.iter().any(has_missing) {
                 continue;
@@ -130,6 +152,10 @@ impl Environment {
 }
 
 impl Instance {
+    fn checks_of<'i>(&'i self, phases: &'i [Phase]) -> impl Iterator<Item = &'i Check> {
+        phases.iter().filter_map(|phase| self.checks.get(phase)).flatten()
+    }
+
     /// All that its containers are told.
     fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.settings.env.iter().flat_map(|part| &**part).filter_map(secret_of)

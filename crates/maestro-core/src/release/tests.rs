@@ -312,6 +312,13 @@ services: {}
     assert_eq!(environment.ships.len(), 1);
     assert_eq!(environment.instances.keys().map(InstanceName::as_str).collect::<Vec<_>>(), ["db-1", "web-1"]);
     assert_eq!(environment.services["web"].instances.len(), 1);
+    // It was there all the same.
+    let then = release.on_ships_of(&moved).environment_then(&today).unwrap();
+    assert_eq!(then.instances["web-2"].ship.as_str(), "b");
+    assert_eq!(
+        (then.ships["a"].ip.to_string(), then.services["web"].instances.len()),
+        ("192.0.2.9".into(), 2)
+    );
 }
 
 /// Services that were deployed before may be on ships that the file has no more.

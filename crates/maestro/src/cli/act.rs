@@ -22,7 +22,7 @@ use maestro_core::check::lint;
 use maestro_core::event::RunSummary;
 use maestro_core::fleet::{FleetSnapshot, at};
 use maestro_core::lease::Holder;
-use maestro_core::model::Environment;
+use maestro_core::model::{Environment, Phase};
 use maestro_core::names::{InstanceName, ServiceName};
 use maestro_core::plan::{Action, Intent, Limits, Plan, Restart, StepId, Trial};
 use maestro_core::planner::plan;
@@ -211,10 +211,12 @@ impl<'a> Line<'a> {
             Intent::Start { .. } | Intent::Restart(_) | Intent::Deploy { .. } => {
                 let mut wanted = environment.secrets_of_containers(instances);
                 wanted.extend(environment.secrets_of_registries(instances));
+                wanted.extend(environment.secrets_of_checks(instances, &Phase::ALL));
                 wanted
             }
             Intent::Pull => environment.secrets_of_registries(instances),
-            Intent::Stop | Intent::Kill => environment.secrets_of_checks(instances),
+            Intent::Stop => environment.secrets_of_checks(instances, &[Phase::PreStop, Phase::Stopped]),
+            Intent::Kill => environment.secrets_of_checks(instances, &[Phase::Stopped]),
             Intent::Clean => BTreeSet::new(),
         };
         self.session.unseal(&mut self.environment, &wanted).await?;
@@ -321,13 +323,9 @@ impl<'a> Line<'a> {
         Ok(plan(&self.environment, &fleet, intent, &selection, Limits::default()).trials)
     }
 
-    /// Says how many images of earlier releases have gone.
-    pub(super) fn tell_tidied(&self, images: usize) {
-        match images {
-            0 => {}
-            1 => self.session.printer.talk("removed an image of an earlier release"),
-            many => self.session.printer.talk(&format!("removed {many} images of earlier releases")),
-        }
+    /// Says something on the way.
+    pub(super) fn talk(&self, words: &str) {
+        self.session.printer.talk(words);
     }
 
     /// Has balancers send requests to all that serves: what was drained and serves on, whyever, is let in again.

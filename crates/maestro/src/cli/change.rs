@@ -6,8 +6,9 @@ use super::arguments::{Selecting, Showing};
 use super::confirm::Confirming;
 use super::kept::{self, Kept, Past, Patience};
 use super::session::Session;
+use super::tidy::Leavings;
 use super::{Fault, Outcome, deploy, hooks};
-use crate::ledger::{HeldLease, OwnedLedger};
+use crate::ledger::{Fence, HeldLease, OwnedLedger};
 use crate::report::{ErrorReport, list};
 use futures_util::future::{LocalBoxFuture, TryFutureExt, try_join};
 use jiff::Timestamp;
@@ -164,12 +165,11 @@ impl<'a> Change<'a> {
             }
             Agreed::Shown => {}
         }
-        let balancing = self.kept.balancing(self.line.environment()).behind(&lease.fence());
         if let Intent::Deploy { hooks: hooking, .. } = &self.intent {
             self.target.hooks = hooks::begun(hooking, &plan);
         }
         let noting = hooks::Noting::new(ledger.clone(), self.target.clone());
-        let line = self.line.behind(lease.fence()).balanced(balancing).remembering(noting.clone());
+        let line = leased(self.line, &self.kept, Some(&lease.fence())).remembering(noting.clone());
         let mut change = Change { line, ..self };
         let news = change.composed(&past, before.as_ref())?;
         ledger.open_journal(&change.target.document()).await?;
@@ -261,8 +261,11 @@ impl<'a> Change<'a> {
             }
             let is_new = news.is_some() && self.target.back.is_none();
             self.record(ledger, past, news).await?;
-            if is_new {
-                self.line.tidy(&past.history).await;
+            let given_up = past.unfinished.as_ref();
+            if is_new || given_up.is_some() {
+                let today = &self.today.0;
+                let leavings = Leavings { past, today, given_up, with_containers: is_new };
+                self.line.tidy(&**ledger, leavings).await;
             }
             if self.target.gives_up {
                 self.tell_taken_back(past);
@@ -447,12 +450,7 @@ impl<'a> Change<'a> {
         let number = past.history.current().map_or(0, |record| record.number);
         session.printer.talk(&format!("it failed: going back to release {number}"));
         ledger.append(&target.document()).await?;
-        let balancing = self.kept.balancing(line.environment());
-        let line = match self.line.fence() {
-            Some(fence) => line.behind(fence.clone()).balanced(balancing.behind(fence)),
-            None => line.balanced(balancing),
-        };
-        let line = line.unopposed();
+        let line = leased(line, &self.kept, self.line.fence()).unopposed();
         let intent = deploy::back(false, target.doubtful.clone());
         let plan = line.plan_seen(&intent, intent.selection_rules()).await?.0;
         let carried = line.carry(&intent, plan, self.options.showing.beside()).await?;
@@ -464,6 +462,9 @@ impl<'a> Change<'a> {
         if carried.summary.is_success() && told.is_ok() {
             ledger.close_journal().await?;
             self.tell_taken_back(past);
+            let given_up = Some(&deployment);
+            let leavings = Leavings { past, today: &today.0, given_up, with_containers: false };
+            line.tidy(&**ledger, leavings).await;
             return Ok(Ended { code: ExitCode::from(TAKEN_BACK), abandoned });
         }
         ErrorReport::new(format!("not everything is as in release {number} again"))
@@ -471,6 +472,15 @@ impl<'a> Change<'a> {
             .hint("`maestro abort` tries again, `maestro resume` too")
             .print(&session.printer);
         Ok(Ended { code: ExitCode::from(PARTLY), abandoned })
+    }
+}
+
+/// A line whose changes have to pass a fence, and of which balancers are told.
+fn leased<'a>(line: Line<'a>, kept: &Kept, fence: Option<&Fence>) -> Line<'a> {
+    let balancing = kept.balancing(line.environment());
+    match fence {
+        Some(fence) => line.behind(fence.clone()).balanced(balancing.behind(fence)),
+        None => line.balanced(balancing),
     }
 }
 

@@ -11,12 +11,13 @@ use crate::report::{ErrorReport, diagnostics, list};
 use crate::resolve::resolve;
 use futures_util::future::join;
 use jiff::Timestamp;
+use maestro_core::config::Loaded;
 use maestro_core::deployment::Deployment;
 use maestro_core::engine_error::EngineError;
 use maestro_core::fleet::{FleetSnapshot, orphans};
 use maestro_core::image::ImageRef;
 use maestro_core::model::Environment;
-use maestro_core::names::{InstanceName, ServiceName};
+use maestro_core::names::{BalancerName, InstanceName, ServiceName};
 use maestro_core::plan::{Hooking, Intent, Plan};
 use maestro_core::preflight::Finding;
 use maestro_core::release::{Release, disagreement, retagged};
@@ -168,16 +169,20 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Whether balancers are otherwise in the file than they were deployed, or anything else of a service behind them:
-    /// that is published and recorded, also where no container is changed.
-    pub(super) fn rebalances(&self, past: &Past) -> bool {
+    /// Balancers that are otherwise in the file than they were deployed, or a service behind them is: that is published
+    /// and recorded, also where no container is changed.
+    pub(super) fn rebalances(&self, past: &Past) -> BTreeSet<BalancerName> {
         let environment = self.line.environment();
         if environment.balancers.is_empty() {
-            return false;
+            return BTreeSet::new();
         }
         let mut services = whole(environment, &self.line.selector());
-        services.retain(|name| environment.balancers_of(name).next().is_some());
-        past.history.deployed(&self.release, &services).is_some()
+        services.retain(|name| {
+            environment.balancers_of(name).next().is_some()
+                && past.history.deployed(&self.release, &[name.clone()].into()).is_some()
+        });
+        let balancers = services.iter().flat_map(|name| environment.balancers_of(name));
+        balancers.map(|balancer| balancer.name.clone()).collect()
     }
 
     /// What would be in the way of a plan.
@@ -248,8 +253,11 @@ pub(super) fn environment(
     release: &Release,
     today: &Environment,
 ) -> Result<Environment, Fault> {
-    release.environment(today).map_err(|loaded| {
-        diagnostics::print(&session.printer, &loaded.diagnostics, &loaded.sources);
-        Fault::Environment
-    })
+    release.environment(today).map_err(|loaded| unreadable(session, &loaded))
+}
+
+/// Says why a release cannot be read any more.
+pub(super) fn unreadable(session: &Session, loaded: &Loaded) -> Fault {
+    diagnostics::print(&session.printer, &loaded.diagnostics, &loaded.sources);
+    Fault::Environment
 }

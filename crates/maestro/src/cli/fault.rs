@@ -279,6 +279,7 @@ impl Fault {
             }
             Fault::Usage(_)
             | Fault::LeftOff
+            | Fault::Lease(LeaseError::LeftOff)
             | Fault::Declined
             | Fault::Unprepared { .. }
             | Fault::Interrupted

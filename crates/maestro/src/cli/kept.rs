@@ -1,13 +1,15 @@
 //! What the ships, or etcd, keep for everybody who deploys: the lease, the releases, and the journal of the last run.
 
 use super::Fault;
-use super::interrupts::unless_interrupted;
+use super::interrupts::{listen, unless_interrupted};
 use super::session::Session;
 use crate::audit::who;
 use crate::balance::Balancing;
 use crate::engine::{DockerEngine, EngineOptions};
 use crate::etcd::EtcdShelf;
-use crate::ledger::{Anchors, BootClock, Claim, HeldLease, ShelfLedger, Waiting, at_work, claim, holders};
+use crate::ledger::{
+    Anchors, BootClock, Claim, HeldLease, LeaseError, ShelfLedger, Waiting, at_work, claim, holders,
+};
 use crate::report::{Printer, list};
 use futures_util::future::join;
 use jiff::{SignedDuration, Timestamp};
@@ -19,8 +21,10 @@ use maestro_core::model::Environment;
 use maestro_core::names::ShipName;
 use maestro_core::release::Release;
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// So many ships keep it where the file names none, if there are that many; else one does: of two, both would have to be
 /// there.
@@ -142,8 +146,24 @@ impl Kept {
         let printer = session.printer.clone();
         let ttl = self.times.ttl;
         let mut tell = |waiting: &Waiting| tell(&printer, waiting, ttl);
-        unless_interrupted(async { Ok(claim(&self.anchors, wanted, Arc::new(BootClock), &mut tell).await?) })
-            .await
+        let (left_off, mut interrupts) = (CancellationToken::new(), listen());
+        let mut claiming = pin!(claim(&self.anchors, wanted, Arc::new(BootClock), &mut tell, &left_off));
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut claiming => return match outcome {
+                    Err(LeaseError::LeftOff) => Err(Fault::LeftOff),
+                    outcome => Ok(outcome?),
+                },
+                // What was got is given back, unless that takes too long, too.
+                Some(()) = interrupts.recv() => {
+                    if left_off.is_cancelled() {
+                        return Err(Fault::LeftOff);
+                    }
+                    left_off.cancel();
+                }
+            }
+        }
     }
 }
 

@@ -123,25 +123,49 @@ enum Command {
     Guest(guest::Args),
 }
 
-/// What the process ends with.
-pub type Outcome = Result<ExitCode, Fault>;
-
-/// Runs a command to its end and says what went wrong, if anything did.
-pub async fn run(cli: Cli) -> ExitCode {
-    let session = Session::new(&cli);
-    let is_new = matches!(
-        cli.command,
-        Command::Deploy(_)
-            | Command::Apply(_)
+impl Command {
+    /// Whether maestro-ng had it, too. Scripts know what such a command ends with: 1, whatever is wrong but the command
+    /// line. The others tell more.
+    fn is_maestro_ngs(&self) -> bool {
+        match self {
+            Command::Status(_)
+            | Command::Start(_)
+            | Command::Stop(_)
+            | Command::Restart(_)
+            | Command::Pull(_)
+            | Command::Clean(_)
+            | Command::Kill(_)
+            | Command::Logs(_)
+            | Command::Deptree(_)
+            | Command::Dump(_)
+            | Command::Complete(_) => true,
+            Command::Drift(_)
             | Command::Doctor(_)
+            | Command::Deploy(_)
+            | Command::Apply(_)
             | Command::Rollback(_)
             | Command::Releases(_)
             | Command::Diff(_)
             | Command::Resume(_)
             | Command::Abort(_)
             | Command::Unlock(_)
+            | Command::Exec(_)
+            | Command::Events(_)
+            | Command::Plan(_)
             | Command::Balancers(_)
-    );
+            | Command::Validate(_)
+            | Command::Guest(_) => false,
+        }
+    }
+}
+
+/// What the process ends with.
+pub type Outcome = Result<ExitCode, Fault>;
+
+/// Runs a command to its end and says what went wrong, if anything did.
+pub async fn run(cli: Cli) -> ExitCode {
+    let session = Session::new(&cli);
+    let is_maestro_ngs = cli.command.is_maestro_ngs();
     let outcome = match cli.command {
         Command::Status(args) => status::run(&session, args).await,
         Command::Drift(args) => drift::run(&session, args).await,
@@ -175,8 +199,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Ok(code) => session.ended(code),
         Err(fault) => {
             fault.print(&session.printer);
-            // Scripts know what maestro-ng's commands end with; those that it did not have tell more.
-            if is_new { fault.code() } else { ExitCode::FAILURE }
+            if is_maestro_ngs { ExitCode::FAILURE } else { fault.code() }
         }
     }
 }

@@ -5,19 +5,21 @@ use super::arguments::{Printing, Selecting, Showing};
 use super::kept::Kept;
 use super::session::Session;
 use super::{Fault, Outcome, clean, deploy, kill, pull, restart, rollback, start, stop};
-use crate::report::ErrorReport;
 use crate::report::findings::warn;
 use crate::report::plan::print;
 use crate::report::status::Output;
+use crate::report::{ErrorReport, list};
 use clap::Subcommand;
 use maestro_core::deployment::Deployment;
 use maestro_core::fleet::FleetSnapshot;
+use maestro_core::names::BalancerName;
 use maestro_core::plan::{Blocked, Fate, Intent, Plan, Settled};
 use maestro_core::preflight::Finding;
 use maestro_core::release::Release;
 use maestro_core::saved::SavedPlan;
 use maestro_core::select::Selector;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -81,8 +83,8 @@ struct Made {
     selector: Selector,
     /// What would be in the way of it.
     foreseen: Vec<Finding>,
-    /// Whether balancers would be told something without it.
-    rebalances: bool,
+    /// Balancers that would be told something without it.
+    rebalances: BTreeSet<BalancerName>,
 }
 
 async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
@@ -113,7 +115,8 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
             draft.tell_orphans(&fleet);
             let foreseen = draft.foreseen(&plan).await?;
             let selector = draft.selector();
-            let rebalances = past.is_some_and(|past| plan.steps.is_empty() && draft.rebalances(&past));
+            let past = past.filter(|_| plan.steps.is_empty());
+            let rebalances = past.map(|past| draft.rebalances(&past)).unwrap_or_default();
             let release = draft.release;
             return Ok(Made { plan, fleet, release, selector, foreseen, rebalances });
         }
@@ -121,14 +124,15 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
             let draft = rollback::Draft::new(session, args, None).await?;
             let (plan, fleet) = draft.plan().await?;
             let Deployment { release, selector, .. } = draft.target;
-            return Ok(Made { plan, fleet, release, selector, foreseen: Vec::new(), rebalances: false });
+            let (foreseen, rebalances) = (Vec::new(), BTreeSet::new());
+            return Ok(Made { plan, fleet, release, selector, foreseen, rebalances });
         }
     };
     let (line, release) = line(session, selecting)?;
     let line = line.unsealed(&intent).await?;
     let (plan, fleet) = line.plan_seen(&intent, intent.selection_rules()).await?;
-    let (selector, foreseen) = (selecting.selector(), Vec::new());
-    Ok(Made { plan, fleet, release, selector, foreseen, rebalances: false })
+    let (selector, foreseen, rebalances) = (selecting.selector(), Vec::new(), BTreeSet::new());
+    Ok(Made { plan, fleet, release, selector, foreseen, rebalances })
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
@@ -157,15 +161,17 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     } else {
         args.printing.output
     };
-    print(&session.printer, &plan, form, args.full);
+    print(&session.printer, &plan, &rebalances, form, args.full);
     warn(&session.printer, &foreseen);
-    if rebalances {
-        session
-            .printer
-            .talk("balancers would be told what the file says of them now, which is another release");
+    if !rebalances.is_empty() {
+        let names: Vec<&str> = rebalances.iter().map(BalancerName::as_str).collect();
+        session.printer.talk(&format!(
+            "balancers would be told what the file says of them now, which is another release: {}",
+            list(&names)
+        ));
     }
     Ok(match args.detailed_exitcode {
-        true if rebalances => ExitCode::from(CHANGES),
+        true if !rebalances.is_empty() => ExitCode::from(CHANGES),
         true => detailed(&plan),
         false => ExitCode::SUCCESS,
     })

@@ -50,7 +50,9 @@ pub(super) async fn diff(session: &Session, args: DiffArgs) -> Outcome {
     let reader = kept.reader();
     let read = async |number: u64| -> Result<Environment, Fault> {
         let release = unless_interrupted(kept::release(reader, number)).await?;
-        deploy::environment(session, &release.on_ships_of(&of_today), &today)
+        // What it had on ships that are gone is a difference, too.
+        let release = release.on_ships_of(&of_today);
+        release.environment_then(&today).map_err(|loaded| deploy::unreadable(session, &loaded))
     };
     let from = read(args.from).await?;
     let to = match args.to {

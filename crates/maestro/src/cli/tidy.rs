@@ -1,46 +1,75 @@
-//! What earlier releases have left on the ships and nobody goes back to goes when a new one is there.
+//! What earlier releases have left on the ships and nobody goes back to goes when a new one is there, and what a deployment
+//! has brought that came to nothing.
 
 use super::act::Line;
 use super::interrupts;
+use super::kept::{self, Past};
 use crate::execute::{Means, execute};
 use crate::observe::observe_watched;
 use crate::probe::SystemProbe;
-use maestro_core::boundary::Needs;
+use crate::report::diagnostics::plural;
+use maestro_core::boundary::{Ledger, Needs};
+use maestro_core::deployment::Deployment;
 use maestro_core::event::{Event, Reporter, StepOutcome};
-use maestro_core::history::History;
-use maestro_core::names::ShipName;
-use maestro_core::upkeep::{plan, superfluous, superseded};
+use maestro_core::fleet::FleetSnapshot;
+use maestro_core::model::Environment;
+use maestro_core::names::{ServiceName, ShipName};
+use maestro_core::plan::{Action, EngineCall, StepId};
+use maestro_core::upkeep::{Forsaken, brought, forsaken, needed, plan, superfluous, superseded};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// Counts what has been done, and says nothing.
-#[derive(Default)]
-struct Counting {
-    done: usize,
+/// What is to be looked for.
+pub(super) struct Leavings<'a> {
+    /// What was there before, and is listed.
+    pub(super) past: &'a Past,
+    /// The file as it is today.
+    pub(super) today: &'a Environment,
+    /// A deployment that came to nothing: nobody needs what only it has brought.
+    pub(super) given_up: Option<&'a Deployment>,
+    /// Whether containers go, too. On the way back they stay: they may tell what went wrong.
+    pub(super) with_containers: bool,
 }
 
-impl Reporter for Counting {
+/// Remembers what has been done, and says nothing.
+#[derive(Default)]
+struct Noting {
+    done: BTreeSet<StepId>,
+}
+
+impl Reporter for Noting {
     fn event(&mut self, event: &Event) {
-        if let Event::StepFinished { outcome: StepOutcome::Done(_), .. } = event {
-            self.done += 1;
+        if let Event::StepFinished { step, outcome: StepOutcome::Done(_), .. } = event {
+            self.done.insert(*step);
         }
     }
 }
 
 impl Line<'_> {
-    /// Takes images away that only earlier releases had. What keeps it from that is no fault of the deployment: the next
-    /// one tries again.
-    pub(super) async fn tidy(&self, history: &History) {
+    /// Takes away what nobody needs any more. What keeps it from that is no fault of the deployment: the next one tries
+    /// again.
+    pub(super) async fn tidy(&self, ledger: &dyn Ledger, leavings: Leavings<'_>) {
+        let Leavings { past, today, given_up, with_containers } = leavings;
         let environment = self.environment();
-        let images = superseded(history, environment);
-        if images.is_empty() {
+        let history = &past.history;
+        let mut others = given_up.map(|deployment| brought(deployment, today)).unwrap_or_default();
+        let images = superseded(history, environment, others.clone());
+        // As long as all releases stay, so do their containers.
+        let with_containers = with_containers && needed(history).len() < history.records().len();
+        if images.is_empty() && !with_containers {
             return;
         }
         let ships: Vec<ShipName> = environment.ships.keys().cloned().collect();
         let needs = Needs { images: true, others: true, ..Needs::default() };
         let everybody: Vec<_> = environment.instances.keys().cloned().collect();
         let fleet = observe_watched(environment, self.engines(), (&everybody, &ships), needs, &|_| ()).await;
-        let plan = plan(environment, superfluous(&fleet, &images));
+        let going =
+            if with_containers { self.forsaken(ledger, past, today, &fleet).await } else { Vec::new() };
+        // Of what never became a release, only they tell.
+        others.extend(going.iter().map(|one| one.container.image.clone()));
+        let images = superseded(history, environment, others);
+        let plan = plan(environment, &going, superfluous(&fleet, &images, &going));
         if plan.steps.is_empty() {
             return;
         }
@@ -56,9 +85,52 @@ impl Line<'_> {
             routes: None,
             remember: None,
         };
-        let mut counting = Counting::default();
+        let plan = Arc::new(plan);
+        let mut noting = Noting::default();
         let mut interrupts = interrupts::listen();
-        execute(Arc::new(plan), &means, &mut counting, &mut interrupts, Instant::now()).await;
-        self.tell_tidied(counting.done);
+        execute(plan.clone(), &means, &mut noting, &mut interrupts, Instant::now()).await;
+        let (mut containers, mut images) = (0, 0);
+        for step in noting.done.iter().filter_map(|id| plan.step(*id)) {
+            match &step.action {
+                Action::Call(EngineCall::RemoveContainer { .. }) => containers += 1,
+                Action::Call(EngineCall::RemoveImage { .. }) => images += 1,
+                _ => {}
+            }
+        }
+        self.tell_tidied(containers, images);
+    }
+
+    /// Containers that neither the file nor a release that is kept has. None if such a release cannot be read.
+    async fn forsaken<'f>(
+        &self,
+        ledger: &dyn Ledger,
+        past: &Past,
+        today: &Environment,
+        fleet: &'f FleetSnapshot,
+    ) -> Vec<Forsaken<'f>> {
+        let environment = self.environment();
+        let records = past.history.records().iter();
+        let services: BTreeSet<ServiceName> =
+            records.flat_map(|record| record.services.keys()).cloned().collect();
+        if forsaken(environment, fleet, &services, &[]).is_empty() {
+            return Vec::new();
+        }
+        let mut kept = Vec::new();
+        for number in needed(&past.history) {
+            let Ok(release) = kept::release(ledger, number).await else { return Vec::new() };
+            let Ok(then) = release.environment_then(today) else { return Vec::new() };
+            kept.push(then);
+        }
+        forsaken(environment, fleet, &services, &kept)
+    }
+
+    /// Says how much has gone.
+    fn tell_tidied(&self, containers: usize, images: usize) {
+        let parts = [(containers, "container"), (images, "image")];
+        let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| plural(*count, what));
+        let parts = parts.collect::<Vec<_>>().join(" and ");
+        if !parts.is_empty() {
+            self.talk(&format!("removed what nobody needs any more: {parts}"));
+        }
     }
 }

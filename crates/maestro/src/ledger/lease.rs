@@ -64,6 +64,9 @@ pub enum LeaseError {
     /// It could not be had for another reason.
     #[error("no lease could be had")]
     Ledger(#[source] LedgerError),
+    /// It is not wanted any more.
+    #[error("the lease is not wanted any more")]
+    LeftOff,
 }
 
 fn name(holder: &Holder) -> &str {
@@ -79,12 +82,13 @@ fn doing(holder: &Holder) -> String {
 }
 
 /// Gets the lease of the anchors' environment, or says who has it. `tell` hears of what is waited for, whenever that
-/// changes; dropping the future gives up.
+/// changes; `left_off` gives up, and gives back what was got. Where the future is dropped, that dies after its time to live.
 pub async fn claim(
     anchors: &Anchors,
     claim: Claim,
     clock: Arc<dyn Clock>,
     tell: &mut (dyn FnMut(&Waiting) + Send),
+    left_off: &CancellationToken,
 ) -> Result<HeldLease, LeaseError> {
     let times = claim.times;
     let lease = HeldLease::start(anchors, &claim, clock);
@@ -123,7 +127,14 @@ pub async fn claim(
             tell(&waiting);
             told = Some(waiting);
         }
-        _ = timeout(times.pace / 4, changes.changed()).await;
+        tokio::select! {
+            biased;
+            () = left_off.cancelled() => {
+                _ = lease.release().await;
+                return Err(LeaseError::LeftOff);
+            }
+            _ = timeout(times.pace / 4, changes.changed()) => {}
+        }
     }
 }
 
@@ -280,16 +291,6 @@ impl Fence {
                 }
             }
             _ = timeout_at(patience, changes.changed()).await;
-        }
-    }
-
-    /// Ends when the lease is lost: whatever is waited for will not be of use.
-    pub async fn lost(&self) {
-        let mut changes = self.shared.changes.subscribe();
-        while !self.shared.lock().lease.is_lost() {
-            if changes.changed().await.is_err() {
-                return;
-            }
         }
     }
 }

@@ -7,15 +7,15 @@ use super::signs::Signs;
 use super::status::Output;
 use super::text::clean;
 use super::{list, rows, wire};
-use maestro_core::names::ContainerId;
+use maestro_core::names::{BalancerName, ContainerId};
 use maestro_core::plan::{
     Action, Blocked, EngineCall, Fate, Intent, Item, Outage, Plan, Reason, Settled, StepId, Unit,
 };
 use maestro_core::status::span;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Prints a plan in the form asked for; `full` is every step of it.
-pub fn print(printer: &Printer, plan: &Plan, output: Output, full: bool) {
+/// Prints a plan in the form asked for; `full` is every step of it. `balancers` would be told something without it.
+pub fn print(printer: &Printer, plan: &Plan, balancers: &BTreeSet<BalancerName>, output: Output, full: bool) {
     match output {
         Output::Table => {
             printer.data(&table(printer, plan));
@@ -33,7 +33,7 @@ pub fn print(printer: &Printer, plan: &Plan, output: Output, full: bool) {
             printer.data(&acts.fold(String::new(), |text, item| text + item.instance.as_str() + "\n"));
         }
         Output::Json | Output::Jsonl | Output::Yaml => {
-            printer.data(&wire::one(output, &wire::Plan::from(plan)));
+            printer.data(&wire::one(output, &wire::Plan::from(plan).telling(balancers)));
         }
     }
 }
@@ -271,7 +271,7 @@ mod tests {
 
     fn shown(intent: &Intent, world: &str, output: Output, full: bool) -> (String, String) {
         let (printer, captured) = Printer::captured(Capabilities::plain(80));
-        print(&printer, &plan(&environment(SHOP), world, intent), output, full);
+        print(&printer, &plan(&environment(SHOP), world, intent), &BTreeSet::new(), output, full);
         (captured.stdout(), captured.stderr())
     }
 

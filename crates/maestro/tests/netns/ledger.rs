@@ -15,6 +15,7 @@ use serde_json::Value;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 struct Real {
     ship: Ship,
@@ -98,7 +99,7 @@ async fn deployer(owner: &str, anchors: &Anchors, wait: u64) -> Result<HeldLease
         times: times(),
         wait: Duration::from_secs(wait),
     };
-    claim(anchors, wanted, Arc::new(BootClock), &mut |_| {}).await
+    claim(anchors, wanted, Arc::new(BootClock), &mut |_| {}, &CancellationToken::new()).await
 }
 
 fn anchors(environment: &Environment, options: EngineOptions) -> Anchors {

@@ -46,6 +46,9 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry<'_>, room: &mut Room) 
 }
 
 fn endpoint(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Secret> {
+    if let Some(node) = entry.map.get("endpoint").filter(|node| matches!(node.value, Value::Secret(_))) {
+        return reader.secret(node, &entry.of("endpoint"));
+    }
     let text = entry.needed(reader, "endpoint")?;
     let is_sound = authority(&text).is_some_and(is_http_authority);
     if !is_sound || text.chars().any(|c| c.is_control() || c.is_whitespace()) {

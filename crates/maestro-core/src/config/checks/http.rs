@@ -154,19 +154,31 @@ fn request_options(reader: &mut Reader<'_>, node: &Node, what: &str) -> RequestO
         }
     }
     if let Some(node) = map.get("auth").filter(|n| !n.is_null()) {
-        match reader.texts(node, &format!("`auth` of {what}")).as_slice() {
-            [user, password] => options.auth = Some((user.clone(), Secret::new(password.as_str()))),
-            _ => {
-                let message = format!("`auth` of {what} must be [user, password]");
-                reader.report(Diagnostic::error(Code::WrongType, message).at(node.span));
-            }
-        }
+        options.auth = login(reader, node, &format!("`auth` of {what}"));
     }
     if let Some(node) = map.get("data").filter(|n| !n.is_null()) {
         options.data = fields(reader, node, &format!("`data` of {what}"));
     }
     options.allow_redirects = map.get("allow_redirects").map(|n| truthy(n));
     options
+}
+
+/// `[USER, PASSWORD]`.
+fn login(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<(String, Secret)> {
+    if let Some([user, password]) = node.as_seq()
+        && matches!(password.value, Value::Secret(_))
+    {
+        let user = reader.required_text(user, &format!("an item of {what}"));
+        return user.zip(reader.secret(password, what));
+    }
+    match reader.texts(node, what).as_slice() {
+        [user, password] => Some((user.clone(), Secret::new(password.as_str()))),
+        _ => {
+            let message = format!("{what} must be [user, password]");
+            reader.report(Diagnostic::error(Code::WrongType, message).at(node.span));
+            None
+        }
+    }
 }
 
 /// `FILE`, or `[CERTIFICATE, KEY]`.

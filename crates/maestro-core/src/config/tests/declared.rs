@@ -2,10 +2,11 @@
 
 use crate::config::golden::show;
 use crate::config::{Limits, json, load, resolved};
-use crate::model::{Channel, Environment, SecretSource, SpecWriter};
+use crate::model::{Channel, Check, Environment, Phase, SecretSource, SpecWriter};
 use crate::names::{InstanceName, Secret, SecretName};
 use crate::source::MapSources;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 const FILE: &str = "\
 name: shop
@@ -15,17 +16,24 @@ secrets:
   token: {command: [pass, show, token]}
   etcd: {command: pass show etcd}
   nobody: {env: X}
+  hook: {env: HOOK}
+  login: {env: LOGIN}
 registries:
   main: {registry: 'https://reg:5000', username: ci, password: !secret registry}
 ledger: {etcd: 'https://e', username: u, password: !secret etcd}
 audit:
   - {type: slack, channel: c, token: !secret token}
   - {type: http, endpoint: 'http://h', headers: {X-Key: !secret token, Accept: all}}
+  - {type: http, endpoint: !secret hook}
 ships: {a: {ip: 192.0.2.1}}
 x-env: &env {A: 1, PASSWORD: !secret db, UNUSED: !secret db}
 services:
   db: {image: 'reg:5000/db', env: *env, instances: {db-1: {ship: a, env: {UNUSED: plain}}}}
   web: {image: web, instances: {web-1: {ship: a, env: {A: 1}}, web-2: {ship: a, env: *env}}}
+  api:
+    image: api
+    lifecycle: {running: [{type: http, port: 80, requests_options: {auth: [ci, !secret login]}}]}
+    instances: {api-1: {ship: a}, api-2: {ship: a}}
 ";
 
 fn environment(text: &str) -> Environment {
@@ -50,6 +58,8 @@ fn sources_are_read_and_where_they_stand() {
         [
             "db: the variable DB_PASSWORD (maestro.yaml:3)",
             "etcd: `pass` (maestro.yaml:6)",
+            "hook: the variable HOOK (maestro.yaml:8)",
+            "login: the variable LOGIN (maestro.yaml:9)",
             "nobody: the variable X (maestro.yaml:7)",
             "registry: the file registry.txt (maestro.yaml:4)",
             "token: `pass` (maestro.yaml:5)",
@@ -74,8 +84,12 @@ fn only_what_is_used_is_wanted() {
     assert_eq!(environment.secrets_of_containers(&of(&["web-1", "web-2"])), names(&["db"]));
     assert_eq!(environment.secrets_of_registries(&of(&["web-1", "web-2"])), names(&[]));
     assert_eq!(environment.secrets_of_registries(&of(&["db-1"])), names(&["registry"]));
-    assert_eq!(environment.secrets_of_checks(&of(&["db-1"])), names(&[]));
-    assert_eq!(environment.secrets_of_auditors(), names(&["token"]));
+    assert_eq!(environment.secrets_of_checks(&of(&["db-1"]), &Phase::ALL), names(&[]));
+    assert_eq!(environment.secrets_of_checks(&of(&["db-1", "api-1"]), &Phase::ALL), names(&["login"]));
+    let others = [Phase::PreStart, Phase::PreStop, Phase::Stopped];
+    assert_eq!(environment.secrets_of_checks(&of(&["api-1"]), &others), names(&[]));
+    assert_eq!(environment.secrets_of_containers(&of(&["api-1"])), names(&[]));
+    assert_eq!(environment.secrets_of_auditors(), names(&["hook", "token"]));
     assert_eq!(environment.secrets_of_ledger(), names(&["etcd"]));
 }
 
@@ -83,7 +97,7 @@ fn only_what_is_used_is_wanted() {
 fn values_get_where_they_are_used() {
     let sealed = environment(FILE);
     let mut open = sealed.clone();
-    let values: BTreeMap<SecretName, Secret> = ["db", "registry", "token", "etcd"]
+    let values: BTreeMap<SecretName, Secret> = ["db", "registry", "token", "etcd", "hook", "login"]
         .map(|name| (name.into(), Secret::new(format!("hunter2-{name}"))))
         .into();
     open.unseal(&values);
@@ -91,12 +105,21 @@ fn values_get_where_they_are_used() {
     for of in [Environment::secrets_of_containers, Environment::secrets_of_registries] {
         assert_eq!(of(&open, &all), names(&[]));
     }
+    assert_eq!(open.secrets_of_checks(&all, &Phase::ALL), names(&[]));
     assert!(open.secrets_of_auditors().is_empty() && open.secrets_of_ledger().is_empty());
     assert!(!format!("{open:?}").contains("hunter2"), "{open:?}");
     let password = open.registries["main"].login.as_ref().and_then(|login| login.password.clone());
     assert_eq!(password.unwrap().expose(), "hunter2-registry");
     let Channel::Slack(slack) = &open.auditors[0].channel else { panic!() };
     assert_eq!(slack.token.expose(), "hunter2-token");
+    let Channel::Http(hook) = &open.auditors[2].channel else { panic!() };
+    assert_eq!((hook.endpoint.expose(), hook.host()), ("hunter2-hook", "hook"));
+    let options = |name: &str| match open.instances[name].checks.values().flatten().next() {
+        Some(Check::Http(check)) => check.options.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(options("api-1").auth.as_ref().unwrap().1.expose(), "hunter2-login");
+    assert!(Arc::ptr_eq(&options("api-1"), &options("api-2")), "what is shared stays so");
 
     let spec = |environment: &Environment, name: &str| {
         SpecWriter::new(environment).spec(&environment.instances[name])

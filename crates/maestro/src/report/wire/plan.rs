@@ -2,8 +2,10 @@
 
 use super::Error;
 use super::status::health;
+use maestro_core::names::BalancerName;
 use maestro_core::plan::{self, Action, Blocked, Condition, EngineCall, OnFailure, Reason, Settled, Unit};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Everything that one command will do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +24,19 @@ pub struct Plan {
     /// What stops serving meanwhile, one entry per service of which anything does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outages: Vec<Outage>,
+    /// Balancers that are told what the file says of them now although nothing is done to containers. That is a release,
+    /// too, and a reason for exit code 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub balancers: Vec<String>,
+}
+
+impl Plan {
+    /// The same, which tells these balancers something without any step.
+    #[must_use]
+    pub fn telling(self, balancers: &BTreeSet<BalancerName>) -> Self {
+        let balancers = balancers.iter().map(|name| name.as_str().into()).collect();
+        Self { balancers, ..self }
+    }
 }
 
 /// What of a service stops serving.
@@ -194,6 +209,7 @@ impl From<&plan::Plan> for Plan {
             canaries: plan.trials.iter().map(Canaries::from).collect(),
             steps: steps.collect(),
             outages: plan.outages().iter().map(Outage::from).collect(),
+            balancers: Vec::new(),
         }
     }
 }

@@ -143,6 +143,30 @@ async fn releases_are_a_way_back() {
     site.run("plan deploy --detailed-exitcode").await.exits(0);
 }
 
+/// What a release had on a ship that the file does not have any more is a difference like any other.
+#[tokio::test]
+async fn releases_are_compared_with_ships_that_are_gone() {
+    let site = Site::new(&rolling("2.0"));
+    site.run("deploy").await.ok();
+    let file = std::fs::read_to_string(site.shell.file("maestro.yaml")).unwrap();
+    let without_pacific = |web_2: &str| {
+        let lines = file.lines().filter(|line| !line.starts_with("  pacific:"));
+        let lines = lines.map(|line| if line.contains("web-2:") { web_2 } else { line });
+        let lines = lines.filter(|line| !line.is_empty());
+        lines.collect::<Vec<_>>().join("\n") + "\n"
+    };
+    site.shell.write("maestro.yaml", without_pacific(""));
+    site.run("deploy --yes").await.ok().says("this is release 2");
+    let moved = "      web-2: {ship: atlantic, ports: {http: '8080:18081'}}";
+    site.shell.write("maestro.yaml", without_pacific(moved));
+    site.run("deploy --yes").await.ok().says("this is release 3");
+    let mut text = String::new();
+    for line in ["diff 1 2", "diff 1 3", "diff 2 1", "diff 1"] {
+        text += &site.redacted(&site.run(line).await.ok());
+    }
+    insta::assert_snapshot!(text);
+}
+
 /// The shop with a web of which there can be two of each instance.
 fn beside(tag: &str, deploy: &str) -> String {
     SHOP.replace("shop/web:2.0", &format!("shop/web:{tag}"))
@@ -207,7 +231,7 @@ async fn images_of_old_releases_go() {
         let ran = site.run("deploy --yes").await.ok();
         // Four releases stay, and what the containers that are kept were made from.
         let (says, removed) = match tag {
-            "6" | "7" => ("removed 2 images of earlier releases", 2),
+            "6" | "7" => ("removed what nobody needs any more: 2 images", 2),
             _ => ("this is release", 0),
         };
         ran.says(says);

@@ -115,7 +115,10 @@ async fn what_only_a_balancer_has_to_be_told_is_deployed_too() {
     let shop = Fronted::new("").await;
     shop.run("plan deploy --detailed-exitcode").await.ok();
     shop.site.shell.write("front.j2", format!("{TEMPLATE}of today\n"));
-    shop.run("plan deploy --detailed-exitcode").await.exits(10).says("balancers would be told");
+    shop.run("plan deploy --detailed-exitcode").await.exits(10).says("another release: front");
+    let told = shop.run("plan deploy --output json --detailed-exitcode").await.exits(10);
+    let told: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!((&told["balancers"], &told["steps"]), (&serde_json::json!(["front"]), &serde_json::json!([])));
     shop.site.clear_writes();
     shop.run("deploy --yes").await.ok().says("this is release 2");
     assert_eq!(shop.site.changes(), Vec::<String>::new());

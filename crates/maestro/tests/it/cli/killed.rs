@@ -2,7 +2,8 @@
 
 use super::site::{SHOP, Site, until};
 use futures_util::future::join_all;
-use maestro_testkit::daemon::Latency;
+use maestro_testkit::daemon::{Latency, Write};
+use maestro_testkit::faults::Operation;
 use rustix::process::Signal;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -54,6 +55,13 @@ enum Then {
 /// died does not count.
 static DEPLOYING: Semaphore = Semaphore::const_new(10);
 
+/// How much has been done. What is tidied when it is over is no part of it.
+fn changes_of(site: &Site) -> usize {
+    let is_kept =
+        |write: &Write| write.subject.starts_with("maestro.") || write.operation == Operation::RemoveImage;
+    site.writes().iter().filter(|write| !is_kept(write)).count()
+}
+
 /// Kills a deployment after so many changes; whether it had got that far.
 async fn killed_after(changes: usize, strategy: &str, tag: &str, then: Then) -> bool {
     let case = format!("{strategy}, to {tag}, killed after {changes} changes, then {then:?}");
@@ -69,7 +77,7 @@ async fn killed_after(changes: usize, strategy: &str, tag: &str, then: Then) -> 
         let mut ended = false;
         until(&case, || {
             ended = deploying.has_ended();
-            ended || site.changes().len() >= changes
+            ended || changes_of(&site) >= changes
         })
         .await;
         ended

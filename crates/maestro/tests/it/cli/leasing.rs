@@ -2,7 +2,8 @@
 
 use super::site::{SHOP, Site, until};
 use futures_util::future::join_all;
-use maestro_testkit::daemon::Latency;
+use maestro_testkit::daemon::{Latency, Write};
+use maestro_testkit::faults::Operation;
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -79,6 +80,22 @@ async fn a_sleeper_is_too_late() {
         assert_eq!(site.state(name), "running");
     }
     site.run("releases --output name").await.ok().says("2\n1\n");
+}
+
+/// Who changes his mind while he claims it keeps nobody from it.
+#[tokio::test]
+async fn ctrl_c_gives_back_what_was_claimed() {
+    let site = released(Duration::ZERO).await;
+    site.atlantic.takes(&Latency::default().but(Operation::Put, A_WHILE));
+    let hasty = site.shell.spawn("deploy --yes web");
+    let claims =
+        |write: &Write| write.operation == Operation::Create && write.subject.starts_with("maestro.lease");
+    until("the lease is being claimed", || site.writes().iter().any(claims)).await;
+    hasty.interrupt();
+    hasty.end().await.exits(1).says("interrupted");
+    site.atlantic.takes(&Latency::default());
+    site.run("unlock --yes").await.ok().says("nobody has the lease");
+    assert!(!has_begun(&site), "{:?}", site.changes());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::sink::{OK, Sink};
 use super::site::Site;
+use crate::ledger::gateway;
 use maestro_testkit::state::Machine;
 use std::fmt::Write as _;
 
@@ -215,7 +216,7 @@ async fn what_cannot_be_had_is_told_before_anything_is_touched() {
     std::fs::write(site.shell.file("secret/dsn"), "\n").unwrap();
     site.clear_writes();
     let mut text = String::new();
-    for (line, code) in [("deploy --yes", 2), ("start", 1), ("plan deploy", 1), ("drift", 1), ("doctor", 2)] {
+    for (line, code) in [("deploy --yes", 2), ("start", 1), ("plan deploy", 2), ("drift", 2), ("doctor", 2)] {
         let ran = site.run(line).await.exits(code);
         // The program says so by itself.
         let said = site.redacted(&ran);
@@ -269,4 +270,85 @@ audit: [{{type: http, endpoint: 'http://{}', headers: {{X-Key: !secret key}}, pa
     site.clear_writes();
     site.run("start").await.exits(1).says("secret `key`, declared in maestro.yaml");
     assert_eq!(site.writes(), []);
+}
+
+/// Addresses and passwords of requests are no less secret than what is in them.
+#[tokio::test]
+async fn requests_log_in_and_go_where_only_secrets_say() {
+    let (hook, checked) = (Sink::new(vec![OK]).await, Sink::new(vec![OK]).await);
+    let site = Site::new(&format!(
+        "
+  db:
+    image: shop/db:1
+    lifecycle:
+      running:
+        - {{type: http, host: 127.0.0.1, port: {}, max_wait: 2, requests_options: {{auth: [ci, !secret key]}}}}
+    instances:
+      db-1: {{ship: atlantic}}
+secrets:
+  key: {{env: SHOP_KEY}}
+  hook: {{file: hook}}
+audit: [{{type: http, endpoint: !secret hook, payload: '{{message}}'}}]
+",
+        checked.address.port()
+    ));
+    site.run(&format!("{KEY} start")).await.exits(1).says("secret `hook`").says("there is no such file");
+    for address in ["hunter2", "ftp://hunter2", "http://hunter2.invalid/x"] {
+        site.shell.write("hook", address);
+        let ran = site.run(&format!("{KEY} start")).await.exits(1).says("the http auditor (hook)");
+        assert!(!ran.all().replace(KEY, "").contains(PLANTED), "{}", ran.all());
+    }
+    assert_eq!(site.writes(), [], "nothing before auditors are told");
+    site.shell.write("hook", format!("http://{}/hunter2-hook", hook.address));
+    for command in ["start", "restart", "deploy --yes"] {
+        let ran = site.run(&format!("{KEY} {command}")).await.ok();
+        assert!(!ran.all().replace(KEY, "").contains(PLANTED), "{}", ran.all());
+    }
+    let heads: Vec<String> = checked.requests().into_iter().map(|request| request.head).collect();
+    // `ci:hunter2-key`
+    let login = "authorization: Basic Y2k6aHVudGVyMi1rZXk=";
+    assert!(heads.len() >= 2 && heads.iter().all(|head| head.contains(login)), "{heads:?}");
+    let told = hook.requests();
+    assert!(told.iter().all(|request| request.head.starts_with("POST /hunter2-hook ")), "{told:?}");
+    // What does not check does not ask.
+    site.run("stop --all").await.ok();
+    site.run("start").await.exits(1).says("secret `key`");
+}
+
+/// Where lease and ledger are kept in an etcd that wants a password.
+#[tokio::test]
+async fn an_etcd_lets_in_who_has_the_password() {
+    let [etcd] = gateway::cluster().await;
+    etcd.requires("maestro", "hunter2-etcd");
+    let shop = |tag: &str| {
+        format!(
+            "
+  db:
+    image: shop/db:{tag}
+    instances:
+      db-1: {{ship: atlantic}}
+secrets:
+  etcd: {{file: etcd}}
+ledger: {{etcd: 'http://{}', username: maestro, password: !secret etcd}}
+",
+            etcd.address
+        )
+    };
+    let site = Site::new(&shop("1"));
+    site.run("deploy --yes").await.exits(2).says("secret `etcd`").says("there is no such file");
+    site.shell.write("etcd", "hunter2-wrong\n");
+    let ran = site.run("deploy --yes").await.exits(1).says("authentication failed");
+    assert!(!ran.all().contains(PLANTED), "{}", ran.all());
+    assert_eq!(site.writes(), []);
+    site.shell.write("etcd", "hunter2-etcd\n");
+    site.run("deploy --yes").await.ok().says("this is release 1");
+    site.write(&shop("2"));
+    site.run("deploy --yes").await.ok().says("this is release 2");
+    site.run("rollback --yes").await.ok().says("this is release 3");
+    let mut said = String::new();
+    for line in ["releases --output json", "diff 1 2", "unlock --yes", "status"] {
+        said += &site.run(line).await.ok().all();
+    }
+    assert!(!said.contains(PLANTED), "{said}");
+    assert!(!etcd.store().contains(PLANTED), "a password is in what is kept");
 }

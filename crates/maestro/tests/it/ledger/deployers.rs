@@ -4,9 +4,11 @@ use super::{Deployer, SECOND, TestClock, times, world};
 use futures_util::future::join_all;
 use maestro::ledger::{LeaseError, Waiting, holders, unlock};
 use maestro_core::boundary::{Document, Ledger, LedgerError, LedgerWriter};
+use maestro_core::lease::Holder;
 use maestro_testkit::shelf::Weather;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -92,7 +94,6 @@ async fn one_that_sleeps_past_its_lease_and_wakes_writes_no_more() {
     let refused = fence.pass().await;
     assert!(matches!(&refused, Err(LedgerError::Fenced(_))), "{refused:?}");
     assert!(adas.ledger().add(2, &text("other"), &text("other")).await.is_err());
-    fence.lost().await;
     adas.release().await.unwrap();
     let found = bobs.ledger().contents().await.unwrap().releases;
     let heads: Vec<_> = found.iter().map(|entry| (entry.number, entry.epoch, entry.head.clone())).collect();
@@ -219,6 +220,35 @@ async fn what_arrives_after_the_lease_has_gone_is_refused() {
         assert_eq!(listed, [1], "{anchors} anchors");
         bobs.ledger().add(2, &text("two"), &text("another")).await.unwrap();
         bobs.release().await.unwrap();
+    }
+}
+
+/// Who changes his mind while he waits leaves nothing behind that others would have to wait for.
+#[tokio::test(start_paused = true)]
+async fn who_leaves_off_gives_back_what_was_got() {
+    for anchors in [1, 3] {
+        let world = world(anchors);
+        let (ada, bob) = pair(&world);
+        // He takes it over from somebody dead, and has to wait until nothing of hers can happen any more.
+        drop(ada.claim(Duration::ZERO).await.unwrap());
+        let left_off = CancellationToken::new();
+        let mut hear = |_: &Waiting| {};
+        let (refused, ()) = tokio::join!(bob.claim_until(HOUR, &mut hear, &left_off), async {
+            let is_bobs = |holder: &Option<Holder>| holder.as_ref().is_some_and(|found| found.owner == "bob");
+            let deadline = Instant::now() + HOUR;
+            while !holders(&ada.anchors(), SECOND)
+                .await
+                .iter()
+                .any(|(_, found)| found.as_ref().is_ok_and(is_bobs))
+            {
+                assert!(Instant::now() < deadline, "{anchors} anchors: nothing was claimed");
+                sleep(SECOND / 10).await;
+            }
+            left_off.cancel();
+        });
+        assert!(matches!(refused, Err(LeaseError::LeftOff)), "{anchors} anchors: {refused:?}");
+        let shown = holders(&ada.anchors(), SECOND).await;
+        assert!(shown.iter().all(|(_, found)| *found == Ok(None)), "{anchors} anchors: {shown:?}");
     }
 }
 

@@ -31,8 +31,8 @@ pub(super) enum Odd {
 }
 
 /// A member of the cluster.
-pub(super) struct Member {
-    pub(super) address: SocketAddr,
+pub(crate) struct Member {
+    pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     _task: JoinSet<()>,
 }
@@ -40,13 +40,15 @@ pub(super) struct Member {
 struct Shared {
     store: Arc<Mutex<Store>>,
     odd: Mutex<VecDeque<Odd>>,
+    /// What it answers whoever logs in with, if one has to.
+    login: Mutex<Option<Value>>,
     asked: Mutex<usize>,
     asleep: Mutex<Vec<Value>>,
 }
 
 /// What is kept, and was.
 #[derive(Default)]
-pub(super) struct Store {
+pub(crate) struct Store {
     revision: u64,
     keys: Keys,
     past: BTreeMap<u64, Keys>,
@@ -63,7 +65,7 @@ struct Kept {
 }
 
 /// A cluster of so many members.
-pub(super) async fn cluster<const MEMBERS: usize>() -> [Member; MEMBERS] {
+pub(crate) async fn cluster<const MEMBERS: usize>() -> [Member; MEMBERS] {
     let store = Arc::new(Mutex::new(Store { revision: 1, ..Store::default() }));
     let mut members = Vec::new();
     for _ in 0..MEMBERS {
@@ -79,6 +81,7 @@ impl Member {
         let shared = Arc::new(Shared {
             store,
             odd: Mutex::default(),
+            login: Mutex::default(),
             asked: Mutex::default(),
             asleep: Mutex::default(),
         });
@@ -92,6 +95,11 @@ impl Member {
             }
         });
         Self { address, shared, _task: task }
+    }
+
+    /// From now on, it answers only who has logged in.
+    pub(crate) fn requires(&self, user: &str, password: &str) {
+        *lock(&self.shared.login) = Some(json!({ "name": user, "password": password }));
     }
 
     /// What it does with its next requests, one after another; those that follow are answered as they should be.
@@ -113,7 +121,7 @@ impl Member {
         late.len()
     }
 
-    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
+    pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
         lock(&self.shared.store)
     }
 }
@@ -124,11 +132,14 @@ fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     async fn serve(&self, mut stream: TcpStream) {
-        let Some(request) = read(&mut stream).await else { return };
+        let Some((head, request)) = read(&mut stream).await else { return };
         *lock(&self.asked) += 1;
+        let login = lock(&self.login).clone();
+        let refused = login.and_then(|login| not_let_in(&login, &head, &request));
         let odd = lock(&self.odd).pop_front();
         let transact = || lock(&self.store).transact(&request);
         let (status, body) = match odd {
+            None if refused.is_some() => refused.unwrap_or_default(),
             Some(Odd::Says(status, body)) => (status, body.to_owned()),
             Some(Odd::Loses) => return drop(transact()),
             Some(Odd::LosesAnd(change)) => {
@@ -153,7 +164,23 @@ impl Shared {
     }
 }
 
-async fn read(stream: &mut TcpStream) -> Option<Value> {
+/// What somebody hears who logs in, or has not.
+fn not_let_in(login: &Value, head: &str, request: &Value) -> Option<(u16, String)> {
+    if head.starts_with("post /v3/auth/authenticate ") {
+        let wrong = "etcdserver: authentication failed, invalid user ID or password";
+        return Some(if request == login {
+            (200, json!({ "header": {}, "token": "t.1" }).to_string())
+        } else {
+            (400, json!({ "error": wrong, "message": wrong, "code": 3 }).to_string())
+        });
+    }
+    let empty = "etcdserver: user name is empty";
+    let is_let_in = head.lines().any(|line| line == "authorization: t.1");
+    (!is_let_in).then(|| (400, json!({ "error": empty, "message": empty, "code": 3 }).to_string()))
+}
+
+/// The head, in lower case, and the body.
+async fn read(stream: &mut TcpStream) -> Option<(String, Value)> {
     let mut bytes = Vec::new();
     loop {
         if let Some(end) = bytes.windows(4).position(|end| end == b"\r\n\r\n") {
@@ -161,8 +188,10 @@ async fn read(stream: &mut TcpStream) -> Option<Value> {
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
             let length: usize = length.map_or(0, |length| length.parse().unwrap());
             if let Some(body) = bytes.get(end + 4..end + 4 + length) {
-                assert!(head.starts_with("post /v3/kv/txn "), "{head}");
-                return Some(serde_json::from_slice(body).unwrap());
+                let paths = ["post /v3/kv/txn ", "post /v3/auth/authenticate "];
+                assert!(paths.iter().any(|path| head.starts_with(path)), "{head}");
+                let body = serde_json::from_slice(body).unwrap();
+                return Some((head, body));
             }
         }
         if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
@@ -209,6 +238,15 @@ impl Store {
             });
         }
         self.revision += 1;
+    }
+
+    /// Whether a value has this text.
+    pub(crate) fn contains(&self, text: &str) -> bool {
+        let is_there = |bytes: &[u8]| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+        self.keys
+            .values()
+            .chain(self.past.values().flat_map(BTreeMap::values))
+            .any(|kept| is_there(&kept.value))
     }
 
     pub(super) fn has(&self, end: &str) -> bool {

@@ -3,7 +3,7 @@
 mod deployers;
 mod etcd;
 mod fenced;
-mod gateway;
+pub(crate) mod gateway;
 mod records;
 mod shelves;
 
@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -81,6 +82,15 @@ impl Deployer {
         wait: Duration,
         tell: &mut (dyn FnMut(&Waiting) + Send),
     ) -> Result<HeldLease, LeaseError> {
+        self.claim_until(wait, tell, &CancellationToken::new()).await
+    }
+
+    async fn claim_until(
+        &self,
+        wait: Duration,
+        tell: &mut (dyn FnMut(&Waiting) + Send),
+        left_off: &CancellationToken,
+    ) -> Result<HeldLease, LeaseError> {
         let wanted = Claim {
             owner: self.name.to_owned(),
             since: "noon".to_owned(),
@@ -88,7 +98,7 @@ impl Deployer {
             times: times(),
             wait,
         };
-        claim(&self.anchors(), wanted, self.clock.clone(), tell).await
+        claim(&self.anchors(), wanted, self.clock.clone(), tell, left_off).await
     }
 
     fn weather(&self, weather: Weather) {

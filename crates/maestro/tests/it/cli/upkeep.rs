@@ -1,0 +1,88 @@
+//! What is left on the ships, and when it goes.
+
+use super::site::Site;
+use maestro_testkit::faults::Operation;
+use maestro_testkit::state::LocalImage;
+
+/// A service with instances, each on a ship.
+fn shop(tag: &str, instances: &str) -> String {
+    format!(
+        "
+  web:
+    image: shop/web:{tag}
+    deploy: {{strategy: rolling, max_unavailable: 1}}
+    instances: {{{instances}}}
+"
+    )
+}
+
+const THREE: &str = "web-1: {ship: atlantic}, web-2: {ship: pacific}, web-3: {ship: pacific}";
+const TWO: &str = "web-1: {ship: atlantic}, web-2: {ship: pacific}";
+
+/// How many images of the service are on each ship.
+fn images(site: &Site) -> [usize; 2] {
+    let is_of_web = |image: &&LocalImage| image.digests.iter().any(|digest| digest.starts_with("shop/web@"));
+    [&site.atlantic, &site.pacific]
+        .map(|ship| ship.look(|machine| machine.images().iter().filter(is_of_web).count()))
+}
+
+/// Who goes back soon finds the containers of instances that are gone; in the end they go, too.
+#[tokio::test]
+async fn containers_of_what_has_left_the_file_go_with_its_releases() {
+    let site = Site::new(&shop("1", THREE));
+    site.run("deploy --yes").await.ok();
+    site.write(&shop("2", TWO));
+    site.run("deploy --yes").await.ok();
+    assert_eq!(site.state("web-3"), "exited");
+    // The way back needs it.
+    site.run("rollback --yes").await.ok();
+    assert_eq!(site.state("web-3"), "running");
+    site.run("rollback --yes --to 2").await.ok();
+    for tag in ["5", "6", "7"] {
+        site.write(&shop(tag, TWO));
+        site.run("deploy --yes").await.ok();
+        assert_eq!(site.state("web-3"), "exited", "release {tag}");
+    }
+    site.write(&shop("8", TWO));
+    site.clear_writes();
+    let ran =
+        site.run("deploy --yes").await.ok().says("removed what nobody needs any more: 1 container and ");
+    assert_eq!(site.state("web-3"), "absent", "{}", ran.all());
+    let writes = site.pacific.writes();
+    let last = writes.iter().rposition(|write| write.operation == Operation::Remove).unwrap();
+    let first = writes.iter().position(|write| write.operation == Operation::RemoveImage).unwrap();
+    assert!(last < first, "{writes:?}");
+    assert_eq!((site.state("web-1"), site.state("web-2")), ("running", "running"));
+}
+
+/// What only a deployment has brought that was taken back goes with it; what a release has stays.
+#[tokio::test]
+async fn images_of_a_deployment_that_failed_go() {
+    let site = Site::new(&shop("1", TWO));
+    site.run("deploy --yes").await.ok();
+    assert_eq!(images(&site), [1, 1]);
+    site.write(&shop("brief-2", TWO));
+    let ran = site.run("deploy --yes -c 1").await.exits(4);
+    assert_eq!(images(&site), [1, 1], "{}", ran.all());
+    assert!(ran.all().contains("removed what nobody needs any more: 2 images"), "{}", ran.all());
+}
+
+/// So do those of one that was given up, and of one whose place another one has taken.
+#[tokio::test]
+async fn images_of_a_deployment_that_was_given_up_go() {
+    let pausing =
+        |tag: &str| shop(tag, TWO).replace("max_unavailable: 1", "max_unavailable: 1, on_failure: pause");
+    let site = Site::new(&pausing("1"));
+    site.run("deploy --yes").await.ok();
+    site.write(&pausing("brief-2"));
+    site.run("deploy --yes -c 1").await.exits(3);
+    // As long as nobody has decided, everything stays.
+    assert_eq!(images(&site), [2, 2]);
+    site.run("abort --yes").await.ok().says("removed what nobody needs any more: 2 images");
+    assert_eq!(images(&site), [1, 1]);
+    site.write(&pausing("brief-3"));
+    site.run("deploy --yes -c 1").await.exits(3);
+    site.write(&pausing("4"));
+    let ran = site.run("deploy --yes").await.ok().says("removed what nobody needs any more: 2 images");
+    assert_eq!(images(&site), [2, 2], "{}", ran.all());
+}
