@@ -4,6 +4,7 @@ use super::shell::Ran;
 use super::site::{SHOP, Site, until};
 use maestro_testkit::daemon::Latency;
 use rustix::process::Signal;
+use std::time::Duration;
 
 const TEMPLATE: &str = "# {{ generation }}
 {% for backend in backends %}{% for server in backend.servers %}{{ server.instance }} {{ server.state }}
@@ -59,12 +60,25 @@ impl Fronted {
     /// Of which the second one is tried with another tag, whose check knows which ones are no good. What the balancer is
     /// told is kept, one configuration after the other.
     fn write_two(&self, tag: &str, second: &str) {
+        self.write_two_behind("image: shop/db:1", tag, second);
+    }
+
+    fn write_two_behind(&self, db: &str, tag: &str, second: &str) {
         let check = "lifecycle: {running: [{type: exec, attempts: 2, command: \"/bin/sh -c 'case $DOCKER_TAG in never*) exit 1; esac'\"}]}";
         let text = shop(tag, 0, &self.file)
             .replace("max_unavailable: 1}", &format!("max_unavailable: 1, on_failure: pause}}\n    {check}"))
             .replace("web-2: {", &format!("web-2: {{image: 'shop/web:{second}', "))
+            .replace("image: shop/db:1", db)
             .replace("touch $0.loading", "cat $0 >>$0.told");
         self.site.write(&text.replace("; sleep 0; rm $0.loading", ""));
+    }
+
+    /// What the balancer has been told since somebody looked last.
+    fn told(&self) -> String {
+        let told = self.site.shell.file("front.cfg.told");
+        let text = std::fs::read_to_string(&told).unwrap_or_default();
+        std::fs::write(&told, "").unwrap();
+        text
     }
 
     fn gets(&self) -> Vec<String> {
@@ -98,14 +112,26 @@ async fn what_is_no_good_is_let_in_by_nobody() {
     let ran = shop.run("deploy --yes -c 1 web").await.exits(3).says("not finished");
     assert_eq!((shop.site.state("web-1"), shop.site.state("web-2")), ("running", "running"), "{}", ran.all());
     assert_eq!(shop.gets(), ["web-1 in", "web-2 draining"], "{}", ran.all());
-    let told = shop.site.shell.file("front.cfg.told");
-    std::fs::remove_file(&told).unwrap();
+    shop.told();
     shop.write_two("4.0", "never-4");
     shop.run("deploy --yes -c 1 web").await.exits(3).says("not finished");
-    let told = std::fs::read_to_string(&told).unwrap_or_default();
+    let told = shop.told();
+    assert!(!told.contains("web-2 in"), "{told}");
+    shop.run("resume --yes").await.exits(3).says("not finished");
+    // Nor after a deployment that did not get as far as that.
+    let brief = "image: shop/db:brief-2\n    deploy: {on_failure: pause}";
+    shop.write_two_behind(brief, "4.0", "never-4");
+    shop.run("deploy --yes -c 1").await.exits(3).says("not finished");
+    assert!(shop.site.image("db-1").contains("brief-2"));
+    shop.write_two("4.0", "never-4");
+    shop.run("deploy --yes -c 1").await.exits(3).says("not finished");
+    let told = shop.told();
     assert!(!told.contains("web-2 in"), "{told}");
     shop.write_two("5.0", "5.0");
-    shop.run("deploy --yes -c 1 web").await.ok().says("this is release 2");
+    shop.run("plan deploy -c 1 --out next.plan").await.ok();
+    shop.run("apply --yes next.plan").await.ok().says("this is release 2");
+    let told = shop.told();
+    assert!(told.find("web-2 draining") < told.find("web-2 in"), "{told}");
     assert_eq!(shop.gets(), ["web-1 in", "web-2 in"]);
 }
 
@@ -126,6 +152,32 @@ async fn what_only_a_balancer_has_to_be_told_is_deployed_too() {
     shop.run("plan deploy --detailed-exitcode").await.ok();
     shop.run("rollback --yes").await.ok().says("as 1 was");
     assert!(!shop.served().contains("of today"), "{}", shop.served());
+}
+
+/// Whoever dies while an orphan is stopped has told the balancer of it: the way back lets in again who was sent away.
+#[tokio::test]
+async fn the_way_back_from_who_died_lets_all_in_again() {
+    let shop = Fronted::new(", timeout: 2").await;
+    shop.write("3.0", 0);
+    let text = std::fs::read_to_string(shop.site.shell.file("maestro.yaml")).unwrap();
+    let services = text.split_once("services:").unwrap().1;
+    let two = services.lines().find(|line| line.contains("web-2:")).unwrap();
+    shop.site.write(&services.replace(&format!("{two}\n"), ""));
+    // Long enough to see what is asked for before it is done.
+    shop.site.changes_take(Duration::from_millis(300));
+    shop.site.clear_writes();
+    let deploying = shop.site.shell.spawn("PATH=/usr/bin:/bin deploy --yes -c 1 web");
+    let stops = |change: &String| change.contains("stop") && change.contains("web-2");
+    until("the orphan is stopped", || shop.site.changes().iter().any(stops)).await;
+    deploying.send(Signal::KILL);
+    deploying.end().await.exits(-1);
+    shop.site.changes_take(Duration::ZERO);
+    assert!(shop.site.image("web-1").contains("web:3.0"));
+    assert!(!shop.gets().contains(&"web-2 in".to_owned()), "{:?}", shop.gets());
+    let ran = shop.run("abort --yes").await.ok().says("everything is as in release 1 again");
+    assert_eq!((shop.site.state("web-1"), shop.site.state("web-2")), ("running", "running"), "{}", ran.all());
+    assert!(shop.site.image("web-1").contains("web:2.0"), "{}", ran.all());
+    assert_eq!(shop.gets(), ["web-1 in", "web-2 in"], "{}", ran.all());
 }
 
 /// Who sleeps while he tells a balancer, and wakes when somebody else has told it something else, tells it nothing more.

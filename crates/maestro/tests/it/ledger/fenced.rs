@@ -85,9 +85,12 @@ async fn a_front_end_is_told_nothing_more_once_the_lease_is_lost() {
         let fenced = Balancing::of(all).behind(&lease.fence());
         let [front_end] = fenced.front_ends(&"front".into()) else { panic!() };
         let configuration = told();
-        let tell = async || match prepares {
-            false => front_end.publish(&configuration).await,
-            true => front_end.prepare(&configuration).await,
+        let tell = async || {
+            if prepares {
+                front_end.prepare(&configuration).await
+            } else {
+                front_end.publish(&configuration).await
+            }
         };
         let whole = if prepares { ["write", "rename"] } else { ["write", "reload"] };
         tell().await.unwrap();

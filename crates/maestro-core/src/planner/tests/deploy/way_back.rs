@@ -94,8 +94,8 @@ fn goes_back(ports: &str, strategy: &str, least: usize) {
             let rest = planned(&old, &world.fleet, &back);
             carry(&mut world, &rest, usize::MAX, least, &case);
             assert_eq!(running(&world), expected, "{case}:\n{plan}\n{rest}");
-            let last = planned(&old, &world.fleet, &PROMOTE);
-            assert!(last.steps.is_empty(), "{case}:\n{last}");
+            let nothing = planned(&old, &world.fleet, &PROMOTE);
+            assert!(nothing.steps.is_empty(), "{case}:\n{nothing}");
         }
     }
 }
