@@ -302,6 +302,11 @@ impl Lease {
         self.stage == Stage::Lost
     }
 
+    /// Whether whoever had it before has said that he is done: nothing of his can be under way.
+    pub fn is_alone(&self) -> bool {
+        self.alone
+    }
+
     /// Whether it may be recorded that this run is over, so that the next owner need not wait: not by one that waited
     /// in vain for its own predecessor's last call.
     pub fn may_close(&self) -> bool {

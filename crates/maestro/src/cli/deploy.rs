@@ -92,7 +92,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let unfinished = past.unfinished.as_ref();
     let target = draft.target(&args, unfinished);
     let intent = args.intent(unfinished, target.hooking(unfinished));
-    let (plan, fleet) = draft.plan(&intent).await.map_err(untouched)?;
+    let (planned, ()) = join(draft.plan(&intent), draft.kept.read_ahead(&past)).await;
+    let (plan, fleet) = planned.map_err(untouched)?;
     draft.tell_orphans(&fleet);
     let Draft { line, release, kept, today, .. } = draft;
     let (today, options) = ((today, release), args.options);

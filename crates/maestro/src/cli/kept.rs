@@ -84,6 +84,12 @@ impl Kept {
         unless_interrupted(past(&self.reader)).await
     }
 
+    /// Reads the current release ahead, for whoever needs it under the lease: what was read once is remembered. Why it
+    /// cannot be read is said then.
+    pub(super) async fn read_ahead(&self, past: &Past) {
+        current(&self.reader, past).await.ok();
+    }
+
     /// Reads releases of what was read last.
     pub(super) fn reader(&self) -> &ShelfLedger {
         &self.reader

@@ -8,7 +8,7 @@ use super::kept::{self, Kept, Past, Patience, owner};
 use super::session::Session;
 use super::{Fault, Outcome, deploy};
 use crate::report::{ErrorReport, list};
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{FutureExt as _, join, try_join, try_join_all};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maestro_core::boundary::Ledger;
@@ -100,8 +100,8 @@ impl<'a> Draft<'a> {
             return Err(NoReturn::FirstOf(unknown.clone()).into());
         }
         let back = past.history.back(&services, args.to)?;
-        let composing = async { composed(kept.reader(), &past, &back, &of_today).await };
-        let release = unless_interrupted(composing).await?;
+        let composing = join(composed(kept.reader(), &past, &back, &of_today), kept.read_ahead(&past));
+        let release = unless_interrupted(composing.map(|(release, ())| release)).await?;
         let environment = deploy::environment(session, &release, &today)?;
         let mut selector = things(back.services.values().flatten());
         if let (Some(current), Some(_)) = (past.history.current(), back.whole) {

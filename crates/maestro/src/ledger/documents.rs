@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What is read to know what there is.
-const INDEX: &str = "index";
+pub(super) const INDEX: &str = "index";
 const HEADS: &str = "index/heads";
 const JOURNALS: &str = "index/journal";
 /// Mark: releases below this number are deleted.
@@ -136,6 +136,11 @@ impl ShelfLedger {
 
     /// A release's body, and the anchors that answered and lack it.
     async fn body(&self, number: u64, epoch: u64) -> Result<(Option<Document>, Vec<usize>), LedgerError> {
+        let bodies = self.quorum.bodies();
+        let known = locked(bodies).get(&(number, epoch)).cloned();
+        if known.is_some() {
+            return Ok((known, Vec::new()));
+        }
         let path = body_path(number, epoch);
         let mut body = None;
         let mut lacks = Vec::new();
@@ -144,6 +149,9 @@ impl ShelfLedger {
                 Some(document) => body = Some(document),
                 None => lacks.push(anchor),
             }
+        }
+        if let Some(document) = &body {
+            locked(bodies).insert((number, epoch), document.clone());
         }
         Ok((body, lacks))
     }
@@ -191,7 +199,10 @@ impl OwnedLedger {
 
     /// What there is, read now, and what an anchor lacks is put there: what an owner has seen cannot vanish any more.
     async fn mended(&self) -> Result<Index, LedgerError> {
-        let mut index = self.ledger.index().await?;
+        let mut index = match self.fence.index() {
+            Some(said) => Index::of(said),
+            None => self.ledger.index().await?,
+        };
         let lacking = index.has.iter().map(|(anchor, has)| {
             let lacks = index.files.iter().filter(|(path, _)| !has.contains(*path));
             let lacks: Vec<_> = lacks.map(|(path, document)| (path.clone(), document.clone())).collect();

@@ -1,7 +1,7 @@
 //! Who has been the owner: numbers that outlive leases and the folders that they are made of.
 
 use super::envelope::{open, seal};
-use super::quorum::Quorum;
+use super::quorum::{Quorum, Said};
 use maestro_core::boundary::{Document, File, LedgerError};
 use maestro_core::lease::Epochs;
 use std::time::Duration;
@@ -35,13 +35,13 @@ pub(super) fn number_of<'a>(directory: &str, path: &'a str) -> Option<(u64, &'a 
     Some((number.parse().ok()?, rest))
 }
 
-/// Reads which epochs there were.
-pub(super) async fn read(quorum: &Quorum) -> Result<Epochs, LedgerError> {
+/// Which epochs there were, by what anchors have.
+pub(super) fn of(said: &[Said<Vec<File>>]) -> Epochs {
     let mut highest = 0;
     let mut begun: Vec<String> = Vec::new();
     let mut over: Vec<String> = Vec::new();
     let mut settle = Duration::ZERO;
-    for (_, files) in quorum.get(EPOCHS).await? {
+    for (_, files) in said {
         for file in files {
             // The name counts: what is damaged was meant all the same.
             let Some((number, rest)) = number_of(EPOCHS, &file.path) else { continue };
@@ -62,7 +62,7 @@ pub(super) async fn read(quorum: &Quorum) -> Result<Epochs, LedgerError> {
             }
         }
     }
-    Ok(Epochs { highest, over: begun.iter().all(|run| over.contains(run)), settle })
+    Epochs { highest, over: begun.iter().all(|run| over.contains(run)), settle }
 }
 
 /// How long after its end calls of a run may be under way, as it wrote down itself; a damaged record says nothing.

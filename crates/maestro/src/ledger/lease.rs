@@ -1,14 +1,14 @@
 //! Drives a lease over the anchors' shelves.
 
 use super::clock::Clock;
-use super::documents::OwnedLedger;
+use super::documents::{INDEX, OwnedLedger};
 use super::epochs;
-use super::quorum::{Anchors, Quorum};
+use super::quorum::{Anchors, Quorum, Said};
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use maestro_core::boundary::{Claimed, File, Folder, FolderId, FolderName, Keep, Labels, LedgerError, Shelf};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
-use maestro_core::lease::{Answer, Ask, Epochs, Holder, Lease, Order, Seen, Times, majority};
+use maestro_core::lease::{Answer, Ask, Holder, Lease, Order, Seen, Times, majority};
 use maestro_core::names::ShipName;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -81,7 +81,8 @@ fn doing(holder: &Holder) -> String {
     if holder.doing.is_empty() { String::new() } else { format!(": {}", holder.doing) }
 }
 
-/// Gets the lease of the anchors' environment, or says who has it. `tell` hears of what is waited for, whenever that
+/// Gets the lease of the anchors' environment, or says who has it. From then on nobody else changes anything; that the
+/// owner may, his [`Fence`] says. `tell` hears of what is waited for, whenever that
 /// changes; `left_off` gives up, and gives back what was got. Where the future is dropped, that dies after its time to live.
 pub async fn claim(
     anchors: &Anchors,
@@ -102,7 +103,9 @@ pub async fn claim(
         let (waiting, held, ready) = {
             let state = lease.shared.lock();
             let now = lease.shared.clock.now();
-            (lease.shared.waiting(&state, now), state.lease.is_held_by_another(), state.lease.may_write(now))
+            // Whoever comes after nobody may look at everything; the fence waits for the first heartbeat.
+            let ready = state.lease.may_write(now) || state.lease.is_alone() && state.lease.epoch().is_some();
+            (lease.shared.waiting(&state, now), state.lease.is_held_by_another(), ready)
         };
         if ready {
             return Ok(lease);
@@ -169,12 +172,14 @@ struct State {
     /// What each anchor said last instead of an answer.
     failures: Vec<Option<EngineError>>,
     ledger: Option<LedgerError>,
+    /// The ledger's index, as it was read with the epochs, where nobody can have written since.
+    index: Option<Vec<Said<Vec<File>>>>,
 }
 
 /// What came of an order.
 enum Outcome {
     Answered(usize, Result<Answer, EngineError>),
-    Read(Result<Epochs, LedgerError>),
+    Read(Result<Vec<Said<Vec<File>>>, LedgerError>),
     Recorded(u64, Result<(), LedgerError>),
 }
 
@@ -198,7 +203,7 @@ impl HeldLease {
             run: holder.run,
             times: claim.times,
             clock,
-            state: Mutex::new(State { lease, failures, ledger: None }),
+            state: Mutex::new(State { lease, failures, ledger: None, index: None }),
             changes: watch::Sender::new(()),
             stop: CancellationToken::new(),
         });
@@ -258,6 +263,11 @@ pub struct Fence {
 }
 
 impl Fence {
+    /// The ledger's index, if it was read when this lease was claimed and nobody can have written since; once.
+    pub(super) fn index(&self) -> Option<Vec<Said<Vec<File>>>> {
+        self.shared.lock().index.take()
+    }
+
     /// Waits until a call that changes something may be sent, which is at once while heartbeats get through, and returns
     /// the epoch. The call has to be over within [`Times::call`]. Fails for ever once the lease is lost, and if no
     /// heartbeat gets through for the time to live.
@@ -347,9 +357,11 @@ impl Shared {
                         self.quorum.is_under(number, lease);
                     }
                 }
-                Outcome::Read(epochs) => {
-                    state.ledger = epochs.as_ref().err().cloned();
-                    state.lease.epochs_read(now, epochs.ok());
+                Outcome::Read(said) => {
+                    state.ledger = said.as_ref().err().cloned();
+                    let said = said.ok();
+                    state.lease.epochs_read(now, said.as_deref().map(epochs::of));
+                    state.index = said.filter(|_| state.lease.is_alone());
                 }
                 Outcome::Recorded(epoch, done) => {
                     state.ledger = done.as_ref().err().cloned();
@@ -363,7 +375,7 @@ impl Shared {
     fn carry_out(&self, order: Order) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
             match order {
-                Order::ReadEpochs => Outcome::Read(epochs::read(&self.quorum).await),
+                Order::ReadEpochs => Outcome::Read(self.quorum.get(INDEX).await),
                 Order::Record(epoch) => Outcome::Recorded(
                     epoch,
                     epochs::record(&self.quorum, epoch, &self.run, self.times.settle()).await,

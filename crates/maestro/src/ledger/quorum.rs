@@ -1,11 +1,14 @@
 //! Files on a majority of anchors.
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use maestro_core::boundary::{Claimed, File, FolderId, FolderName, Keep, Labels, LedgerError, Shelf};
+use maestro_core::boundary::{
+    Claimed, Document, File, FolderId, FolderName, Keep, Labels, LedgerError, Shelf,
+};
 use maestro_core::engine_error::{ETCD, EngineError, EngineErrorKind};
 use maestro_core::lease::majority;
 use maestro_core::model::{LABEL_ENVIRONMENT, LABEL_ROLE};
 use maestro_core::names::ShipName;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -20,12 +23,15 @@ const TRIES: usize = 3;
 pub struct Anchors {
     environment: Arc<str>,
     places: Arc<[(ShipName, Arc<dyn Shelf>)]>,
+    /// The releases that this process has read, by their numbers and epochs: they never change.
+    bodies: Arc<Mutex<BTreeMap<(u64, u64), Document>>>,
 }
 
 impl Anchors {
     /// One, three or five; of an even number, one adds nothing.
     pub fn new(environment: &str, places: impl IntoIterator<Item = (ShipName, Arc<dyn Shelf>)>) -> Self {
-        Self { environment: environment.into(), places: places.into_iter().collect() }
+        let (environment, places) = (environment.into(), places.into_iter().collect());
+        Self { environment, places, bodies: Arc::default() }
     }
 
     /// How many there are.
@@ -132,6 +138,11 @@ impl Quorum {
     /// Puts files to one anchor that lacks them.
     pub(super) async fn mend(&self, number: usize, files: &[File]) -> Result<(), EngineError> {
         self.on(number, &Work::Put(files)).await.1.map(drop)
+    }
+
+    /// The releases that have been read.
+    pub(super) fn bodies(&self) -> &Mutex<BTreeMap<(u64, u64), Document>> {
+        &self.anchors.bodies
     }
 
     /// How many anchors are a majority.

@@ -174,6 +174,7 @@ async fn the_way_back_from_who_died_lets_all_in_again() {
     shop.site.changes_take(Duration::ZERO);
     assert!(shop.site.image("web-1").contains("web:3.0"));
     assert!(!shop.gets().contains(&"web-2 in".to_owned()), "{:?}", shop.gets());
+    shop.run("unlock --yes").await.ok();
     let ran = shop.run("abort --yes").await.ok().says("everything is as in release 1 again");
     assert_eq!((shop.site.state("web-1"), shop.site.state("web-2")), ("running", "running"), "{}", ran.all());
     assert!(shop.site.image("web-1").contains("web:2.0"), "{}", ran.all());
