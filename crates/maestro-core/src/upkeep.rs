@@ -8,7 +8,7 @@ pub use containers::{Forsaken, forsaken};
 use crate::balance::Rotation;
 use crate::deployment::Deployment;
 use crate::fleet::{FleetSnapshot, ShipView, at};
-use crate::history::{History, Record};
+use crate::history::{History, Outline, Record};
 use crate::image::ImageRef;
 use crate::model::Environment;
 use crate::names::{ContainerId, ImageId, ShipName};
@@ -22,20 +22,25 @@ use std::collections::{BTreeMap, BTreeSet};
 /// were replaced.
 const KEPT: usize = 4;
 
-/// The releases whose images and containers stay: the last few, and what one goes back to from the current one.
-pub fn needed(history: &History) -> BTreeSet<u64> {
+/// The releases that are listed whose images and containers stay: the last few, and what one goes back to from the
+/// current one, and from `news`, which has come after these.
+pub fn needed(history: &History, news: Option<&Outline>) -> BTreeSet<u64> {
     let mut needed: BTreeSet<u64> =
         history.records().iter().rev().take(KEPT).map(|record| record.number).collect();
     let current = history.current();
-    needed.extend(
-        current.iter().flat_map(|record| record.services.values()).filter_map(|shipped| shipped.before),
-    );
-    let mut from = current;
-    for _ in 0..KEPT {
-        let Some(record) = from else { break };
-        needed.insert(record.number);
-        from = record.before.and_then(|number| history.record(number));
+    let services = current.iter().flat_map(|record| record.services.values());
+    let services = services.chain(news.iter().flat_map(|news| news.services.values()));
+    needed.extend(services.filter_map(|shipped| shipped.before));
+    for start in [current.map(|record| record.number), news.and_then(|news| news.before)] {
+        let mut from = start.and_then(|number| history.record(number));
+        for _ in 0..KEPT {
+            let Some(record) = from else { break };
+            needed.insert(record.number);
+            from = record.before.and_then(|number| history.record(number));
+        }
     }
+    // Nobody goes back to what is not listed any more.
+    needed.retain(|number| history.record(*number).is_some());
     needed
 }
 
@@ -48,10 +53,13 @@ pub fn brought(deployment: &Deployment, today: &Environment) -> Vec<ImageRef> {
     instances.map(|instance| instance.image.clone()).collect()
 }
 
-/// Pinned images of earlier releases, and of `others`, that are not those of the last few, nor of what one goes back to
-/// from the current one, nor of the file.
-pub fn superseded(history: &History, environment: &Environment, others: Vec<ImageRef>) -> Vec<ImageRef> {
-    let needed = needed(history);
+/// Pinned images of earlier releases, and of `others`, that are not those of the releases that are needed, nor of the file.
+pub fn superseded(
+    history: &History,
+    needed: &BTreeSet<u64>,
+    environment: &Environment,
+    others: Vec<ImageRef>,
+) -> Vec<ImageRef> {
     let images = |record: &Record| -> Vec<ImageRef> {
         let parts = record.services.values();
         parts.flat_map(|shipped| &shipped.part.images).map(|text| ImageRef::parse(text.as_str())).collect()

@@ -50,7 +50,7 @@ pub async fn observe_watched(
         scope.images = needs.images;
     }
     for ship in besides {
-        scopes.entry(ship).or_default();
+        scopes.entry(ship).or_default().images = needs.images;
     }
     let looks = scopes.into_iter().filter_map(|(ship, scope)| {
         let engine = engines.get(ship)?;

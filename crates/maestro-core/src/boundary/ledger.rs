@@ -8,7 +8,7 @@ pub trait Ledger: Send + Sync {
     /// What there is, without the releases themselves.
     fn contents(&self) -> BoxFuture<'_, Result<Contents, LedgerError>>;
 
-    /// One release; none if there is none of that number.
+    /// One release of those that were listed last; none if there is none of that number.
     fn release(&self, number: u64) -> BoxFuture<'_, Result<Option<Document>, LedgerError>>;
 }
 

@@ -25,12 +25,12 @@ impl Forsaken<'_> {
 
 /// All that were seen. `services` are those that were deployed from here. Another file of the same name may have others, or
 /// the same ledger: what the file does not have as a whole stays as long as anything of it runs, or may run unseen. `kept` is
-/// what the releases had whose containers stay.
+/// what the releases had whose containers stay, and the file of today.
 pub fn forsaken<'f>(
     environment: &Environment,
     fleet: &'f FleetSnapshot,
     services: &BTreeSet<ServiceName>,
-    kept: &[Environment],
+    kept: &[&Environment],
 ) -> Vec<Forsaken<'f>> {
     let mut found = Vec::new();
     let lives = Lives::of(environment, fleet);
@@ -42,7 +42,7 @@ pub fn forsaken<'f>(
             let (Some(instance), Some(service)) = (label(LABEL_INSTANCE), label(LABEL_SERVICE)) else {
                 continue;
             };
-            let had = |release: &Environment| {
+            let had = |release: &&Environment| {
                 release.instances.get(instance).is_some_and(|known| known.ship == *ship)
             };
             let may_live = !environment.services.contains_key(service) && lives.may(service);

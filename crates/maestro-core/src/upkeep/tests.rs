@@ -29,12 +29,16 @@ fn record(number: u64, before: Option<u64>, image: &str) -> Record {
     }
 }
 
+fn gone_of(history: &History, environment: &Environment, others: Vec<ImageRef>) -> Vec<ImageRef> {
+    superseded(history, &needed(history, None), environment, others)
+}
+
 fn gone(images: &[&str], today: &str) -> Vec<String> {
     let numbered = (1_u64..).zip(images);
     let records = numbered
         .map(|(number, image)| record(number, number.checked_sub(1).filter(|before| *before > 0), image));
     let history = History::of(records.collect());
-    superseded(&history, &environment(today), Vec::new()).iter().map(ToString::to_string).collect()
+    gone_of(&history, &environment(today), Vec::new()).iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -71,11 +75,26 @@ fn images_stay_that_one_goes_back_to() {
         records.push(record(number, (number > 1).then(|| number - 1), &format!("web:1@sha256:{tag}")));
     }
     records.push(record(9, Some(1), "web:1@sha256:b"));
-    let gone = superseded(&History::of(records), &environment("web:9"), Vec::new());
+    let gone = gone_of(&History::of(records), &environment("web:9"), Vec::new());
     assert_eq!(
         gone.iter().filter_map(ImageRef::digest).collect::<Vec<_>>(),
         ["sha256:c", "sha256:d", "sha256:e"]
     );
+}
+
+/// Nothing is needed of what is not listed any more, and everything that one goes back to from what has just been recorded.
+#[test]
+fn what_is_needed_is_listed_and_the_newest_one_counts() {
+    let records: Vec<Record> =
+        (5..=12).map(|number| record(number, Some(number - 1), &format!("web:1@sha256:{number}"))).collect();
+    let mut history = records.clone();
+    for shipped in history.last_mut().unwrap().services.values_mut() {
+        shipped.before = Some(3);
+    }
+    let history = History::of(history);
+    assert_eq!(needed(&history, None), BTreeSet::from([9, 10, 11, 12]));
+    let news = Outline { before: Some(6), back_to: Some(7), services: records[2].services.clone() };
+    assert_eq!(needed(&history, Some(&news)), BTreeSet::from([5, 6, 9, 10, 11, 12]));
 }
 
 /// As far as there are releases before it; and where the service was deployed last is not where all of it was.
@@ -87,7 +106,7 @@ fn images_stay_of_the_whole_way_back_and_of_each_service() {
     };
     let gone = |last: Record| {
         let history = History::of(records().into_iter().chain([last]).collect());
-        let gone = superseded(&history, &environment("web:9"), Vec::new());
+        let gone = gone_of(&history, &environment("web:9"), Vec::new());
         gone.iter().filter_map(ImageRef::digest).collect::<Vec<_>>().join(" ")
     };
     // Back to 3, from where one goes to 2 and 1.
@@ -172,7 +191,7 @@ fn only_containers_that_nobody_can_want_back_go() {
         "what runs, is in the file, or another's"
     );
     let kept = [having("web-4: {ship: b}"), having("web-2: {ship: a}, web-3: {ship: b}")];
-    let found = forsaken(&file, &fleet, &web, &kept);
+    let found = forsaken(&file, &fleet, &web, &kept.each_ref());
     assert_eq!(
         names(&found),
         ["web-3.kept-1-x@a", "web-4@a"],
@@ -238,6 +257,6 @@ fn images_of_what_came_to_nothing_go() {
     let history = History::of(vec![record(1, None, "web:1@sha256:a")]);
     let brought =
         ["web:1@sha256:a", "web:2@sha256:b", "web:2", "web:3@sha256:c"].map(ImageRef::parse).to_vec();
-    let gone = superseded(&history, &environment("web:3@sha256:c"), brought);
+    let gone = gone_of(&history, &environment("web:3@sha256:c"), brought);
     assert_eq!(gone.iter().map(ToString::to_string).collect::<Vec<_>>(), ["web:2@sha256:b"]);
 }

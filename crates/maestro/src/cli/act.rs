@@ -23,7 +23,7 @@ use maestro_core::event::RunSummary;
 use maestro_core::fleet::{FleetSnapshot, at};
 use maestro_core::lease::Holder;
 use maestro_core::model::{Environment, Phase};
-use maestro_core::names::{InstanceName, ServiceName};
+use maestro_core::names::{InstanceName, SecretName, ServiceName};
 use maestro_core::plan::{Action, Intent, Limits, Plan, Restart, StepId, Trial};
 use maestro_core::planner::plan;
 use maestro_core::preflight::{Finding, blocked};
@@ -161,6 +161,26 @@ impl Ready {
     }
 }
 
+/// The secrets without whose values nobody can do this to these instances.
+pub(super) fn secrets_for(
+    environment: &Environment,
+    intent: &Intent,
+    instances: &[InstanceName],
+) -> BTreeSet<SecretName> {
+    match intent {
+        Intent::Start { .. } | Intent::Restart(_) | Intent::Deploy { .. } => {
+            let mut wanted = environment.secrets_of_containers(instances);
+            wanted.extend(environment.secrets_of_registries(instances));
+            wanted.extend(environment.secrets_of_checks(instances, &Phase::ALL));
+            wanted
+        }
+        Intent::Pull => environment.secrets_of_registries(instances),
+        Intent::Stop => environment.secrets_of_checks(instances, &[Phase::PreStop, Phase::Stopped]),
+        Intent::Kill => environment.secrets_of_checks(instances, &[Phase::Stopped]),
+        Intent::Clean => BTreeSet::new(),
+    }
+}
+
 /// An environment, its engines, and what was selected.
 pub(super) struct Line<'a> {
     session: &'a Session,
@@ -206,19 +226,7 @@ impl<'a> Line<'a> {
     /// A name that means nothing, and secrets that cannot be had.
     pub(super) async fn unsealed(mut self, intent: &Intent) -> Result<Self, Fault> {
         let selection = select(&self.environment, &self.selecting.selector(), intent.selection_rules())?;
-        let (environment, instances) = (&self.environment, &selection.instances);
-        let wanted = match intent {
-            Intent::Start { .. } | Intent::Restart(_) | Intent::Deploy { .. } => {
-                let mut wanted = environment.secrets_of_containers(instances);
-                wanted.extend(environment.secrets_of_registries(instances));
-                wanted.extend(environment.secrets_of_checks(instances, &Phase::ALL));
-                wanted
-            }
-            Intent::Pull => environment.secrets_of_registries(instances),
-            Intent::Stop => environment.secrets_of_checks(instances, &[Phase::PreStop, Phase::Stopped]),
-            Intent::Kill => environment.secrets_of_checks(instances, &[Phase::Stopped]),
-            Intent::Clean => BTreeSet::new(),
-        };
+        let wanted = secrets_for(&self.environment, intent, &selection.instances);
         self.session.unseal(&mut self.environment, &wanted).await?;
         Ok(self)
     }

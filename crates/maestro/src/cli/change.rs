@@ -4,6 +4,7 @@
 use super::act::{Carried, Line, carry_out, tell_waiting, untouched};
 use super::arguments::{Selecting, Showing};
 use super::confirm::Confirming;
+use super::interrupts::unless_interrupted;
 use super::kept::{self, Kept, Past, Patience};
 use super::session::Session;
 use super::tidy::Leavings;
@@ -172,6 +173,8 @@ impl<'a> Change<'a> {
         let line = leased(self.line, &self.kept, Some(&lease.fence())).remembering(noting.clone());
         let mut change = Change { line, ..self };
         let news = change.composed(&past, before.as_ref())?;
+        // Nothing has been begun: whoever waits for a first heartbeat that does not get through may leave.
+        unless_interrupted(async { Ok(lease.fence().pass().await?) }).await.map_err(untouched)?;
         ledger.open_journal(&change.target.document()).await?;
         let carried = change.line.carry(&change.intent, plan, change.options.showing).await;
         change.target.hooks = noting.begun().await;
@@ -260,17 +263,24 @@ impl<'a> Change<'a> {
                 return Ok(Ended::with(PARTLY));
             }
             let is_new = news.is_some() && self.target.back.is_none();
-            self.record(ledger, past, news).await?;
-            let given_up = past.unfinished.as_ref();
-            if is_new || given_up.is_some() {
-                let today = &self.today.0;
-                let leavings = Leavings { past, today, given_up, with_containers: is_new };
-                self.line.tidy(&**ledger, leavings).await;
+            let outline = news.as_ref().map(|news| news.outline.clone());
+            if let Err(fault) = self.record(ledger, past, news).await {
+                // Everything is done, and nobody knows.
+                fault.print(&self.session.printer);
+                explain(self.session, past);
+                return Ok(Ended::with(PARTLY));
+            }
+            let given_up: Vec<&Deployment> = past.unfinished.iter().collect();
+            let mut abandoned = false;
+            if is_new || !given_up.is_empty() {
+                let (today, news) = (&self.today.0, outline.as_ref());
+                let leavings = Leavings { past, today, news, given_up, with_containers: is_new };
+                abandoned = self.line.tidy(&**ledger, leavings).await;
             }
             if self.target.gives_up {
                 self.tell_taken_back(past);
             }
-            return Ok(Ended { code: ExitCode::SUCCESS, abandoned: false });
+            return Ok(Ended { code: ExitCode::SUCCESS, abandoned });
         }
         if !touched {
             self.leave_journal(ledger, past).await?;
@@ -379,14 +389,15 @@ impl<'a> Change<'a> {
         let record = Record { number, at, by, doing, before, back_to, services };
         let format = u16::try_from(FORMAT).unwrap_or(u16::MAX);
         ledger.add(number, &record.document(), &Document::new(format, release.to_bytes())).await?;
-        let first = number.saturating_sub(KEPT_RELEASES - 1);
-        if past.history.records().first().is_some_and(|record| record.number < first) {
-            ledger.forget_below(first).await?;
-        }
         self.session.printer.talk(&match back_to {
             Some(back_to) => format!("this is release {number}, as {back_to} was"),
             None => format!("this is release {number}"),
         });
+        let first = number.saturating_sub(KEPT_RELEASES - 1);
+        if past.history.records().first().is_some_and(|record| record.number < first) {
+            // The next one tries again.
+            ledger.forget_below(first).await.ok();
+        }
         Ok(())
     }
 
@@ -462,9 +473,9 @@ impl<'a> Change<'a> {
         if carried.summary.is_success() && told.is_ok() {
             ledger.close_journal().await?;
             self.tell_taken_back(past);
-            let given_up = Some(&deployment);
-            let leavings = Leavings { past, today: &today.0, given_up, with_containers: false };
-            line.tidy(&**ledger, leavings).await;
+            let given_up = past.unfinished.iter().chain([&deployment]).collect();
+            let leavings = Leavings { past, today: &today.0, news: None, given_up, with_containers: false };
+            let abandoned = line.tidy(&**ledger, leavings).await || abandoned;
             return Ok(Ended { code: ExitCode::from(TAKEN_BACK), abandoned });
         }
         ErrorReport::new(format!("not everything is as in release {number} again"))

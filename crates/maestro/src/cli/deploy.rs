@@ -1,6 +1,6 @@
 //! `maestro deploy`.
 
-use super::act::{Line, untouched};
+use super::act::{Line, secrets_for, untouched};
 use super::arguments::{Selecting, Showing};
 use super::change::{Agreed, Change, Options, whole};
 use super::interrupts::unless_interrupted;
@@ -9,7 +9,7 @@ use super::session::Session;
 use super::{Fault, Outcome};
 use crate::report::{ErrorReport, diagnostics, list};
 use crate::resolve::resolve;
-use futures_util::future::join;
+use futures_util::future::{FutureExt as _, join, try_join};
 use jiff::Timestamp;
 use maestro_core::config::Loaded;
 use maestro_core::deployment::Deployment;
@@ -92,8 +92,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let unfinished = past.unfinished.as_ref();
     let target = draft.target(&args, unfinished);
     let intent = args.intent(unfinished, target.hooking(unfinished));
-    let (planned, ()) = join(draft.plan(&intent), draft.kept.read_ahead(&past)).await;
-    let (plan, fleet) = planned.map_err(untouched)?;
+    let ahead = draft.kept.read_ahead(&past).map(Ok);
+    let ((plan, fleet), ()) = try_join(draft.plan(&intent), ahead).await.map_err(untouched)?;
     draft.tell_orphans(&fleet);
     let Draft { line, release, kept, today, .. } = draft;
     let (today, options) = ((today, release), args.options);
@@ -132,8 +132,7 @@ impl<'a> Draft<'a> {
         let (engines, kept) = session.fleet(&mut today).await?;
         let mut environment = environment(session, &release, &today)?;
         let instances = select(&environment, &selecting.selector(), INTENT.selection_rules())?.instances;
-        let mut secrets = environment.secrets_of_registries(&instances);
-        secrets.extend(environment.secrets_of_containers(&instances));
+        let secrets = secrets_for(&environment, &INTENT, &instances);
         session.unseal(&mut environment, &secrets).await?;
         let resolving = resolve(&environment, &engines, &instances);
         let resolving = unless_interrupted(async { Ok(resolving.await) });
@@ -149,7 +148,6 @@ impl<'a> Draft<'a> {
             resolved.into_iter().filter_map(|(image, answer)| Some((image, answer.err()?))).collect();
         release.pin_images_of(&mut environment);
         let line = Line::of(session, Cow::Borrowed(selecting), environment, engines);
-        let line = line.unsealed(&INTENT).await?;
         Ok((Self { session, line, release, kept, today, unresolved, instances }, past))
     }
 
@@ -177,11 +175,11 @@ impl<'a> Draft<'a> {
         if environment.balancers.is_empty() {
             return BTreeSet::new();
         }
+        let parts = self.release.parts();
+        let current = past.history.current().map(|record| &record.services);
+        let known = |name: &ServiceName| current?.get(name).map(|shipped| &shipped.part);
         let mut services = whole(environment, &self.line.selector());
-        services.retain(|name| {
-            environment.balancers_of(name).next().is_some()
-                && past.history.deployed(&self.release, &[name.clone()].into()).is_some()
-        });
+        services.retain(|name| parts.contains_key(name) && known(name) != parts.get(name));
         let balancers = services.iter().flat_map(|name| environment.balancers_of(name));
         balancers.map(|balancer| balancer.name.clone()).collect()
     }

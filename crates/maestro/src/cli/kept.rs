@@ -11,7 +11,6 @@ use crate::ledger::{
     Anchors, BootClock, Claim, HeldLease, LeaseError, ShelfLedger, Waiting, at_work, claim, holders,
 };
 use crate::report::{Printer, list};
-use futures_util::future::join;
 use jiff::{SignedDuration, Timestamp};
 use maestro_core::boundary::{Contents, Deadlines, Ledger, LedgerError, Shelf};
 use maestro_core::deployment::Deployment;
@@ -107,13 +106,11 @@ impl Kept {
         patience: Patience,
     ) -> Result<Past, Fault> {
         let looks = holders(&self.anchors, self.times.deadline());
-        let looks = async { Ok(join(looks, past(&self.reader)).await) };
-        let (found, past) = unless_interrupted(looks).await?;
-        if !found.iter().any(|(_, holder)| matches!(holder, Ok(Some(_)))) {
-            return past;
+        let found = unless_interrupted(async { Ok(looks.await) }).await?;
+        if found.iter().any(|(_, holder)| matches!(holder, Ok(Some(_)))) {
+            // It is not kept while somebody thinks about a question.
+            self.claim(session, doing, patience).await?.release().await.ok();
         }
-        // It is not kept while somebody thinks about a question.
-        self.claim(session, doing, patience).await?.release().await.ok();
         self.past().await
     }
 
@@ -159,6 +156,10 @@ impl Kept {
                 biased;
                 outcome = &mut claiming => return match outcome {
                     Err(LeaseError::LeftOff) => Err(Fault::LeftOff),
+                    Ok(lease) if interrupts.try_recv().is_ok() => {
+                        lease.release().await.ok();
+                        Err(Fault::LeftOff)
+                    }
                     outcome => Ok(outcome?),
                 },
                 // What was got is given back, unless that takes too long, too.

@@ -12,6 +12,7 @@ use maestro_core::boundary::{Ledger, Needs};
 use maestro_core::deployment::Deployment;
 use maestro_core::event::{Event, Reporter, StepOutcome};
 use maestro_core::fleet::FleetSnapshot;
+use maestro_core::history::Outline;
 use maestro_core::model::Environment;
 use maestro_core::names::{ServiceName, ShipName};
 use maestro_core::plan::{Action, EngineCall, StepId};
@@ -26,8 +27,10 @@ pub(super) struct Leavings<'a> {
     pub(super) past: &'a Past,
     /// The file as it is today.
     pub(super) today: &'a Environment,
-    /// A deployment that came to nothing: nobody needs what only it has brought.
-    pub(super) given_up: Option<&'a Deployment>,
+    /// What has just been recorded, if that is a release.
+    pub(super) news: Option<&'a Outline>,
+    /// Deployments that came to nothing: nobody needs what only they have brought.
+    pub(super) given_up: Vec<&'a Deployment>,
     /// Whether containers go, too. On the way back they stay: they may tell what went wrong.
     pub(super) with_containers: bool,
 }
@@ -48,35 +51,38 @@ impl Reporter for Noting {
 
 impl Line<'_> {
     /// Takes away what nobody needs any more. What keeps it from that is no fault of the deployment: the next one tries
-    /// again.
-    pub(super) async fn tidy(&self, ledger: &dyn Ledger, leavings: Leavings<'_>) {
-        let Leavings { past, today, given_up, with_containers } = leavings;
+    /// again. Returns whether a call was given up that may still happen.
+    pub(super) async fn tidy(&self, ledger: &dyn Ledger, leavings: Leavings<'_>) -> bool {
+        let Leavings { past, today, news, given_up, with_containers } = leavings;
         let environment = self.environment();
         let history = &past.history;
-        let mut others = given_up.map(|deployment| brought(deployment, today)).unwrap_or_default();
-        let images = superseded(history, environment, others.clone());
+        let mut others: Vec<_> = given_up.into_iter().flat_map(|one| brought(one, today)).collect();
+        let needed = needed(history, news);
+        let images = superseded(history, &needed, environment, others.clone());
         // As long as all releases stay, so do their containers.
-        let with_containers = with_containers && needed(history).len() < history.records().len();
+        let with_containers = with_containers && needed.len() < history.records().len();
         if images.is_empty() && !with_containers {
-            return;
+            return false;
         }
         let ships: Vec<ShipName> = environment.ships.keys().cloned().collect();
         let needs = Needs { images: true, others: true, ..Needs::default() };
         let everybody: Vec<_> = environment.instances.keys().cloned().collect();
         let fleet = observe_watched(environment, self.engines(), (&everybody, &ships), needs, &|_| ()).await;
-        let going =
-            if with_containers { self.forsaken(ledger, past, today, &fleet).await } else { Vec::new() };
+        let going = match with_containers {
+            true => self.forsaken(ledger, past, &needed, today, &fleet).await,
+            false => Vec::new(),
+        };
         // Of what never became a release, only they tell.
         others.extend(going.iter().map(|one| one.container.image.clone()));
-        let images = superseded(history, environment, others);
+        let images = superseded(history, &needed, environment, others);
         let plan = plan(environment, &going, superfluous(&fleet, &images, &going));
         if plan.steps.is_empty() {
-            return;
+            return false;
         }
         if let Some(fence) = self.fence()
             && fence.pass().await.is_err()
         {
-            return;
+            return false;
         }
         let means = Means {
             engines: self.engines().clone(),
@@ -88,7 +94,7 @@ impl Line<'_> {
         let plan = Arc::new(plan);
         let mut noting = Noting::default();
         let mut interrupts = interrupts::listen();
-        execute(plan.clone(), &means, &mut noting, &mut interrupts, Instant::now()).await;
+        let summary = execute(plan.clone(), &means, &mut noting, &mut interrupts, Instant::now()).await;
         let (mut containers, mut images) = (0, 0);
         for step in noting.done.iter().filter_map(|id| plan.step(*id)) {
             match &step.action {
@@ -98,13 +104,16 @@ impl Line<'_> {
             }
         }
         self.tell_tidied(containers, images);
+        summary.abandoned > 0
     }
 
-    /// Containers that neither the file nor a release that is kept has. None if such a release cannot be read.
+    /// Containers that neither the file, of today and of what was deployed, nor a release that is kept has. None if such
+    /// a release cannot be read.
     async fn forsaken<'f>(
         &self,
         ledger: &dyn Ledger,
         past: &Past,
+        needed: &BTreeSet<u64>,
         today: &Environment,
         fleet: &'f FleetSnapshot,
     ) -> Vec<Forsaken<'f>> {
@@ -112,15 +121,16 @@ impl Line<'_> {
         let records = past.history.records().iter();
         let services: BTreeSet<ServiceName> =
             records.flat_map(|record| record.services.keys()).cloned().collect();
-        if forsaken(environment, fleet, &services, &[]).is_empty() {
+        if forsaken(environment, fleet, &services, &[today]).is_empty() {
             return Vec::new();
         }
-        let mut kept = Vec::new();
-        for number in needed(&past.history) {
-            let Ok(release) = kept::release(ledger, number).await else { return Vec::new() };
-            let Ok(then) = release.environment_then(today) else { return Vec::new() };
-            kept.push(then);
+        let mut then = Vec::new();
+        for number in needed {
+            let Ok(release) = kept::release(ledger, *number).await else { return Vec::new() };
+            let Ok(environment) = release.environment_then(today) else { return Vec::new() };
+            then.push(environment);
         }
+        let kept: Vec<&Environment> = then.iter().chain([today]).collect();
         forsaken(environment, fleet, &services, &kept)
     }
 

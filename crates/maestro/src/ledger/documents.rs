@@ -150,7 +150,8 @@ impl ShelfLedger {
                 None => lacks.push(anchor),
             }
         }
-        if let Some(document) = &body {
+        // What somebody lacks is looked at again, by one who may mend it.
+        if let Some(document) = body.as_ref().filter(|_| lacks.is_empty()) {
             locked(bodies).insert((number, epoch), document.clone());
         }
         Ok((body, lacks))
@@ -247,14 +248,18 @@ impl OwnedLedger {
     async fn put(&self, files: &[File]) -> Result<(), LedgerError> {
         let mut read = self.read.lock().await;
         *read = None;
+        self.fence.index();
         self.ledger.quorum.put(files).await
     }
 
-    async fn record(&self, number: u64, record: &Document) -> Result<(), LedgerError> {
+    /// Writes the next record of a journal, and then what goes with it.
+    async fn record(&self, number: u64, record: &Document, more: Vec<File>) -> Result<(), LedgerError> {
         let epoch = self.fence.pass().await?;
         let written = self.written.fetch_add(1, Ordering::Relaxed);
         let path = format!("{}/{epoch:010}.{written:08}", numbered(JOURNALS, number));
-        self.put(&[File::new(path, seal(record))]).await?;
+        let mut files = vec![File::new(path, seal(record))];
+        files.extend(more);
+        self.put(&files).await?;
         self.know_open(Some(number));
         Ok(())
     }
@@ -361,17 +366,16 @@ impl LedgerWriter for OwnedLedger {
     fn open_journal<'a>(&'a self, first: &'a Document) -> BoxFuture<'a, Result<(), LedgerError>> {
         Box::pin(async move {
             let index = self.index().await?;
-            if index.journal().is_some() {
-                self.write(&closing(index.last_journal())).await?;
-            }
-            self.record(index.last_journal() + 1, first).await
+            // At once, the new one first: wherever that is cut off, there is one of them.
+            let before = index.journal().map(|journal| closing(journal.run)).unwrap_or_default();
+            self.record(index.last_journal() + 1, first, before).await
         })
     }
 
     fn append<'a>(&'a self, record: &'a Document) -> BoxFuture<'a, Result<(), LedgerError>> {
         Box::pin(async move {
             let number = self.open().await?.ok_or(LedgerError::NoJournal)?;
-            self.record(number, record).await
+            self.record(number, record, Vec::new()).await
         })
     }
 

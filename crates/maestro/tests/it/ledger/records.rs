@@ -5,6 +5,7 @@ use maestro::ledger::{HeldLease, ShelfLedger};
 use maestro_core::boundary::{Document, FolderName, Ledger, LedgerError, LedgerWriter};
 use maestro_testkit::shelf::{MemoryShelf, Weather};
 use std::time::Duration;
+use tokio::time::sleep;
 
 fn text(words: &str) -> Document {
     Document::new(1, words)
@@ -90,6 +91,7 @@ async fn an_anchor_that_was_away_is_mended() {
     bob.shelves[1].weather(Weather::Fine);
     world[1].spoil(&ledger_name(), std::collections::BTreeMap::clear);
     bob.shelves[2].weather(Weather::Unreachable);
+    let reader = ShelfLedger::new(&bob.anchors(), 5 * SECOND);
     assert_eq!(reader.release(2).await.unwrap(), Some(text("second")));
     let journal = reader.contents().await.unwrap().journal.unwrap();
     assert_eq!(journal.records, [text("begun"), text("more")]);
@@ -142,6 +144,28 @@ async fn a_journal_is_gone_on_with_by_another() {
     let journal = reader.contents().await.unwrap().journal.unwrap();
     assert_eq!((journal.run, journal.records), (3, vec![text("after")]));
     bobs.release().await.unwrap();
+}
+
+/// Wherever that is cut off, one of them is there.
+#[tokio::test(start_paused = true)]
+async fn a_journal_takes_the_place_of_another_at_once() {
+    let world = world(3);
+    let (ada, lease) = owner(&world).await;
+    let ledger = lease.ledger();
+    ledger.open_journal(&text("one")).await.unwrap();
+    let before: Vec<u64> = world.iter().map(MemoryShelf::puts).collect();
+    let cutting = async {
+        while world.iter().zip(&before).any(|(shelf, before)| shelf.puts() == *before) {
+            sleep(Duration::from_millis(1)).await;
+        }
+        ada.weather(Weather::Unreachable);
+    };
+    let next = text("two");
+    _ = tokio::join!(ledger.open_journal(&next), cutting);
+    ada.weather(Weather::Fine);
+    let (_, reader) = reader(&world);
+    assert_eq!(reader.contents().await.unwrap().journal.unwrap().records, [text("two")]);
+    lease.release().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
