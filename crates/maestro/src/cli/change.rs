@@ -270,11 +270,11 @@ impl<'a> Change<'a> {
                 explain(self.session, past);
                 return Ok(Ended::with(PARTLY));
             }
-            let given_up: Vec<&Deployment> = past.unfinished.iter().collect();
             let mut abandoned = false;
-            if is_new || !given_up.is_empty() {
-                let (today, news) = (&self.today.0, outline.as_ref());
-                let leavings = Leavings { past, today, news, given_up, with_containers: is_new };
+            // What came to nothing without a new release stays: it may be tried again, and another environment on these
+            // ships may be about to use the same images.
+            if is_new {
+                let leavings = Leavings { past, today: &self.today.0, news: outline.as_ref() };
                 abandoned = self.line.tidy(&**ledger, leavings).await;
             }
             if self.target.gives_up {
@@ -473,9 +473,6 @@ impl<'a> Change<'a> {
         if carried.summary.is_success() && told.is_ok() {
             ledger.close_journal().await?;
             self.tell_taken_back(past);
-            let given_up = past.unfinished.iter().chain([&deployment]).collect();
-            let leavings = Leavings { past, today: &today.0, news: None, given_up, with_containers: false };
-            let abandoned = line.tidy(&**ledger, leavings).await || abandoned;
             return Ok(Ended { code: ExitCode::from(TAKEN_BACK), abandoned });
         }
         ErrorReport::new(format!("not everything is as in release {number} again"))

@@ -9,7 +9,6 @@ use crate::observe::observe_watched;
 use crate::probe::SystemProbe;
 use crate::report::diagnostics::plural;
 use maestro_core::boundary::{Ledger, Needs};
-use maestro_core::deployment::Deployment;
 use maestro_core::event::{Event, Reporter, StepOutcome};
 use maestro_core::fleet::FleetSnapshot;
 use maestro_core::history::Outline;
@@ -29,10 +28,6 @@ pub(super) struct Leavings<'a> {
     pub(super) today: &'a Environment,
     /// What has just been recorded, if that is a release.
     pub(super) news: Option<&'a Outline>,
-    /// Deployments that came to nothing: nobody needs what only they have brought.
-    pub(super) given_up: Vec<&'a Deployment>,
-    /// Whether containers go, too. On the way back they stay: they may tell what went wrong.
-    pub(super) with_containers: bool,
 }
 
 /// Remembers what has been done, and says nothing.
@@ -53,14 +48,15 @@ impl Line<'_> {
     /// Takes away what nobody needs any more. What keeps it from that is no fault of the deployment: the next one tries
     /// again. Returns whether a call was given up that may still happen.
     pub(super) async fn tidy(&self, ledger: &dyn Ledger, leavings: Leavings<'_>) -> bool {
-        let Leavings { past, today, news, given_up, with_containers } = leavings;
+        let Leavings { past, today, news } = leavings;
         let environment = self.environment();
         let history = &past.history;
-        let mut others: Vec<_> = given_up.into_iter().flat_map(|one| brought(one, today)).collect();
+        // Nobody needs what only a deployment has brought in whose place this one came.
+        let mut others: Vec<_> = past.unfinished.iter().flat_map(|one| brought(one, today)).collect();
         let needed = needed(history, news);
         let images = superseded(history, &needed, environment, others.clone());
         // As long as all releases stay, so do their containers.
-        let with_containers = with_containers && needed.len() < history.records().len();
+        let with_containers = needed.len() < history.records().len();
         if images.is_empty() && !with_containers {
             return false;
         }
