@@ -24,9 +24,11 @@ fn web(site: &Site, image: &str) -> String {
 /// A process on a ship that listens on a port of all its addresses, and is no container.
 async fn listen(site: &Site, ship: &str, port: u16) -> Child {
     let found = site.fleet.ship(ship).unwrap();
+    let listens =
+        format!("import socket\ns = socket.create_server(('', {port}))\nwhile True: s.accept()[0].close()");
     let mut program = Command::new("nsenter");
-    program.arg(format!("--net=/var/run/netns/{}", found.netns)).args(["busybox", "nc", "-ll", "-p"]);
-    let child = program.arg(port.to_string()).args(["-e", "true"]).kill_on_drop(true).spawn().unwrap();
+    program.arg(format!("--net=/var/run/netns/{}", found.netns)).args(["python3", "-c", &listens]);
+    let child = program.kill_on_drop(true).spawn().unwrap();
     until("somebody listens", async || TcpStream::connect((found.ip, port)).await.is_ok()).await;
     child
 }
