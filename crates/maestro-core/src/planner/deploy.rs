@@ -174,15 +174,15 @@ pub(super) fn service<'a>(
     // Who takes volumes from another one has its place in the order already.
     if members.iter().all(|(_, instance)| instance.after.is_empty()) {
         let mut on_ships: BTreeMap<(bool, &ShipName), usize> = BTreeMap::new();
-        let placed = members.into_iter().map(|(index, instance)| {
+        let queue = members.into_iter().map(|(index, instance)| {
             let is_well = is_up(builder, instance) && !is_doubtful(intent, instance);
             let place = on_ships.entry((is_well, &instance.ship)).or_default();
             *place += 1;
             ((is_well, *place), (index, instance))
         });
-        let mut placed: Vec<_> = placed.collect();
-        placed.sort_by_key(|(place, _)| *place);
-        members = placed.into_iter().map(|(_, member)| member).collect();
+        let mut queue: Vec<_> = queue.collect();
+        queue.sort_by_key(|(place, _)| *place);
+        members = queue.into_iter().map(|(_, member)| member).collect();
     }
     let turn = || Turn::new(unseen, strategy.down(all), strategy.beside(all)).behind(&before.last);
     match strategy {

@@ -64,9 +64,10 @@ impl Line<'_> {
         let needs = Needs { images: true, others: true, ..Needs::default() };
         let everybody: Vec<_> = environment.instances.keys().cloned().collect();
         let fleet = observe_watched(environment, self.engines(), (&everybody, &ships), needs, &|_| ()).await;
-        let going = match with_containers {
-            true => self.forsaken(ledger, past, &needed, today, &fleet).await,
-            false => Vec::new(),
+        let going = if with_containers {
+            self.forsaken(ledger, past, &needed, today, &fleet).await
+        } else {
+            Vec::new()
         };
         // Of what never became a release, only they tell.
         others.extend(going.iter().map(|one| one.container.image.clone()));

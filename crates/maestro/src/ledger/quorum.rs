@@ -88,7 +88,8 @@ impl Anchors {
 impl std::fmt::Debug for Anchors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = self.places.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Anchors").field("environment", &self.environment).field("places", &names).finish()
+        let mut anchors = f.debug_struct("Anchors");
+        anchors.field("environment", &self.environment).field("places", &names).finish_non_exhaustive()
     }
 }
 
