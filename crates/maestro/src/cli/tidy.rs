@@ -1,5 +1,5 @@
 //! What earlier releases have left on the ships and nobody goes back to goes when a new one is there, and what a deployment
-//! has brought that came to nothing.
+//! has brought in whose place the new one came.
 
 use super::act::Line;
 use super::interrupts;

@@ -37,13 +37,7 @@ fn shop(ports: &str, strategy: &str, instances: &str) -> Environment {
 
 /// What runs on each ship.
 fn running(world: &World) -> String {
-    let mut found = Vec::new();
-    for (ship, view) in &world.fleet.ships {
-        let ShipView::Reachable(state) = view else { continue };
-        let up = state.containers.values().filter(|container| container.state.is_running());
-        found.extend(up.map(|container| format!("{}@{ship}", container.name)));
-    }
-    found.join(" ")
+    world.running().into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(" ")
 }
 
 /// Carries a plan out, stopping after every step to look whether anybody is stopped who gets requests, and whether enough

@@ -4,7 +4,6 @@
 use super::world::World;
 use super::{PROMOTE, environment, planned, released};
 use crate::balance::Standing;
-use crate::fleet::ShipView;
 use crate::model::Environment;
 use crate::names::InstanceName;
 use crate::plan::{Action, EngineCall, Hooking, Intent, Plan};
@@ -39,13 +38,8 @@ fn shop(tag: &str, ports: &str, strategy: &str, instances: &str) -> Environment 
 
 /// What runs on each ship, and from which image.
 fn running(world: &World) -> String {
-    let mut found = Vec::new();
-    for (ship, view) in &world.fleet.ships {
-        let ShipView::Reachable(state) = view else { continue };
-        let up = state.containers.values().filter(|container| container.state.is_running());
-        found.extend(up.map(|container| format!("{}@{ship} {}", container.name, container.image)));
-    }
-    found.join(", ")
+    let running = world.running().into_iter().map(|(name, image)| format!("{name} {image}"));
+    running.collect::<Vec<_>>().join(", ")
 }
 
 /// Carries so many steps of a plan out, and looks after each that nobody is stopped who gets requests, and that so many do

@@ -48,6 +48,19 @@ impl World {
         }
     }
 
+    /// What runs, as `name@ship`, and the image of each.
+    pub(super) fn running(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for (ship, view) in &self.fleet.ships {
+            let ShipView::Reachable(state) = view else { continue };
+            let up = state.containers.values().filter(|container| container.state.is_running());
+            found.extend(
+                up.map(|container| (format!("{}@{ship}", container.name), container.image.to_string())),
+            );
+        }
+        found
+    }
+
     /// Carries so many steps of a plan out, one after another, and follows what balancers are told. After each, `look`
     /// looks at what there is, and at where requests go by then. Returns how many steps there were, and what balancers
     /// were told last.
