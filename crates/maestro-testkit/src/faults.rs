@@ -36,6 +36,8 @@ pub enum Operation {
     RemoveImage,
     /// A rename.
     Rename,
+    /// A change of a container's limits.
+    Update,
     /// Files put into a container.
     Put,
     /// Reads: files of a container.
@@ -56,6 +58,7 @@ impl Operation {
             | Operation::Remove
             | Operation::RemoveImage
             | Operation::Rename
+            | Operation::Update
             | Operation::Put => true,
             Operation::Observe
             | Operation::Inspect
@@ -87,6 +90,7 @@ impl Operation {
             Operation::Remove => "remove",
             Operation::RemoveImage => "remove image",
             Operation::Rename => "rename",
+            Operation::Update => "update",
             Operation::Put => "put",
             Operation::Get => "get",
             Operation::Exec => "exec",

@@ -15,4 +15,4 @@ pub use engine::{
 pub use front_end::{FrontEnd, FrontEndError};
 pub use ledger::{Contents, Document, Entry, Journal, Ledger, LedgerError, LedgerWriter};
 pub use probe::{CheckFailure, Probe};
-pub use shelf::{Claimed, File, Folder, FolderId, FolderName, Keep, Labels, Shelf};
+pub use shelf::{Claimed, File, Folder, FolderId, FolderName, Keep, LAST_BEAT, Labels, Shelf};

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 /// done is tried again by none, unless what comes late of the first try is refused then.
 ///
 /// Two properties are all that leases need of it: of several claims of one name at most one succeeds until the folder
-/// is gone, and nothing can be put into a folder that is gone.
+/// is gone, and neither files nor heartbeats reach a folder that is gone.
 pub trait Shelf: Send + Sync {
     /// Makes a folder, or says who has one by that name. At any time there is at most one of a name.
     fn claim<'a>(
@@ -44,9 +44,16 @@ pub trait Shelf: Send + Sync {
     /// is; `NotFound` if the folder is gone. A file that is being put may be seen half, or not at all.
     fn get<'a>(&'a self, id: &'a FolderId, path: &'a str) -> BoxFuture<'a, Result<Vec<File>, EngineError>>;
 
+    /// Gives a folder this heartbeat, in place of the last one, for whoever looks at it. From 1 to [`LAST_BEAT`].
+    /// `NotFound` if the folder is gone, whoever has its name now.
+    fn beat<'a>(&'a self, id: &'a FolderId, beat: u32) -> BoxFuture<'a, Result<(), EngineError>>;
+
     /// Takes a folder away, its labels and, unless they are kept [`Keep::Apart`], its files; nothing if it is gone.
     fn remove<'a>(&'a self, id: &'a FolderId) -> BoxFuture<'a, Result<(), EngineError>>;
 }
+
+/// The highest number that every shelf takes as a heartbeat.
+pub const LAST_BEAT: u32 = i32::MAX.unsigned_abs();
 
 /// What is written on a folder when it is made; never changes.
 pub type Labels = BTreeMap<String, String>;
@@ -76,6 +83,8 @@ pub struct Folder {
     pub id: FolderId,
     /// What is written on it.
     pub labels: Labels,
+    /// The last heartbeat that it was given; 0 before the first one.
+    pub beat: u32,
 }
 
 /// One folder, and none that bears its name later.

@@ -27,8 +27,8 @@ pub struct Seen {
     pub id: FolderId,
     /// Whose.
     pub holder: Holder,
-    /// What its heartbeat showed; empty before the first one.
-    pub beat: String,
+    /// Its last heartbeat; 0 before the first one.
+    pub beat: u32,
 }
 
 impl Holder {

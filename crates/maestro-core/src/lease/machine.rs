@@ -1,6 +1,6 @@
 //! The state machine of one deployer.
 
-use crate::boundary::FolderId;
+use crate::boundary::{FolderId, LAST_BEAT};
 use crate::lease::{Answer, Ask, Epochs, Order, Seen, Times, majority};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub struct Lease {
     enough_since: Option<Duration>,
     /// No claims before this.
     claim_at: Duration,
-    beats: u64,
+    beats: u32,
     chance: u64,
 }
 
@@ -159,8 +159,8 @@ impl Lease {
                 }
                 Standing::Leaving(id) => Some(Ask::Remove(id.clone())),
                 Standing::Mine(mine) if is_time => {
-                    self.beats += 1;
-                    Some(Ask::Beat(mine.id.clone(), format!("{} {}", self.run, self.beats)))
+                    self.beats = self.beats % LAST_BEAT + 1;
+                    Some(Ask::Beat(mine.id.clone(), self.beats))
                 }
                 Standing::Unknown | Standing::Free | Standing::Theirs(_) if is_time => Some(Ask::Look),
                 _ => None,
@@ -192,7 +192,7 @@ impl Lease {
             (Ask::Look | Ask::Claim, Answer::Taken(seen)) => match &mut anchor.standing {
                 Standing::Theirs(theirs) if theirs.seen == seen => theirs.looked = sent,
                 standing => {
-                    let moved = matches!(standing, Standing::Theirs(theirs) if !theirs.seen.beat.is_empty());
+                    let moved = matches!(standing, Standing::Theirs(theirs) if theirs.seen.beat != 0);
                     *standing = Standing::Theirs(Theirs { seen, since: now, looked: sent, moved });
                 }
             },

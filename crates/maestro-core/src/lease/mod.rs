@@ -69,8 +69,8 @@ pub enum Ask {
     Look,
     /// Claim it.
     Claim,
-    /// Put this heartbeat into the folder.
-    Beat(FolderId, String),
+    /// Give the folder this heartbeat.
+    Beat(FolderId, u32),
     /// Take this folder away.
     Remove(FolderId),
 }

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::faults::{Faults, Operation};
 use crate::state::{
     Archived, Change, Container, Content, CreateConfig, Created, Credentials, Machine, Refusal, Registries,
-    Removal, Removed, Stopping,
+    Removal, Removed, Stopping, Update,
 };
 use jiff::Timestamp;
 use journal::Journal;
@@ -285,6 +285,13 @@ impl Daemon {
     pub(crate) async fn remove_image(&self, name: &str) -> Result<Removed, Trouble> {
         let act = |machine: &mut Machine, _| machine.remove_image(name);
         self.call(Operation::RemoveImage, name, act, |_| Effect::Done).await
+    }
+
+    /// `POST /containers/{}/update`.
+    pub(crate) async fn update(&self, reference: &str, update: Update) -> Result<(), Trouble> {
+        let subject = self.name_of(reference);
+        let act = |machine: &mut Machine, _| machine.update(reference, update);
+        self.call(Operation::Update, &subject, act, |()| Effect::Done).await
     }
 
     /// `PUT /containers/{}/archive`.

@@ -118,7 +118,7 @@ pub(crate) async fn act(mut call: Call, id: &str, verb: &str) -> Answer {
         "update" => {
             call.query(&[])?;
             let update: Update = call.parse().await?;
-            call.daemon.meddle(|machine, _| machine.update(id, update))?;
+            call.daemon.update(id, update).await?;
             ok(&serde_json::json!({"Warnings": null}))
         }
         "pause" | "unpause" => {

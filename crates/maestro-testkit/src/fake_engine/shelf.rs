@@ -3,7 +3,9 @@
 use crate::daemon::Trouble;
 use crate::fake_engine::FakeEngine;
 use crate::faults::Operation;
-use crate::state::{Archived, Behaviour, Cause, Content, CreateConfig, HostConfig, Refusal, Removal};
+use crate::state::{
+    Archived, Behaviour, Cause, Content, CreateConfig, HostConfig, Refusal, Removal, RestartPolicy, Update,
+};
 use futures_util::future::BoxFuture;
 use maestro_core::boundary::{Claimed, Deadlines, File, Folder, FolderId, FolderName, Keep, Labels, Shelf};
 use maestro_core::engine_error::EngineError;
@@ -29,6 +31,7 @@ impl FakeEngine {
             Ok(found.map(|c| Folder {
                 id: FolderId(c.id.as_str().to_owned()),
                 labels: c.config.labels.clone().unwrap_or_default(),
+                beat: beat_of(&c.config.host_config),
             }))
         };
         self.read(Operation::Inspect, name.as_str(), look).await
@@ -63,6 +66,12 @@ impl FakeEngine {
             }
         }
     }
+}
+
+/// As an engine keeps a folder's heartbeat.
+fn beat_of(host: &HostConfig) -> u32 {
+    let count = host.restart_policy.as_ref().and_then(|policy| policy.maximum_retry_count);
+    count.and_then(|count| u32::try_from(count).ok()).unwrap_or(0)
 }
 
 impl Shelf for FakeEngine {
@@ -113,6 +122,13 @@ impl Shelf for FakeEngine {
             Ok(files)
         };
         Box::pin(self.ask("reading files of a container".to_owned(), Operation::Get, answer))
+    }
+
+    fn beat<'a>(&'a self, id: &'a FolderId, beat: u32) -> BoxFuture<'a, Result<(), EngineError>> {
+        let policy =
+            RestartPolicy { name: Some("on-failure".to_owned()), maximum_retry_count: Some(beat.into()) };
+        let answer = self.daemon.update(&id.0, Update { restart_policy: Some(policy), ..Update::default() });
+        Box::pin(self.ask("updating a container".to_owned(), Operation::Update, answer))
     }
 
     fn remove<'a>(&'a self, id: &'a FolderId) -> BoxFuture<'a, Result<(), EngineError>> {

@@ -1,7 +1,7 @@
 //! What every [`Shelf`] must do: memory, pretended engines, real ones.
 
 use futures_util::future::{BoxFuture, join_all};
-use maestro_core::boundary::{Claimed, File, FolderId, FolderName, Keep, Labels, Shelf};
+use maestro_core::boundary::{Claimed, File, FolderId, FolderName, Keep, LAST_BEAT, Labels, Shelf};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -60,6 +60,7 @@ pub const SHELF_CASES: &[ShelfCase] = cases![
     refuses_what_is_for_a_folder_that_is_gone,
     removes_while_somebody_puts,
     puts_beside_a_folder_that_is_there,
+    tells_the_last_heartbeat,
     keeps_apart_what_is_to_stay,
     survives_a_prune,
 ];
@@ -108,6 +109,7 @@ impl Context<'_> {
     async fn is_gone(&self, id: &FolderId) -> Outcome {
         let file = [File::new("a", "x")];
         missing("a put", self.shelf.put(id, &file).await)?;
+        missing("a heartbeat", self.neighbour.beat(id, 1).await)?;
         missing("a get", self.shelf.get(id, "").await)?;
         missing("a get of a path", self.neighbour.get(id, "a").await)
     }
@@ -376,6 +378,33 @@ async fn puts_beside_a_folder_that_is_there(cx: &Context<'_>) -> Outcome {
     }
     cx.shelf.remove(&id).await.map_err(say)?;
     missing("a put", put("e").await)
+}
+
+/// It goes with its folder, and comes with no other of that name.
+async fn tells_the_last_heartbeat(cx: &Context<'_>) -> Outcome {
+    let name = new_name();
+    let told = async || match cx.neighbour.look(&name).await.map_err(say)? {
+        Some(folder) => Ok::<u32, String>(folder.beat),
+        None => Err("nobody has it".to_owned()),
+    };
+    for keep in [Keep::Inside, Keep::Apart] {
+        let id = cx.make(&name, keep).await?;
+        same("before the first one", &told().await?, &0)?;
+        for beat in [1, 2, LAST_BEAT, 1] {
+            cx.shelf.beat(&id, beat).await.map_err(say)?;
+            same("the last one", &told().await?, &beat)?;
+        }
+        match cx.neighbour.claim(&name, keep, &labels()).await.map_err(say)? {
+            Claimed::Taken(folder) => {
+                same("what who claims is told", &(folder.id, folder.beat), &(id.clone(), 1))?
+            }
+            Claimed::Made(_) => return Err("it was given twice".to_owned()),
+        }
+        same("files", &cx.get(&id, "").await?, &vec![])?;
+        cx.neighbour.remove(&id).await.map_err(say)?;
+        cx.is_gone(&id).await?;
+    }
+    Ok(())
 }
 
 async fn keeps_apart_what_is_to_stay(cx: &Context<'_>) -> Outcome {

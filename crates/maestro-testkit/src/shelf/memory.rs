@@ -44,6 +44,7 @@ struct Stored {
     id: FolderId,
     labels: Labels,
     keep: Keep,
+    beat: u32,
     files: Files,
 }
 
@@ -128,6 +129,12 @@ impl MemoryShelf {
     }
 }
 
+impl Stored {
+    fn folder(&self) -> Folder {
+        Folder { id: self.id.clone(), labels: self.labels.clone(), beat: self.beat }
+    }
+}
+
 impl Content {
     fn put(&mut self, id: &FolderId, files: &[File]) -> Result<(), EngineErrorKind> {
         self.puts += 1;
@@ -149,13 +156,16 @@ impl Content {
 
     fn by_id(&mut self, id: &FolderId) -> Result<&mut Files, EngineErrorKind> {
         let found = self.folders.iter_mut().find(|(_, stored)| stored.id == *id);
-        let (name, stored) =
-            found.ok_or_else(|| EngineErrorKind::NotFound(format!("No such folder: {}", id.0)))?;
+        let (name, stored) = found.ok_or_else(|| gone(id))?;
         Ok(match stored.keep {
             Keep::Inside => &mut stored.files,
             Keep::Apart => self.apart.entry(name.clone()).or_default(),
         })
     }
+}
+
+fn gone(id: &FolderId) -> EngineErrorKind {
+    EngineErrorKind::NotFound(format!("No such folder: {}", id.0))
 }
 
 impl Shelf for MemoryShelf {
@@ -167,22 +177,19 @@ impl Shelf for MemoryShelf {
     ) -> BoxFuture<'a, Result<Claimed, EngineError>> {
         Box::pin(self.call("claiming", move |content| {
             if let Some(stored) = content.folders.get(name) {
-                let (id, labels) = (stored.id.clone(), stored.labels.clone());
-                return Ok(Claimed::Taken(Folder { id, labels }));
+                return Ok(Claimed::Taken(stored.folder()));
             }
             content.made += 1;
             let id = FolderId(format!("{:064x}", content.made));
-            let stored = Stored { id: id.clone(), labels: labels.clone(), keep, files: Files::new() };
+            let stored =
+                Stored { id: id.clone(), labels: labels.clone(), keep, beat: 0, files: Files::new() };
             content.folders.insert(name.clone(), stored);
             Ok(Claimed::Made(id))
         }))
     }
 
     fn look<'a>(&'a self, name: &'a FolderName) -> BoxFuture<'a, Result<Option<Folder>, EngineError>> {
-        Box::pin(self.call("looking", move |content| {
-            let found = content.folders.get(name);
-            Ok(found.map(|stored| Folder { id: stored.id.clone(), labels: stored.labels.clone() }))
-        }))
+        Box::pin(self.call("looking", move |content| Ok(content.folders.get(name).map(Stored::folder))))
     }
 
     fn put<'a>(&'a self, id: &'a FolderId, files: &'a [File]) -> BoxFuture<'a, Result<(), EngineError>> {
@@ -213,6 +220,14 @@ impl Shelf for MemoryShelf {
                 .filter(|(file, _)| path.is_empty() || *file == path || file.starts_with(&below))
                 .map(|(path, content)| File { path: path.clone(), content: content.clone() })
                 .collect())
+        }))
+    }
+
+    fn beat<'a>(&'a self, id: &'a FolderId, beat: u32) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(self.call("giving a heartbeat", move |content| {
+            let found = content.folders.values_mut().find(|stored| stored.id == *id);
+            found.ok_or_else(|| gone(id))?.beat = beat;
+            Ok(())
         }))
     }
 

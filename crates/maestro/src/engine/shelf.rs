@@ -1,7 +1,8 @@
 //! What an engine offers for leases and ledgers: containers that are never started, and files in them.
 //!
 //! Creating a container claims its name; `PUT` and `GET /containers/{}/archive` write and read files, also on a named
-//! volume. Engine 20.10 and 28.5 do so for a container of an empty image, which is loaded without a registry.
+//! volume; a heartbeat is how often the container would be started again, which `POST /containers/{}/update` changes and
+//! every look at it tells. Engine 20.10 and 28.5 do so for a container of an empty image, which is loaded without a registry.
 
 use super::classify;
 use super::docker::{DockerEngine, is_cut_off};
@@ -43,6 +44,20 @@ struct Inspected {
     #[serde(default)]
     name: String,
     config: Config,
+    #[serde(default)]
+    host_config: Host,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Host {
+    restart_policy: RestartPolicy,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct RestartPolicy {
+    maximum_retry_count: u32,
 }
 
 #[derive(Deserialize)]
@@ -157,8 +172,18 @@ impl DockerEngine {
         };
         // An engine takes what is no name for the beginning of an id.
         let is_it = found.name.strip_prefix('/') == Some(name);
-        let labels = found.config.labels.unwrap_or_default();
-        Ok(is_it.then_some(Folder { id: FolderId(found.id), labels }))
+        Ok(is_it.then_some(Folder {
+            id: FolderId(found.id),
+            labels: found.config.labels.unwrap_or_default(),
+            beat: found.host_config.restart_policy.maximum_retry_count,
+        }))
+    }
+
+    /// An archive is packed and unpacked by a process of the engine's; this is a number in its books.
+    async fn give_beat(&self, call: &Call, id: &FolderId, beat: u32) -> Result<(), EngineErrorKind> {
+        let policy = json!({ "RestartPolicy": { "Name": "on-failure", "MaximumRetryCount": beat } });
+        let path = format!("/containers/{}/update", encoded(&id.0));
+        self.wire.post(call, &path, json(&policy)?).await.map(drop)
     }
 
     async fn put_files(&self, call: &Call, id: &FolderId, files: &[File]) -> Result<(), EngineErrorKind> {
@@ -272,6 +297,11 @@ impl Shelf for DockerEngine {
     fn get<'a>(&'a self, id: &'a FolderId, path: &'a str) -> BoxFuture<'a, Result<Vec<File>, EngineError>> {
         let what = move || format!("reading files of container {}", short(id));
         Box::pin(self.on_shelf(what, self.writing(), async move |call| self.get_files(&call, id, path).await))
+    }
+
+    fn beat<'a>(&'a self, id: &'a FolderId, beat: u32) -> BoxFuture<'a, Result<(), EngineError>> {
+        let what = move || format!("updating container {}", short(id));
+        Box::pin(self.on_shelf(what, self.writing(), async move |call| self.give_beat(&call, id, beat).await))
     }
 
     fn remove<'a>(&'a self, id: &'a FolderId) -> BoxFuture<'a, Result<(), EngineError>> {

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use maestro_core::boundary::{File, FolderId, FolderName, Keep, Labels};
+use maestro_core::boundary::{File, Folder, FolderId, FolderName, Keep, Labels};
 use serde_json::{Value, json};
 
 /// What of a file is put at once, and how much a transaction has. etcd takes 1.5 MiB unless it is told otherwise; slow lines
@@ -15,6 +15,7 @@ const MOST: usize = 120;
 pub(super) struct Keys {
     id: Vec<u8>,
     labels: Vec<u8>,
+    beat: Vec<u8>,
     again: Vec<u8>,
     files: String,
 }
@@ -113,6 +114,7 @@ impl Keys {
         Self {
             id: of("id").into(),
             labels: of("labels").into(),
+            beat: of("beat").into(),
             again: of("again").into(),
             files: of("files/"),
         }
@@ -150,17 +152,26 @@ impl Keys {
         found.iter().any(|(key, value)| *key == self.id && *value == id.0.as_bytes())
     }
 
-    /// Asks who the folder is, and what is written on it.
-    pub(super) fn folder(&self) -> [Op; 2] {
-        [self.who(), Op::Range(Keyspan::of(&self.labels), None)]
+    /// Gives the folder a heartbeat.
+    pub(super) fn give(&self, beat: u32) -> Op {
+        Op::Put(self.beat.clone(), beat.to_string().into())
     }
 
-    /// What that found: the id, and what is written on the folder.
-    pub(super) fn folder_in(&self, found: &[Pair]) -> Option<(FolderId, Labels)> {
+    /// Asks who the folder is, what is written on it, and for its heartbeat.
+    pub(super) fn folder(&self) -> [Op; 3] {
+        [&self.id, &self.labels, &self.beat].map(|key| Op::Range(Keyspan::of(key), None))
+    }
+
+    /// What that found.
+    pub(super) fn folder_in(&self, found: &[Pair]) -> Option<Folder> {
         let value = |wanted: &[u8]| found.iter().find(|(key, _)| key == wanted).map(|(_, value)| value);
-        let id = FolderId(String::from_utf8_lossy(value(&self.id)?).into_owned());
         let labels = value(&self.labels).and_then(|labels| serde_json::from_slice(labels).ok());
-        Some((id, labels.unwrap_or_default()))
+        let beat = value(&self.beat).and_then(|beat| std::str::from_utf8(beat).ok()?.parse().ok());
+        Some(Folder {
+            id: FolderId(String::from_utf8_lossy(value(&self.id)?).into_owned()),
+            labels: labels.unwrap_or_default(),
+            beat: beat.unwrap_or(0),
+        })
     }
 
     pub(super) fn make(&self, id: &FolderId, labels: &Labels) -> Vec<Op> {
@@ -174,7 +185,7 @@ impl Keys {
 
     pub(super) fn remove(&self, id: &FolderId) -> Vec<Op> {
         let mut ops: Vec<Op> =
-            [&self.id, &self.labels, &self.again].map(|key| Op::Delete(Keyspan::of(key))).into();
+            [&self.id, &self.labels, &self.beat, &self.again].map(|key| Op::Delete(Keyspan::of(key))).into();
         ops.extend(self.files_of(id));
         ops
     }

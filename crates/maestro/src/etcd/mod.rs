@@ -93,6 +93,18 @@ impl EtcdShelf {
         Ok(outcome)
     }
 
+    /// Does something that may be done twice if all conditions are met; a second time if the answer is lost: by another
+    /// member, if there is one.
+    async fn twice(&self, conditions: &[Value], then: &[Op]) -> Result<Outcome, Failure> {
+        match self.transaction(conditions, then, &[]).await {
+            Err(failure) if failure.ambiguous => {
+                let again = self.transaction(conditions, then, &[]).await;
+                again.map_err(|failure| Failure { ambiguous: true, ..failure })
+            }
+            done => done,
+        }
+    }
+
     /// Puts something into a folder, and a second time if the answer is lost: by another member, if there is one.
     async fn put_all(&self, id: &FolderId, beside: Option<&FolderId>, files: &[File]) -> Result<(), Failure> {
         let keys = self.keys(keys::name(id));
@@ -210,8 +222,7 @@ impl Shelf for EtcdShelf {
                 return Ok(Claimed::Made(id));
             }
             // Nothing was done; but who has the name has to be there, then.
-            let (id, labels) = keys.folder_in(&outcome.pairs()).ok_or_else(|| nonsense(false))?;
-            Ok(Claimed::Taken(Folder { id, labels }))
+            keys.folder_in(&outcome.pairs()).map(Claimed::Taken).ok_or_else(|| nonsense(false))
         }))
     }
 
@@ -222,8 +233,7 @@ impl Shelf for EtcdShelf {
             if outcome.met {
                 return Ok(None);
             }
-            let (id, labels) = keys.folder_in(&outcome.pairs()).ok_or_else(|| nonsense(false))?;
-            Ok(Some(Folder { id, labels }))
+            keys.folder_in(&outcome.pairs()).map(Some).ok_or_else(|| nonsense(false))
         }))
     }
 
@@ -246,17 +256,20 @@ impl Shelf for EtcdShelf {
         Box::pin(self.on(|| format!("reading files of {}", keys::name(id)), self.files(id, path)))
     }
 
+    fn beat<'a>(&'a self, id: &'a FolderId, beat: u32) -> BoxFuture<'a, Result<(), EngineError>> {
+        let keys = self.keys(keys::name(id));
+        Box::pin(self.on(|| format!("keeping {}", keys::name(id)), async move {
+            // What comes late only brings back a heartbeat that was there.
+            let outcome = self.twice(&[keys.is(id)], &[keys.give(beat)]).await?;
+            if outcome.met { Ok(()) } else { Err(gone(id)) }
+        }))
+    }
+
     fn remove<'a>(&'a self, id: &'a FolderId) -> BoxFuture<'a, Result<(), EngineError>> {
         let keys = self.keys(keys::name(id));
         Box::pin(self.on(|| format!("removing {}", keys::name(id)), async move {
-            let remove = async || self.transaction(&[keys.is(id)], &keys.remove(id), &[]).await.map(drop);
-            match remove().await {
-                // No other folder ever has its id: what comes late does nothing.
-                Err(failure) if failure.ambiguous => {
-                    remove().await.map_err(|failure| Failure { ambiguous: true, ..failure })
-                }
-                done => done,
-            }
+            // No other folder ever has its id: what comes late does nothing.
+            self.twice(&[keys.is(id)], &keys.remove(id)).await.map(drop)
         }))
     }
 }

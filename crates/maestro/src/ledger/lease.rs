@@ -18,9 +18,6 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// Where a lease's heartbeat is.
-const BEAT: &str = "beat";
-
 /// Who wants a lease, and how.
 #[derive(Debug, Clone)]
 pub struct Claim {
@@ -411,9 +408,9 @@ impl Shared {
             }
             Ask::Claim => match anchor.claim(&self.name, Keep::Inside, &self.labels).await? {
                 Claimed::Made(id) => Ok(Answer::Made(id)),
-                Claimed::Taken(folder) => Ok(Answer::Taken(seen(folder, String::new()))),
+                Claimed::Taken(folder) => Ok(Answer::Taken(seen(folder))),
             },
-            Ask::Beat(id, beat) => gone(anchor.put(id, &[File::new(BEAT, beat.as_bytes())]).await),
+            Ask::Beat(id, beat) => gone(anchor.beat(id, *beat).await),
             Ask::Remove(id) => gone(anchor.remove(id).await),
         }
     }
@@ -455,19 +452,11 @@ impl Shared {
 }
 
 async fn look(shelf: &dyn Shelf, name: &FolderName) -> Result<Option<Seen>, EngineError> {
-    let Some(folder) = shelf.look(name).await? else { return Ok(None) };
-    match shelf.get(&folder.id, BEAT).await {
-        Ok(files) => {
-            let beat = files.first().map(|file| String::from_utf8_lossy(&file.content).into_owned());
-            Ok(Some(seen(folder, beat.unwrap_or_default())))
-        }
-        Err(error) if matches!(error.kind, EngineErrorKind::NotFound(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
+    Ok(shelf.look(name).await?.map(seen))
 }
 
-fn seen(folder: Folder, beat: String) -> Seen {
-    Seen { holder: Holder::read(&folder.labels), id: folder.id, beat }
+fn seen(folder: Folder) -> Seen {
+    Seen { holder: Holder::read(&folder.labels), id: folder.id, beat: folder.beat }
 }
 
 /// A random number, by what seeds the standard library's maps.

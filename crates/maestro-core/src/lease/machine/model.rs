@@ -81,7 +81,7 @@ struct World {
 struct Kept {
     id: FolderId,
     run: usize,
-    beat: String,
+    beat: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -303,7 +303,7 @@ impl World {
             Answer::Taken(Seen {
                 id: kept.id.clone(),
                 holder: Holder { run: kept.run.to_string(), ..Holder::default() },
-                beat: kept.beat.clone(),
+                beat: kept.beat,
             })
         };
         match ask {
@@ -313,13 +313,13 @@ impl World {
                 None => {
                     self.made += 1;
                     let id = FolderId(self.made.to_string());
-                    *kept = Some(Kept { id: id.clone(), run: number, beat: String::new() });
+                    *kept = Some(Kept { id: id.clone(), run: number, beat: 0 });
                     Answer::Made(id)
                 }
             },
             Ask::Beat(id, beat) => match kept {
                 Some(kept) if kept.id == *id || rules.flaw == Some(Flaw::BeatsByName) => {
-                    kept.beat.clone_from(beat);
+                    kept.beat = *beat;
                     Answer::Done
                 }
                 _ if self.attic.contains(id) => Answer::Done,

@@ -19,9 +19,9 @@ fn id(text: &str) -> FolderId {
     FolderId(text.to_owned())
 }
 
-fn theirs(beat: &str) -> Answer {
+fn theirs(beat: u32) -> Answer {
     let holder = Holder { run: "they".to_owned(), owner: "ada".to_owned(), ..Holder::default() };
-    Answer::Taken(Seen { id: id("t"), holder, beat: beat.to_owned() })
+    Answer::Taken(Seen { id: id("t"), holder, beat })
 }
 
 /// What is asked of the anchors now.
@@ -112,10 +112,11 @@ fn an_owner_whose_folder_is_gone_never_writes_again() {
 #[test]
 fn a_heartbeat_that_moves_is_left_alone() {
     let mut lease = lease(1);
-    for number in 0..20 {
-        assert_eq!(asks(&mut lease, seconds(3 * number)), [Ask::Look], "{number}");
-        lease.answered(seconds(3 * number), 0, theirs(&number.to_string()));
-        assert_eq!(lease.is_held_by_another(), number > 0, "{number}");
+    for beat in 1..20 {
+        let now = seconds(3 * u64::from(beat));
+        assert_eq!(asks(&mut lease, now), [Ask::Look], "{beat}");
+        lease.answered(now, 0, theirs(beat));
+        assert_eq!(lease.is_held_by_another(), beat > 1, "{beat}");
     }
     let rivals = lease.rivals();
     assert_eq!((rivals[0].seen.holder.owner.as_str(), rivals[0].moved), ("ada", true));
@@ -127,10 +128,10 @@ fn one_that_stands_still_for_the_time_to_live_is_taken_away() {
     for second in [0, 3, 6, 9, 12, 15] {
         assert_eq!(asks(&mut lease, seconds(second)), [Ask::Look], "{second}");
         // Answers are late: what counts is when a look was sent, and when the first answer came.
-        lease.answered(seconds(second + 1), 0, theirs("1"));
+        lease.answered(seconds(second + 1), 0, theirs(1));
     }
     assert_eq!(asks(&mut lease, seconds(18)), [Ask::Look], "14 seconds are not enough");
-    lease.answered(seconds(18), 0, theirs("1"));
+    lease.answered(seconds(18), 0, theirs(1));
     assert_eq!(asks(&mut lease, seconds(18)), [Ask::Remove(id("t"))]);
     lease.answered(seconds(18), 0, Answer::Gone);
     assert_eq!(asks(&mut lease, seconds(18)), [Ask::Claim]);
@@ -145,8 +146,8 @@ fn a_minority_is_given_up() {
     }
     assert_eq!(asks(&mut lease, seconds(0)), [Ask::Claim, Ask::Claim, Ask::Claim]);
     lease.answered(seconds(0), 0, Answer::Made(id("m")));
-    lease.answered(seconds(0), 1, theirs(""));
-    lease.answered(seconds(0), 2, theirs(""));
+    lease.answered(seconds(0), 1, theirs(0));
+    lease.answered(seconds(0), 2, theirs(0));
     assert_eq!(asks(&mut lease, seconds(0)), [Ask::Remove(id("m"))]);
     assert_eq!(lease.folders(), [(0, id("m"))]);
     lease.answered(seconds(0), 0, Answer::Done);
@@ -164,7 +165,7 @@ fn a_claim_whose_answer_was_lost_is_found_again() {
     assert_eq!(asks(&mut lease, seconds(1)), []);
     assert_eq!(asks(&mut lease, seconds(3)), [Ask::Look]);
     let holder = Holder { run: "me".to_owned(), ..Holder::default() };
-    lease.answered(seconds(3), 0, Answer::Taken(Seen { id: id("m"), holder, beat: String::new() }));
+    lease.answered(seconds(3), 0, Answer::Taken(Seen { id: id("m"), holder, beat: 0 }));
     assert_eq!(lease.folders(), [(0, id("m"))]);
 }
 
@@ -173,7 +174,7 @@ fn a_claim_whose_answer_was_lost_is_found_again() {
 fn nobody_begins_beside_one_who_lives_on_too_few() {
     let mut lease = lease(3);
     assert_eq!(asks(&mut lease, seconds(0)), [Ask::Look, Ask::Look, Ask::Look]);
-    lease.answered(seconds(0), 0, theirs("1"));
+    lease.answered(seconds(0), 0, theirs(1));
     lease.answered(seconds(0), 1, Answer::Free);
     lease.answered(seconds(0), 2, Answer::Free);
     assert_eq!(asks(&mut lease, seconds(0)), [Ask::Claim, Ask::Claim]);
@@ -197,17 +198,17 @@ fn nobody_begins_beside_one_who_lives_on_too_few() {
     };
     for _ in 0..10 {
         now += Duration::from_secs(1);
-        assert_eq!(step(&mut lease, now, theirs("1")), None);
+        assert_eq!(step(&mut lease, now, theirs(1)), None);
     }
     assert!(!lease.is_held_by_another());
     // He does: what was claimed is given back, and nothing claimed again.
     for beat in 2..20 {
         now += Duration::from_secs(3);
-        assert_eq!(step(&mut lease, now, theirs(&beat.to_string())), None);
+        assert_eq!(step(&mut lease, now, theirs(beat)), None);
         assert!(lease.is_held_by_another());
     }
     assert!(lease.folders().is_empty());
     // He does not, and is taken away.
-    let removal = (0..60).find_map(|second| step(&mut clone, seconds(second), theirs("1")));
+    let removal = (0..60).find_map(|second| step(&mut clone, seconds(second), theirs(1)));
     assert!(matches!(removal, Some(Order::Ask(0, Ask::Remove(_)) | Order::ReadEpochs)), "{removal:?}");
 }

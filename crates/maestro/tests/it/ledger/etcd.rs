@@ -293,6 +293,8 @@ async fn an_odd_answer_is_an_error() {
         member.next(odd);
         is_wrong("put", shelf.put(&id, &files).await, true, text);
         member.next(odd);
+        is_wrong("heartbeat", shelf.beat(&id, 1).await, true, text);
+        member.next(odd);
         is_wrong("remove", shelf.remove(&id).await, true, text);
     }
     // A condition was not met, and nothing is said of what was there instead.
@@ -302,8 +304,8 @@ async fn an_odd_answer_is_an_error() {
     is_wrong("look", shelf.look(&name()).await, false, "makes no sense");
     is_wrong("put", shelf.put(&id, &files).await, true, "makes no sense");
     // Somebody has the name, and is not there.
-    let nobody =
-        r#"{"header": {"revision": "7"}, "responses": [{"response_range": {}}, {"response_range": {}}]}"#;
+    let nobody = r#"{"header": {"revision": "7"},
+        "responses": [{"response_range": {}}, {"response_range": {}}, {"response_range": {}}]}"#;
     member.next([Odd::Says(200, nobody); 2]);
     is_wrong("claim", shelf.claim(&name(), Keep::Inside, &Labels::new()).await, false, "makes no sense");
     is_wrong("look", shelf.look(&name()).await, false, "makes no sense");
