@@ -1,6 +1,6 @@
 //! Who has a lease, as the labels of its folder say.
 
-use crate::boundary::{FolderId, Labels};
+use crate::boundary::{Folder, FolderId, Labels};
 
 const RUN: &str = "maestro.lease.run";
 const OWNER: &str = "maestro.lease.owner";
@@ -29,6 +29,12 @@ pub struct Seen {
     pub holder: Holder,
     /// Its last heartbeat; 0 before the first one.
     pub beat: u32,
+}
+
+impl From<Folder> for Seen {
+    fn from(folder: Folder) -> Self {
+        Self { holder: Holder::read(&folder.labels), id: folder.id, beat: folder.beat }
+    }
 }
 
 impl Holder {

@@ -90,6 +90,11 @@ impl EngineCall {
         }
     }
 
+    /// Whether it is in nobody's way, whenever it comes: it only brings what others may use, too.
+    pub fn only_adds(&self) -> bool {
+        matches!(self, EngineCall::Login { .. } | EngineCall::PullImage { .. })
+    }
+
     /// The container that it changes, if it changes one.
     pub fn container(&self) -> Option<&InstanceName> {
         match self {

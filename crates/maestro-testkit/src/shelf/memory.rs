@@ -16,6 +16,7 @@ pub struct MemoryShelf {
     content: Arc<Mutex<Content>>,
     weather: watch::Sender<Weather>,
     latency: Duration,
+    held_back: Arc<Mutex<Option<(String, Duration)>>>,
 }
 
 /// What becomes of calls over one network.
@@ -57,6 +58,7 @@ impl Clone for MemoryShelf {
             content: self.content.clone(),
             weather: watch::Sender::new(Weather::Fine),
             latency: self.latency,
+            held_back: self.held_back.clone(),
         }
     }
 }
@@ -69,12 +71,18 @@ impl MemoryShelf {
             content: Arc::default(),
             weather: watch::Sender::new(Weather::Fine),
             latency,
+            held_back: Arc::default(),
         }
     }
 
     /// What becomes of calls from now on, of those under way too.
     pub fn weather(&self, weather: Weather) {
         self.weather.send_replace(weather);
+    }
+
+    /// Whatever is read at this path or below takes so much longer from now on.
+    pub fn hold_back(&self, path: &str, time: Duration) {
+        *self.held_back.lock().unwrap_or_else(PoisonError::into_inner) = Some((path.to_owned(), time));
     }
 
     /// Takes all folders away; what is kept apart stays.
@@ -212,7 +220,9 @@ impl Shelf for MemoryShelf {
     }
 
     fn get<'a>(&'a self, id: &'a FolderId, path: &'a str) -> BoxFuture<'a, Result<Vec<File>, EngineError>> {
-        Box::pin(self.call("getting files", move |content| {
+        let held_back = self.held_back.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let longer = held_back.filter(|(held, _)| path.starts_with(held)).map(|(_, time)| time);
+        let get = self.call("getting files", move |content| {
             let below = format!("{path}/");
             let kept = content.by_id(id)?;
             Ok(kept
@@ -220,7 +230,11 @@ impl Shelf for MemoryShelf {
                 .filter(|(file, _)| path.is_empty() || *file == path || file.starts_with(&below))
                 .map(|(path, content)| File { path: path.clone(), content: content.clone() })
                 .collect())
-        }))
+        });
+        Box::pin(async move {
+            tokio::time::sleep(longer.unwrap_or_default()).await;
+            get.await
+        })
     }
 
     fn beat<'a>(&'a self, id: &'a FolderId, beat: u32) -> BoxFuture<'a, Result<(), EngineError>> {

@@ -34,6 +34,8 @@ pub(super) struct Kept {
     anchors: Anchors,
     reader: ShelfLedger,
     times: Times,
+    /// How long programs have for stopping, as far as the file says.
+    grace: Duration,
     engines: BTreeMap<ShipName, Arc<DockerEngine>>,
     options: EngineOptions,
 }
@@ -60,13 +62,14 @@ impl Kept {
         engines: BTreeMap<ShipName, Arc<DockerEngine>>,
         options: EngineOptions,
     ) -> Self {
-        let grace = environment.instances.values().map(|instance| instance.stop_timeout).max();
+        let graces = environment.instances.values().map(|instance| instance.stop_timeout);
+        let grace = graces.max().unwrap_or_default();
         let write =
             environment.ships.values().map(|ship| ship.timeout.unwrap_or(Deadlines::DEFAULT_WRITE)).max();
-        let longest = grace.unwrap_or_default() + write.unwrap_or(Deadlines::DEFAULT_WRITE);
+        let longest = grace + write.unwrap_or(Deadlines::DEFAULT_WRITE);
         let anchors = Anchors::new(environment.display_name(), places(environment, &engines));
         let reader = ShelfLedger::new(&anchors, Deadlines::DEFAULT_WRITE);
-        Self { anchors, reader, times: Times::new(Times::TTL, longest), engines, options }
+        Self { anchors, reader, times: Times::new(Times::TTL, longest), grace, engines, options }
     }
 
     /// The front ends of an environment's balancers, over the same connections.
@@ -144,6 +147,7 @@ impl Kept {
             since: Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
             doing: doing.to_owned(),
             times: self.times,
+            grace: self.grace,
             wait: patience.wait_lease,
         };
         let printer = session.printer.clone();

@@ -19,7 +19,7 @@ pub(super) async fn local(
     hook: &HookTask,
     env: &ContainerEnv,
 ) -> Result<CallOutcome, Failure> {
-    pass(means).await?;
+    pass(means, Duration::ZERO).await?;
     let ended = means.probe.run(&hook.command, env, hook.within).await;
     ended.map_err(|because| failed(hook, &because))?;
     note(means, hook).await
@@ -54,7 +54,7 @@ pub(super) async fn finish(
         }
         sleep(LOOK_AGAIN.min(left)).await;
     }
-    pass(means).await?;
+    pass(means, grace).await?;
     let call = EngineCall::StopContainer { target: target.clone(), grace };
     let stopped = engine.perform(&call, &|_| ()).await;
     // Whoever goes on would take a good end for one that was in time.
@@ -62,6 +62,7 @@ pub(super) async fn finish(
         && has_ended(&found)
         && found.exit_code == Some(0)
     {
+        pass(means, Duration::ZERO).await?;
         engine.perform(&EngineCall::RemoveContainer { target: target.clone() }, &|_| ()).await.ok();
     }
     let late = format!("it did not end within {} s", hook.within.as_secs_f64());

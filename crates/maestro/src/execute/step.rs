@@ -88,21 +88,21 @@ async fn attempt(
         Action::Route { balancers, change } => {
             let routes = means.routes.as_ref().ok_or_else(|| internal("without balancers"))?;
             let turn = routes.turn().await;
-            pass(means).await?;
+            pass(means, Duration::ZERO).await?;
             let changed = turn.change(balancers, change).await;
             if changed.is_err() {
                 // That it may not go on comes before whatever else went wrong.
-                pass(means).await?;
+                pass(means, Duration::ZERO).await?;
             }
             changed.map_err(|error| Failure::Unbalanced(error.to_string())).map(|()| CallOutcome::Done)
         }
         Action::Provide { front_end } => {
             let routes = means.routes.as_ref().ok_or_else(|| internal("without balancers"))?;
             let turn = routes.turn().await;
-            pass(means).await?;
+            pass(means, Duration::ZERO).await?;
             let provided = turn.provide(front_end).await;
             if provided.is_err() {
-                pass(means).await?;
+                pass(means, Duration::ZERO).await?;
             }
             provided.map_err(|error| Failure::Unbalanced(error.to_string())).map(|()| CallOutcome::Done)
         }
@@ -113,12 +113,20 @@ async fn attempt(
     }
 }
 
-/// Whether whoever carries the plan out may change something.
-pub(super) async fn pass(means: &Means) -> Result<(), Failure> {
+/// Whether whoever carries the plan out may change something, in a call that gives a program so long for stopping.
+pub(super) async fn pass(means: &Means, grace: Duration) -> Result<(), Failure> {
     if let Some(fence) = &means.fence {
-        fence.pass().await?;
+        fence.pass_for(grace).await?;
     }
     Ok(())
+}
+
+/// What a call gives a program for stopping.
+fn grace(call: &EngineCall) -> Duration {
+    match call {
+        EngineCall::StopContainer { grace, .. } => *grace,
+        _ => Duration::ZERO,
+    }
 }
 
 /// A call that changes a ship, with its retries.
@@ -144,9 +152,9 @@ impl Calling<'_> {
         loop {
             attempt += 1;
             if let Some(fence) = self.fence
-                && call.container().is_some()
+                && !call.only_adds()
             {
-                fence.pass().await?;
+                fence.pass_for(grace(call)).await?;
             }
             let mut error = match self.engine.perform(call, &progress).await {
                 Ok(outcome) => {

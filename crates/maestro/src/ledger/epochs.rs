@@ -9,6 +9,7 @@ use std::time::Duration;
 /// Where they are.
 const EPOCHS: &str = "index/epochs";
 const OVER: &str = ".over";
+const LONGER: &str = ".longer";
 
 /// How many numbered files share a directory: one that nobody needs is taken away as a whole, so that folders do not
 /// fill with the names of what they once contained.
@@ -52,12 +53,13 @@ pub(super) fn of(said: &[Said<Vec<File>>]) -> Epochs {
                 settle = Duration::ZERO;
             }
             if number == highest {
-                match rest.strip_suffix(OVER) {
-                    Some(run) => over.push(run.to_owned()),
-                    None => {
-                        begun.push(rest.to_owned());
-                        settle = settle.max(settle_of(&file.content));
-                    }
+                if let Some(run) = rest.strip_suffix(OVER) {
+                    over.push(run.to_owned());
+                    continue;
+                }
+                settle = settle.max(settle_of(&file.content));
+                if !rest.ends_with(LONGER) {
+                    begun.push(rest.to_owned());
                 }
             }
         }
@@ -78,11 +80,24 @@ pub(super) async fn record(
     run: &str,
     settle: Duration,
 ) -> Result<(), LedgerError> {
-    let millis = u64::try_from(settle.as_millis()).unwrap_or(u64::MAX);
-    let document = Document::new(0, millis.to_be_bytes());
-    let mut files = vec![File::new(path(epoch, run), seal(&document))];
+    let mut files = vec![File::new(path(epoch, run), times(settle))];
     files.extend(without_earlier(EPOCHS, epoch));
     quorum.put(&files).await
+}
+
+/// Records that its successor has to wait for longer.
+pub(super) async fn lengthen(
+    quorum: &Quorum,
+    epoch: u64,
+    run: &str,
+    settle: Duration,
+) -> Result<(), LedgerError> {
+    quorum.put(&[File::new(format!("{}{LONGER}", path(epoch, run)), times(settle))]).await
+}
+
+fn times(settle: Duration) -> Vec<u8> {
+    let millis = u64::try_from(settle.as_millis()).unwrap_or(u64::MAX);
+    seal(&Document::new(0, millis.to_be_bytes()))
 }
 
 /// Records that a run is over.

@@ -1,12 +1,13 @@
 //! Drives a lease over the anchors' shelves.
 
 use super::clock::Clock;
-use super::documents::{INDEX, OwnedLedger};
+use super::documents::OwnedLedger;
 use super::epochs;
+use super::index::INDEX;
 use super::quorum::{Anchors, Quorum, Said};
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use maestro_core::boundary::{Claimed, File, Folder, FolderId, FolderName, Keep, Labels, LedgerError, Shelf};
+use maestro_core::boundary::{Claimed, File, FolderId, FolderName, Keep, Labels, LedgerError, Shelf};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::lease::{Answer, Ask, Holder, Lease, Order, Seen, Times, majority};
 use maestro_core::names::ShipName;
@@ -29,6 +30,8 @@ pub struct Claim {
     pub doing: String,
     /// How long what may take.
     pub times: Times,
+    /// How much of [`Times::call`] is for a program that is asked to stop.
+    pub grace: Duration,
     /// How long to wait for somebody who lives. Who is dead is waited for as long as it takes to know.
     pub wait: Duration,
 }
@@ -93,7 +96,7 @@ pub async fn claim(
     let mut changes = lease.shared.changes.subscribe();
     let began = Instant::now();
     // A dead owner is found out, taken over and waited for; an anchor that fails once is asked again.
-    let patience = began + claim.wait + times.settle() + times.ttl * 3;
+    let mut patience = began + claim.wait + times.settle() + times.ttl * 3;
     let mut told = None;
     loop {
         let over = Instant::now() >= patience;
@@ -105,12 +108,21 @@ pub async fn claim(
             (lease.shared.waiting(&state, now), state.lease.is_held_by_another(), ready)
         };
         if ready {
+            let said = lease.shared.lock().said.take();
+            if let Some(said) = said {
+                lease.ledger.begin_with(said).await;
+            }
             return Ok(lease);
         }
         let gives_up = match &waiting {
             Some(Waiting::Held { .. }) => (held && began.elapsed() >= claim.wait) || over,
             Some(Waiting::Silent(_)) => began.elapsed() >= claim.wait.max(times.ttl),
-            Some(Waiting::Settling { .. }) | None => over,
+            // As long as whoever is gone has said that it takes, and what follows.
+            Some(Waiting::Settling { left }) => {
+                patience = patience.max(Instant::now() + *left + times.ttl);
+                false
+            }
+            None => over,
         };
         if gives_up {
             let error = match waiting {
@@ -159,6 +171,8 @@ struct Shared {
     run: String,
     times: Times,
     clock: Arc<dyn Clock>,
+    /// What programs may have for stopping, as whoever comes next knows it.
+    grace: tokio::sync::Mutex<Duration>,
     state: Mutex<State>,
     changes: watch::Sender<()>,
     stop: CancellationToken,
@@ -169,8 +183,8 @@ struct State {
     /// What each anchor said last instead of an answer.
     failures: Vec<Option<EngineError>>,
     ledger: Option<LedgerError>,
-    /// The ledger's index, as it was read with the epochs, where nobody can have written since.
-    index: Option<Vec<Said<Vec<File>>>>,
+    /// What the ledger lists, as it was read with the epochs, where nobody can have written since.
+    said: Option<Vec<Said<Vec<File>>>>,
 }
 
 /// What came of an order.
@@ -200,7 +214,8 @@ impl HeldLease {
             run: holder.run,
             times: claim.times,
             clock,
-            state: Mutex::new(State { lease, failures, ledger: None, index: None }),
+            grace: tokio::sync::Mutex::new(claim.grace),
+            state: Mutex::new(State { lease, failures, ledger: None, said: None }),
             changes: watch::Sender::new(()),
             stop: CancellationToken::new(),
         });
@@ -260,9 +275,19 @@ pub struct Fence {
 }
 
 impl Fence {
-    /// The ledger's index, if it was read when this lease was claimed and nobody can have written since; once.
-    pub(super) fn index(&self) -> Option<Vec<Said<Vec<File>>>> {
-        self.shared.lock().index.take()
+    /// [`Fence::pass`] for a call in which a program is given so long to stop, which may be longer than was thought of when
+    /// the lease was claimed: whoever comes next has to know before.
+    pub async fn pass_for(&self, grace: Duration) -> Result<u64, LedgerError> {
+        let shared = &self.shared;
+        let mut known = shared.grace.lock().await;
+        if grace > *known {
+            let epoch = self.pass().await?;
+            let settle = shared.times.settle() + grace;
+            epochs::lengthen(&shared.quorum, epoch, &shared.run, settle).await?;
+            *known = grace;
+        }
+        drop(known);
+        self.pass().await
     }
 
     /// Waits until a call that changes something may be sent, which is at once while heartbeats get through, and returns
@@ -358,7 +383,7 @@ impl Shared {
                     state.ledger = said.as_ref().err().cloned();
                     let said = said.ok();
                     state.lease.epochs_read(now, said.as_deref().map(epochs::of));
-                    state.index = said.filter(|_| state.lease.is_alone());
+                    state.said = said.filter(|_| state.lease.is_alone());
                 }
                 Outcome::Recorded(epoch, done) => {
                     state.ledger = done.as_ref().err().cloned();
@@ -404,11 +429,12 @@ impl Shared {
         };
         match ask {
             Ask::Look => {
-                look(anchor, &self.name).await.map(|found| found.map_or(Answer::Free, Answer::Taken))
+                let found = anchor.look(&self.name).await?.map(Seen::from);
+                Ok(found.map_or(Answer::Free, Answer::Taken))
             }
             Ask::Claim => match anchor.claim(&self.name, Keep::Inside, &self.labels).await? {
                 Claimed::Made(id) => Ok(Answer::Made(id)),
-                Claimed::Taken(folder) => Ok(Answer::Taken(seen(folder))),
+                Claimed::Taken(folder) => Ok(Answer::Taken(folder.into())),
             },
             Ask::Beat(id, beat) => gone(anchor.beat(id, *beat).await),
             Ask::Remove(id) => gone(anchor.remove(id).await),
@@ -451,107 +477,7 @@ impl Shared {
     }
 }
 
-async fn look(shelf: &dyn Shelf, name: &FolderName) -> Result<Option<Seen>, EngineError> {
-    Ok(shelf.look(name).await?.map(seen))
-}
-
-fn seen(folder: Folder) -> Seen {
-    Seen { holder: Holder::read(&folder.labels), id: folder.id, beat: folder.beat }
-}
-
 /// A random number, by what seeds the standard library's maps.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
-}
-
-/// Who has the lease on which anchor, for who only wants to know.
-pub async fn holders(
-    anchors: &Anchors,
-    deadline: Duration,
-) -> Vec<(ShipName, Result<Option<Holder>, EngineError>)> {
-    let looks = (0..anchors.count()).filter_map(|number| {
-        let (ship, shelf) = anchors.place(number)?;
-        Some(async move {
-            let found = at_most(anchors, number, deadline, look_at(anchors, &**shelf)).await;
-            (ship.clone(), found.map(|found| found.map(|seen| seen.holder)))
-        })
-    });
-    join_all(looks).await
-}
-
-/// Who has the lease on any of these anchors and lives, which takes as long to know as a heartbeat takes to move, or a
-/// dead owner to be known as one; none if nobody does. `tell` hears of who is looked at. Anchors that do not answer are
-/// left out: this is for who does not need the lease, and only wants to be in nobody's way.
-pub async fn at_work(
-    anchors: &Anchors,
-    among: &dyn Fn(&ShipName) -> bool,
-    times: Times,
-    tell: &mut (dyn FnMut(&Holder) + Send),
-) -> Option<Holder> {
-    let numbers: Vec<usize> = (0..anchors.count())
-        .filter(|number| anchors.place(*number).is_some_and(|(ship, _)| among(ship)))
-        .collect();
-    let look_at_all = async || -> Vec<Seen> {
-        let looks = numbers.iter().filter_map(|number| {
-            let (_, shelf) = anchors.place(*number)?;
-            Some(at_most(anchors, *number, times.deadline(), look_at(anchors, &**shelf)))
-        });
-        join_all(looks).await.into_iter().filter_map(|found| found.ok().flatten()).collect()
-    };
-    let first = look_at_all().await;
-    let holder = first.first()?.holder.clone();
-    tell(&holder);
-    let began = Instant::now();
-    while began.elapsed() < times.ttl {
-        sleep(times.pace).await;
-        let now = look_at_all().await;
-        if now.is_empty() {
-            return None;
-        }
-        if let Some(lives) = now.iter().find(|seen| !first.contains(seen)) {
-            return Some(lives.holder.clone());
-        }
-    }
-    None
-}
-
-/// Takes a run's lease away, wherever it is; returns on how many anchors it was. Its owner stops at its next write, and
-/// who claims next waits until nothing of it can be under way.
-pub async fn unlock(anchors: &Anchors, run: &str, deadline: Duration) -> Result<usize, Vec<EngineError>> {
-    let removals = (0..anchors.count()).filter_map(|number| {
-        let (_, shelf) = anchors.place(number)?;
-        Some(at_most(anchors, number, deadline, take_away(anchors, &**shelf, run)))
-    });
-    let mut taken = 0;
-    let mut failed = Vec::new();
-    for result in join_all(removals).await {
-        match result {
-            Ok(was_there) => taken += usize::from(was_there),
-            Err(error) => failed.push(error),
-        }
-    }
-    if failed.is_empty() { Ok(taken) } else { Err(failed) }
-}
-
-async fn at_most<T>(
-    anchors: &Anchors,
-    number: usize,
-    deadline: Duration,
-    work: impl Future<Output = Result<T, EngineError>>,
-) -> Result<T, EngineError> {
-    match timeout(deadline, work).await {
-        Ok(result) => result,
-        Err(_) => Err(anchors.late(number, "looking for a lease", deadline)),
-    }
-}
-
-async fn look_at(anchors: &Anchors, shelf: &dyn Shelf) -> Result<Option<Seen>, EngineError> {
-    look(shelf, &anchors.folder("lease").0).await
-}
-
-async fn take_away(anchors: &Anchors, shelf: &dyn Shelf, run: &str) -> Result<bool, EngineError> {
-    match look_at(anchors, shelf).await? {
-        Some(Seen { id, holder, .. }) if holder.run == run => shelf.remove(&id).await.map(|()| true),
-        _ => Ok(false),
-    }
 }

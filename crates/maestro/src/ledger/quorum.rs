@@ -96,6 +96,13 @@ impl std::fmt::Debug for Anchors {
 /// What one anchor said, and its number.
 pub(super) type Said<T> = (usize, T);
 
+/// What was found of what was looked for.
+pub(super) struct Sought {
+    pub(super) found: Option<Vec<File>>,
+    /// The anchors that were asked and don't have it.
+    pub(super) lacking: Vec<usize>,
+}
+
 /// What is done with a folder.
 enum Work<'a> {
     Put(&'a [File]),
@@ -156,6 +163,70 @@ impl Quorum {
         self.each(&Work::Get(path)).await
     }
 
+    /// The same of a majority, whichever it is: no more are asked, unless one fails or is late.
+    pub(super) async fn any_majority(&self, path: &str) -> Result<Vec<Said<Vec<File>>>, LedgerError> {
+        let mut good = Vec::new();
+        let order: Vec<usize> = (0..self.anchors.count()).collect();
+        let asking = self.ask_in_turn(&order, self.needed(), path, |number, files| {
+            good.push((number, files));
+            self.needed().saturating_sub(good.len())
+        });
+        let causes = asking.await;
+        if good.len() >= self.needed() { Ok(good) } else { Err(self.too_few(good.len(), causes)) }
+    }
+
+    /// The files at a path on the first anchor where they are what is looked for. These anchors are asked first.
+    pub(super) async fn seek(
+        &self,
+        path: &str,
+        first: &[usize],
+        is_it: impl Fn(&[File]) -> bool + Send + Sync,
+    ) -> Result<Sought, LedgerError> {
+        let rest = (0..self.anchors.count()).filter(|number| !first.contains(number));
+        let order: Vec<usize> = first.iter().copied().chain(rest).collect();
+        let mut sought = Sought { found: None, lacking: Vec::new() };
+        let asking = self.ask_in_turn(&order, 1, path, |number, files| {
+            if is_it(&files) {
+                sought.found = Some(files);
+            } else {
+                sought.lacking.push(number);
+            }
+            usize::from(sought.found.is_none())
+        });
+        let causes = asking.await;
+        if sought.found.is_none() && !causes.is_empty() {
+            return Err(self.too_few(sought.lacking.len(), causes));
+        }
+        Ok(sought)
+    }
+
+    /// Asks so many anchors for the files at a path, the first in this order, and one more for each that fails or is late.
+    /// `take` is told every answer, and says how many more are wanted. Returns what failed.
+    async fn ask_in_turn(
+        &self,
+        order: &[usize],
+        mut wanted: usize,
+        path: &str,
+        mut take: impl FnMut(usize, Vec<File>) -> usize + Send,
+    ) -> Vec<EngineError> {
+        let work = Work::Get(path);
+        let mut left = order.iter().map(|number| self.on(*number, &work));
+        let mut asked = FuturesUnordered::new();
+        let mut causes = Vec::new();
+        loop {
+            asked.extend(left.by_ref().take(wanted.saturating_sub(asked.len())));
+            if wanted == 0 || asked.is_empty() {
+                return causes;
+            }
+            match timeout(GRACE, asked.next()).await {
+                Ok(Some((number, Ok(files)))) => wanted = take(number, files),
+                Ok(Some((_, Err(error)))) => causes.push(error),
+                Ok(None) => {}
+                Err(_) => asked.extend(left.next()),
+            }
+        }
+    }
+
     async fn each(&self, work: &Work<'_>) -> Result<Vec<Said<Vec<File>>>, LedgerError> {
         let said = self.anchors.each((0..self.anchors.count()).map(|number| self.on(number, work))).await;
         self.enough(said)
@@ -171,11 +242,11 @@ impl Quorum {
                 None => {}
             }
         }
-        let (places, needed) = (self.anchors.count(), majority(self.anchors.count()));
-        if good.len() >= needed {
-            return Ok(good);
-        }
-        Err(LedgerError::TooFew { answered: good.len(), needed, places, causes })
+        if good.len() >= self.needed() { Ok(good) } else { Err(self.too_few(good.len(), causes)) }
+    }
+
+    fn too_few(&self, answered: usize, causes: Vec<EngineError>) -> LedgerError {
+        LedgerError::TooFew { answered, needed: self.needed(), places: self.anchors.count(), causes }
     }
 
     /// Does something with the folder of one anchor.

@@ -97,6 +97,7 @@ async fn deployer(owner: &str, anchors: &Anchors, wait: u64) -> Result<HeldLease
         since: "noon".to_owned(),
         doing: "deploy".to_owned(),
         times: times(),
+        grace: Duration::ZERO,
         wait: Duration::from_secs(wait),
     };
     claim(anchors, wanted, Arc::new(BootClock), &mut |_| {}, &CancellationToken::new()).await

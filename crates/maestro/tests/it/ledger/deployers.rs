@@ -273,3 +273,27 @@ async fn without_a_majority_of_anchors_there_is_no_lease() {
 fn text(words: &str) -> Document {
     Document::new(1, words)
 }
+
+/// Whoever stops a program that may take longer than he thought when he began says so before.
+#[tokio::test(start_paused = true)]
+async fn a_successor_waits_for_the_longest_stop() {
+    for (grace, wait) in [(5, 60), (10, 60), (600, 660)] {
+        let world = world(3);
+        let ada = Deployer::of("ada", &world, TestClock::new(SECOND, 100));
+        let lease = ada.claim(Duration::ZERO).await.unwrap();
+        let puts = world[0].puts();
+        assert_eq!(lease.fence().pass_for(grace * SECOND).await, Ok(1));
+        // Once is enough.
+        assert_eq!(lease.fence().pass_for(grace * SECOND).await, Ok(1));
+        assert_eq!(world[0].puts() - puts, u64::from(grace > 10), "{grace}");
+        ada.weather(Weather::Still);
+        let stopped = Instant::now();
+        let bob = Deployer::of("bob", &world, TestClock::new(SECOND, 100));
+        let bobs = bob.claim(Duration::ZERO).await.unwrap();
+        assert_eq!(bobs.fence().pass().await, Ok(2));
+        let waited = stopped.elapsed().as_secs();
+        assert!(waited >= u64::from(grace) + 30 && waited < wait + 30, "{grace}: {waited}");
+        drop(lease);
+        bobs.release().await.unwrap();
+    }
+}

@@ -96,6 +96,7 @@ impl Deployer {
             since: "noon".to_owned(),
             doing: "deploy web".to_owned(),
             times: times(),
+            grace: 10 * SECOND,
             wait,
         };
         claim(&self.anchors(), wanted, self.clock.clone(), tell, left_off).await

@@ -119,6 +119,84 @@ async fn a_damaged_file_is_read_from_another_anchor() {
     lease.release().await.unwrap();
 }
 
+/// Whoever wrote a release died when one anchor had it: the first one, or the last one.
+async fn died_while_he_wrote(at: usize) -> (Vec<MemoryShelf>, Deployer) {
+    let world = world(3);
+    let (ada, lease) = owner(&world).await;
+    let ledger = lease.ledger();
+    ledger.add(1, &text("one"), &text("first")).await.unwrap();
+    ledger.open_journal(&text("begun")).await.unwrap();
+    for other in (0..3).filter(|other| *other != at) {
+        ada.shelves[other].weather(Weather::Unreachable);
+    }
+    ledger.add(2, &text("two"), &text("second")).await.unwrap_err();
+    ada.weather(Weather::Still);
+    drop(lease);
+    let bob = Deployer::of("bob", &world, TestClock::new(SECOND, 100));
+    (world, bob)
+}
+
+/// What is listed can be read from every majority, however slow the one is that has it.
+#[tokio::test(start_paused = true)]
+async fn what_only_one_anchor_has_is_put_to_the_others_whole() {
+    for at in [0, 2] {
+        let (world, bob) = died_while_he_wrote(at).await;
+        world[at].hold_back("bodies", 2 * SECOND);
+        let lease = bob.claim(Duration::ZERO).await.unwrap();
+        assert_eq!(numbers(&*lease.ledger()).await, [1, 2], "{at}");
+        assert_eq!(lease.ledger().contents().await.unwrap().journal, None);
+        bob.shelves[at].weather(Weather::Unreachable);
+        let (other, reader) = reader(&world);
+        other.shelves[at].weather(Weather::Unreachable);
+        assert_eq!(reader.release(2).await.unwrap(), Some(text("second")), "{at}");
+        lease.release().await.unwrap_err();
+    }
+}
+
+/// What cannot be read whole was never recorded: it is as if its writer had died before.
+#[tokio::test(start_paused = true)]
+async fn what_one_anchor_lists_and_cannot_give_is_left_out() {
+    for damaged in [true, false] {
+        let (world, bob) = died_while_he_wrote(0).await;
+        if damaged {
+            world[0].spoil(&ledger_name(), |files| {
+                files.retain(|path, _| !path.contains("bodies/00000000/0000000002"))
+            });
+        } else {
+            world[0].hold_back("bodies", 600 * SECOND);
+        }
+        let lease = bob.claim(Duration::ZERO).await.unwrap();
+        let ledger = lease.ledger();
+        assert_eq!(numbers(&*ledger).await, [1], "{damaged}");
+        let journal = ledger.contents().await.unwrap().journal.unwrap();
+        assert_eq!(journal.records, [text("begun")], "{damaged}");
+        // It is in nobody's way.
+        ledger.add(2, &text("other"), &text("another")).await.unwrap();
+        let (_, reader) = reader(&world);
+        let contents = reader.contents().await.unwrap();
+        assert_eq!((contents.releases.len(), contents.journal), (2, None), "{damaged}");
+        assert_eq!(reader.release(2).await.unwrap(), Some(text("another")), "{damaged}");
+        lease.release().await.unwrap();
+    }
+}
+
+/// A reader asks no more anchors than he needs, unless one fails or is late.
+#[tokio::test(start_paused = true)]
+async fn a_reader_waits_for_nobody_who_is_late() {
+    let world = world(3);
+    let (_, lease) = owner(&world).await;
+    lease.ledger().add(1, &text("one"), &text("first")).await.unwrap();
+    for late in 0..3 {
+        let (other, reader) = reader(&world);
+        other.shelves[late].weather(Weather::Still);
+        let began = tokio::time::Instant::now();
+        assert_eq!(numbers(&reader).await, [1], "{late}");
+        assert_eq!(reader.release(1).await.unwrap(), Some(text("first")), "{late}");
+        assert!(began.elapsed() < SECOND, "{late}: {:?}", began.elapsed());
+    }
+    lease.release().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_journal_is_gone_on_with_by_another() {
     let world = world(3);
