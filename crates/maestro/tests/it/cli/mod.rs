@@ -12,6 +12,7 @@ mod exit_codes;
 mod front_ends;
 mod hooks;
 mod killed;
+mod killed_writing;
 mod leasing;
 mod many;
 mod meanwhile;

@@ -34,6 +34,8 @@ pub(super) struct Site {
     pub(super) shell: Shell,
     pub(super) atlantic: FakeDockerd,
     pub(super) pacific: FakeDockerd,
+    /// A third one, where three are wanted.
+    pub(super) arctic: Option<FakeDockerd>,
     pub(super) registries: Registries,
     /// What is said of each ship besides where it is.
     ships: &'static str,
@@ -58,6 +60,16 @@ impl Site {
         site
     }
 
+    /// The same on three ships, each of which keeps lease and ledger then.
+    pub(super) fn of_three(services: &str, ships: &'static str) -> Self {
+        let mut site = Self::new("");
+        let setup = Setup::new("arctic").edition(Edition::V28).registries(&site.registries);
+        site.arctic = Some(FakeDockerd::serve(setup, At::Unix(site.shell.file("arctic.sock"))).unwrap());
+        site.ships = ships;
+        site.write(services);
+        site
+    }
+
     /// The same with engines that are made to order.
     pub(super) fn with(services: &str, make: impl Fn(Setup) -> Setup) -> Self {
         let shell = Shell::empty();
@@ -68,15 +80,19 @@ impl Site {
         };
         let atlantic = serve("atlantic", Edition::V20, At::Unix(shell.file("atlantic.sock")));
         let pacific = serve("pacific", Edition::V28, At::loopback());
-        let site = Self { shell, atlantic, pacific, registries, ships: "" };
+        let site = Self { shell, atlantic, pacific, arctic: None, registries, ships: "" };
         site.write(services);
         site
     }
 
     /// Writes the environment file anew. Its images are in their registries then.
     pub(super) fn write(&self, services: &str) {
+        let arctic = self.arctic.as_ref().map_or_else(String::new, |_| {
+            let socket = self.shell.file("arctic.sock");
+            format!("  arctic: {{ip: 127.0.0.1, socket_path: {}{}}}\n", socket.display(), self.ships)
+        });
         let text = format!(
-            "__maestro: {{schema: 2}}\nname: shop\nships:\n  atlantic: {{ip: 127.0.0.1, socket_path: {}{ships}}}\n  \
+            "__maestro: {{schema: 2}}\nname: shop\nships:\n{arctic}  atlantic: {{ip: 127.0.0.1, socket_path: {}{ships}}}\n  \
              pacific: {{ip: 127.0.0.1, docker_port: {}{ships}}}\nservices:{services}",
             self.shell.file("atlantic.sock").display(),
             self.pacific.tcp_address().unwrap().port(),
@@ -100,9 +116,13 @@ impl Site {
         let slow = [Operation::Create, Operation::Start, Operation::Stop, Operation::Rename];
         let latency =
             slow.into_iter().fold(Latency::default(), |latency, operation| latency.but(operation, each));
-        for engine in [&self.atlantic, &self.pacific] {
+        for engine in self.engines() {
             engine.takes(&latency);
         }
+    }
+
+    pub(super) fn engines(&self) -> impl Iterator<Item = &FakeDockerd> {
+        self.arctic.iter().chain([&self.atlantic, &self.pacific])
     }
 
     pub(super) async fn run(&self, line: &str) -> Ran {
@@ -125,16 +145,14 @@ impl Site {
         without_slowest(&redactor.redact(&ran.all()))
     }
 
-    /// What was asked of both engines that changes something.
+    /// What was asked of the engines that changes something.
     pub(super) fn writes(&self) -> Vec<Write> {
-        let mut writes = self.atlantic.writes();
-        writes.extend(self.pacific.writes());
-        writes
+        self.engines().flat_map(|engine| engine.writes()).collect()
     }
 
     /// The image that a container was made from.
     pub(super) fn image(&self, name: &str) -> String {
-        let found = self.atlantic.container(name).or_else(|| self.pacific.container(name));
+        let found = self.engines().find_map(|engine| engine.container(name));
         found.unwrap_or_else(|| panic!("there is no {name}")).config.image.clone()
     }
 
@@ -146,13 +164,12 @@ impl Site {
     }
 
     pub(super) fn clear_writes(&self) {
-        self.atlantic.clear_writes();
-        self.pacific.clear_writes();
+        self.engines().for_each(|engine| engine.clear_writes());
     }
 
     /// State of a container as Docker calls it; `absent` if there is none.
     pub(super) fn state(&self, name: &str) -> &'static str {
-        let found = self.atlantic.container(name).or_else(|| self.pacific.container(name));
+        let found = self.engines().find_map(|engine| engine.container(name));
         found.map_or("absent", |container| container.state.name())
     }
 }
