@@ -245,7 +245,12 @@ impl InstanceChain<'_> {
                     certain.names.remove(target.name().as_str());
                 }
                 Some(EngineCall::RemoveImage { image }) => certain.image &= *image != self.item.image,
-                Some(EngineCall::Login { .. } | EngineCall::StartContainer { .. }) | None => {}
+                Some(
+                    EngineCall::Login { .. }
+                    | EngineCall::StartContainer { .. }
+                    | EngineCall::SetRestart { .. },
+                )
+                | None => {}
             }
             if let Some(Action::Await { target, condition: Condition::Running, .. }) =
                 plan.step(id).map(|step| &step.action)

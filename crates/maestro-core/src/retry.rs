@@ -40,6 +40,7 @@ pub fn next(call: &EngineCall, error: &EngineError, attempt: u32) -> Next {
         | EngineCall::StopContainer { .. }
         | EngineCall::KillContainer { .. }
         | EngineCall::RenameContainer { .. }
+        | EngineCall::SetRestart { .. }
         | EngineCall::RemoveContainer { .. } => (ENGINE_ATTEMPTS, error.kind.is_transient()),
     };
     if worth_it && attempt < attempts {
@@ -77,7 +78,10 @@ fn pause(error: &EngineError, attempt: u32) -> Duration {
 /// A container counts as made by this call if it bears the fingerprint that the call asked for.
 pub fn settled(call: &EngineCall, state: &EngineState) -> Option<CallOutcome> {
     match call {
-        EngineCall::Login { .. } | EngineCall::PullImage { .. } | EngineCall::RemoveImage { .. } => None,
+        EngineCall::Login { .. }
+        | EngineCall::PullImage { .. }
+        | EngineCall::RemoveImage { .. }
+        | EngineCall::SetRestart { .. } => None,
         EngineCall::CreateContainer { spec, hash } => {
             let found = state.containers.get(spec.name.as_str())?;
             let ours = found.labels.get(LABEL_CONFIG).is_some_and(|label| *label == hash.0);

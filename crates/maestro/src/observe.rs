@@ -5,7 +5,7 @@ use maestro_core::boundary::{Engine, Needs, Scope};
 use maestro_core::fleet::{FleetSnapshot, ShipView};
 use maestro_core::model::Environment;
 use maestro_core::names::{InstanceName, ShipName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The engines of an environment's ships. Having one opens no connection.
@@ -20,6 +20,36 @@ pub async fn observe(
     needs: Needs,
 ) -> FleetSnapshot {
     observe_watched(environment, engines, (instances, &[]), needs, &|_| ()).await
+}
+
+/// Looks at some containers closer, of which only a list told before. A ship that does not answer any more is in the
+/// snapshot as what it is.
+pub async fn look_closer(
+    engines: &Engines,
+    fleet: &mut FleetSnapshot,
+    containers: BTreeMap<ShipName, BTreeSet<InstanceName>>,
+) {
+    let looks = containers.into_iter().filter_map(|(ship, names)| {
+        let engine = engines.get(&ship)?;
+        let scope =
+            Scope { only: Some(names.clone()), details: names.clone(), configurations: true, images: false };
+        Some(async move { (ship, names, engine.observe(&scope).await) })
+    });
+    for (ship, names, found) in join_all(looks).await {
+        let Some(view) = fleet.ships.get_mut(&ship) else { continue };
+        match (view, found) {
+            (ShipView::Reachable(state), Ok(found)) => {
+                let state = Arc::make_mut(state);
+                // What is gone by now is not taken back.
+                state.containers.retain(|name, _| !names.contains(&**name));
+                let examined = found.containers.into_iter().filter(|(_, c)| c.configuration.is_some());
+                state.containers.extend(examined);
+                state.image_configs.extend(found.image_configs);
+            }
+            (view, Err(error)) => *view = ShipView::Unreachable(error),
+            (ShipView::Unreachable(_), Ok(_)) => {}
+        }
+    }
 }
 
 /// The same, and some ships besides, telling of each ship when it has answered or is given up.

@@ -300,6 +300,7 @@ impl Deadlines {
             | EngineCall::StartContainer { .. }
             | EngineCall::KillContainer { .. }
             | EngineCall::RenameContainer { .. }
+            | EngineCall::SetRestart { .. }
             | EngineCall::RemoveContainer { .. } => Self { connect, idle: write, total: write },
         }
     }

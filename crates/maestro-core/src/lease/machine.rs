@@ -83,6 +83,9 @@ struct Mine {
     taken: Option<Duration>,
 }
 
+/// So often a heartbeat has to move that it is certain that somebody lives.
+const CERTAIN: u8 = 2;
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Theirs {
     seen: Seen,
@@ -90,8 +93,8 @@ struct Theirs {
     since: Duration,
     /// When the last look was sent that showed the same.
     looked: Duration,
-    /// Its heartbeat has been seen to move.
-    moved: bool,
+    /// How often its heartbeat has been seen to move; no more than [`CERTAIN`].
+    moves: u8,
 }
 
 /// Somebody else who has the lease on an anchor.
@@ -192,8 +195,15 @@ impl Lease {
             (Ask::Look | Ask::Claim, Answer::Taken(seen)) => match &mut anchor.standing {
                 Standing::Theirs(theirs) if theirs.seen == seen => theirs.looked = sent,
                 standing => {
-                    let moved = matches!(standing, Standing::Theirs(theirs) if theirs.seen.beat != 0);
-                    *standing = Standing::Theirs(Theirs { seen, since: now, looked: sent, moved });
+                    let moves = match standing {
+                        Standing::Theirs(theirs) if theirs.seen.id == seen.id && theirs.seen.beat != 0 => {
+                            CERTAIN.min(theirs.moves + 1)
+                        }
+                        // Somebody has come meanwhile.
+                        Standing::Theirs(_) => CERTAIN,
+                        _ => 0,
+                    };
+                    *standing = Standing::Theirs(Theirs { seen, since: now, looked: sent, moves });
                 }
             },
             (Ask::Beat(..), Answer::Done) => {
@@ -327,8 +337,8 @@ impl Lease {
         let mut rivals = Vec::new();
         for (anchor, found) in self.anchors.iter().enumerate() {
             if let Standing::Theirs(theirs) = &found.standing {
-                let Theirs { seen, since, moved, .. } = theirs;
-                rivals.push(Rival { anchor, seen, moved: *moved, since: *since });
+                let Theirs { seen, since, .. } = theirs;
+                rivals.push(Rival { anchor, seen, moved: self.lives(theirs), since: *since });
             }
         }
         rivals
@@ -337,8 +347,17 @@ impl Lease {
     /// Whether somebody lives who has the lease: on a majority of these anchors, or perhaps of others.
     pub fn is_held_by_another(&self) -> bool {
         let ttl = self.times.ttl;
-        let lives = |anchor: &Anchor| matches!(&anchor.standing, Standing::Theirs(theirs) if theirs.moved && !theirs.is_dead(ttl));
+        let lives = |anchor: &Anchor| matches!(&anchor.standing, Standing::Theirs(theirs) if self.lives(theirs) && !theirs.is_dead(ttl));
         self.stage == Stage::Contending && self.anchors.iter().any(lives)
+    }
+
+    /// Whether somebody was seen to live. On too few anchors one heartbeat says nothing: what was cut off gets what was
+    /// sent to it before when it is back, whoever has sent it.
+    fn lives(&self, theirs: &Theirs) -> bool {
+        let run = &theirs.seen.holder.run;
+        let is_theirs = |anchor: &&Anchor| matches!(&anchor.standing, Standing::Theirs(other) if other.seen.holder.run == *run);
+        let enough = self.anchors.iter().filter(is_theirs).count() >= majority(self.anchors.len());
+        theirs.moves >= if enough { 1 } else { CERTAIN }
     }
 
     /// The anchors that did not answer the last question.

@@ -2,7 +2,7 @@
 
 use super::Target;
 use crate::image::ImageRef;
-use crate::model::{ContainerSpec, Environment, Retry};
+use crate::model::{ContainerSpec, Environment, RestartPolicy, Retry};
 use crate::names::{ConfigHash, InstanceName, RegistryName, Secret};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +62,13 @@ pub enum EngineCall {
         /// Its new name, which nobody may have.
         to: InstanceName,
     },
+    /// `POST /containers/{}/update`: what the engine does when the container's process ends, or the engine starts anew.
+    SetRestart {
+        /// Which.
+        target: Target,
+        /// From now on.
+        restart: RestartPolicy,
+    },
     /// `DELETE /containers/{}`, with its anonymous volumes; refuses running containers.
     RemoveContainer {
         /// Which.
@@ -104,6 +111,7 @@ impl EngineCall {
             | EngineCall::StopContainer { target, .. }
             | EngineCall::KillContainer { target }
             | EngineCall::RenameContainer { target, .. }
+            | EngineCall::SetRestart { target, .. }
             | EngineCall::RemoveContainer { target } => Some(target.name()),
         }
     }

@@ -45,6 +45,9 @@ impl fmt::Display for EngineCall {
             }
             EngineCall::KillContainer { target } => write!(f, "kill {}", target.name()),
             EngineCall::RenameContainer { target, to } => write!(f, "rename {} to {to}", target.name()),
+            EngineCall::SetRestart { target, restart } => {
+                write!(f, "set restart of {} to {}", target.name(), restart.name)
+            }
             EngineCall::RemoveContainer { target } => write!(f, "remove {}", target.name()),
         }
     }

@@ -5,6 +5,7 @@ mod canary;
 mod hooks;
 mod orphans;
 mod replace;
+mod restarts;
 mod standing;
 
 use super::builder::Builder;

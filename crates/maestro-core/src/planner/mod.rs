@@ -16,7 +16,8 @@ use crate::model::graph::Direction;
 use crate::model::{Environment, Instance};
 use crate::names::{InstanceName, ServiceName, ShipName};
 use crate::plan::{
-    Blocked, FailurePolicy, Fate, Intent, Limits, Plan, Reason, Restart, Seen, Settled, StepId,
+    Action, Blocked, EngineCall, FailurePolicy, Fate, Intent, Limits, Plan, Reason, Restart, Seen, Settled,
+    StepId, Target, Unit,
 };
 use crate::select::{Selection, SelectionRules};
 use builder::Builder;
@@ -91,6 +92,34 @@ pub fn plan(
     };
     let plan = builder.finish(intent.clone(), limits.among(fleet.ships.len()), on_failure);
     Plan { lenient, ..plan }
+}
+
+/// Containers that a plan takes back and of which only a list tells, by their ships: whoever carries it out looks at them
+/// first, and plans again. Somebody may have changed them since they were put aside. None if there are none.
+pub fn unexamined(plan: &Plan, fleet: &FleetSnapshot) -> Option<BTreeMap<ShipName, BTreeSet<InstanceName>>> {
+    if !matches!(plan.intent, Intent::Deploy { .. }) {
+        return None;
+    }
+    let mut found: BTreeMap<ShipName, BTreeSet<InstanceName>> = BTreeMap::new();
+    for step in &plan.steps {
+        let Action::Call(call) = &step.action else { continue };
+        let id = match call {
+            EngineCall::StartContainer { target: Target::Seen { id, .. } }
+            | EngineCall::RenameContainer { target: Target::Seen { id, .. }, .. } => id,
+            _ => continue,
+        };
+        let Some(Unit::Instance { ship, instance }) = plan.units.get(step.unit.index()) else { continue };
+        let Some(ShipView::Reachable(state)) = fleet.ship(ship) else { continue };
+        let is_it = |container: &&ObservedContainer| {
+            container.id == *id && container.name.as_ref() != instance.as_str()
+        };
+        if let Some(container) = state.containers.values().find(is_it)
+            && container.configuration.is_none()
+        {
+            found.entry(ship.clone()).or_default().insert(InstanceName::from(&*container.name));
+        }
+    }
+    (!found.is_empty()).then_some(found)
 }
 
 /// What is known from deciding once.

@@ -11,7 +11,7 @@ pub use convert::create_config;
 
 use crate::daemon::{Daemon, Layers, Setup, Trouble};
 use crate::faults::{Faults, Operation};
-use crate::state::{Change, Container, Credentials, ExecRequest, Machine, Removal};
+use crate::state::{Change, Container, Credentials, ExecRequest, Machine, Removal, RestartPolicy, Update};
 use error::Question;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -134,6 +134,15 @@ impl FakeEngine {
                 daemon.rename(target.reference(), to.as_str()).await?;
                 Ok(CallOutcome::Done)
             }
+            EngineCall::SetRestart { target, restart } => {
+                let policy = RestartPolicy {
+                    name: Some(restart.name.to_string()),
+                    maximum_retry_count: Some(restart.retries),
+                };
+                let update = Update { restart_policy: Some(policy), ..Update::default() };
+                daemon.update(target.reference(), update).await?;
+                Ok(CallOutcome::Done)
+            }
             EngineCall::RemoveContainer { target } => {
                 let how = Removal { volumes: true, force: false };
                 match daemon.remove(target.reference(), how).await {
@@ -200,6 +209,9 @@ fn asked(call: &EngineCall) -> (String, Operation) {
         }
         EngineCall::RenameContainer { target, .. } => {
             (format!("renaming container {}", target.name()), Operation::Rename)
+        }
+        EngineCall::SetRestart { target, .. } => {
+            (format!("updating container {}", target.name()), Operation::Update)
         }
         EngineCall::RemoveContainer { target } => {
             (format!("removing container {}", target.name()), Operation::Remove)

@@ -12,7 +12,7 @@ use super::{Fault, Outcome, deploy, doctor, interrupts};
 use crate::balance::{Balancing, Routes};
 use crate::execute::{Means, Remember, execute};
 use crate::ledger::{Fence, LeaseError};
-use crate::observe::Engines;
+use crate::observe::{Engines, look_closer};
 use crate::probe::SystemProbe;
 use crate::report::{ErrorReport, Printer, reporter};
 use futures_util::StreamExt;
@@ -25,7 +25,7 @@ use maestro_core::lease::Holder;
 use maestro_core::model::{Environment, Phase};
 use maestro_core::names::{InstanceName, SecretName, ServiceName};
 use maestro_core::plan::{Action, Intent, Limits, Plan, Restart, StepId, Trial};
-use maestro_core::planner::plan;
+use maestro_core::planner::{plan, unexamined};
 use maestro_core::preflight::{Finding, blocked};
 use maestro_core::select::{SelectionRules, Selector, select};
 use std::borrow::Cow;
@@ -312,10 +312,22 @@ impl<'a> Line<'a> {
             // There may be something left of them anywhere.
             besides.extend(self.environment.ships.keys().cloned());
         }
-        let seen = see(self.session, &self.environment, &self.engines, (&wanted, &besides), needs).await?;
-        let fleet = &seen.fleet;
+        let mut seen =
+            see(self.session, &self.environment, &self.engines, (&wanted, &besides), needs).await?;
         let limits = self.selecting.limits().unwrap_or_default();
-        let mut plan = plan(&self.environment, fleet, intent, &selection, limits);
+        let decide = |fleet: &FleetSnapshot| plan(&self.environment, fleet, intent, &selection, limits);
+        let mut plan = decide(&seen.fleet);
+        // Where one is not as it was made, another one may be taken back in its place.
+        while let Some(unexamined) = unexamined(&plan, &seen.fleet) {
+            let looking = look_closer(&self.engines, &mut seen.fleet, unexamined);
+            interrupts::unless_interrupted(async {
+                looking.await;
+                Ok(())
+            })
+            .await?;
+            plan = decide(&seen.fleet);
+        }
+        let fleet = &seen.fleet;
         seen.keep_budget(self.session, &self.environment, &mut plan)?;
         match lint(&plan, fleet).into_iter().next() {
             Some(finding) => Err(Fault::UnsoundPlan(finding)),

@@ -10,6 +10,7 @@ use maestro_core::engine_error::{EngineError, EngineErrorKind};
 use maestro_core::model::ContainerSpec;
 use maestro_core::names::ContainerId;
 use maestro_core::plan::EngineCall;
+use serde_json::json;
 
 /// A call as people say it.
 fn operation(call: &EngineCall) -> String {
@@ -24,6 +25,7 @@ fn operation(call: &EngineCall) -> String {
         EngineCall::RenameContainer { target, to } => {
             format!("renaming container {} to {to}", target.name())
         }
+        EngineCall::SetRestart { target, .. } => format!("updating container {}", target.name()),
         EngineCall::RemoveContainer { target } => format!("removing container {}", target.name()),
     }
 }
@@ -95,6 +97,12 @@ impl DockerEngine {
                 let name = encoded(to.as_str());
                 self.post(clock, format!("/containers/{}/rename?name={name}", encoded(target.reference())))
                     .await?;
+                Ok(CallOutcome::Done)
+            }
+            EngineCall::SetRestart { target, restart } => {
+                let policy = json!({ "Name": &*restart.name, "MaximumRetryCount": restart.retries });
+                let path = format!("/containers/{}/update", encoded(target.reference()));
+                self.wire.post(clock, &path, json(&json!({ "RestartPolicy": policy }))?).await?;
                 Ok(CallOutcome::Done)
             }
             EngineCall::RemoveContainer { target } => {

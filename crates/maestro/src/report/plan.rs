@@ -117,7 +117,9 @@ fn verbs(plan: &Plan, steps: &[StepId]) -> String {
     for action in actions() {
         let word = match action {
             Action::Call(call) => match call {
-                EngineCall::Login { .. } | EngineCall::RemoveImage { .. } => continue,
+                EngineCall::Login { .. } | EngineCall::RemoveImage { .. } | EngineCall::SetRestart { .. } => {
+                    continue;
+                }
                 EngineCall::PullImage { .. } => "pull".to_owned(),
                 EngineCall::CreateContainer { .. } => "create".to_owned(),
                 EngineCall::StartContainer { .. } => "start".to_owned(),

@@ -148,6 +148,7 @@ fn operation(call: &EngineCall) -> Operation {
         EngineCall::StopContainer { .. } => Operation::Stop,
         EngineCall::KillContainer { .. } => Operation::Kill,
         EngineCall::RenameContainer { .. } => Operation::Rename,
+        EngineCall::SetRestart { .. } => Operation::Update,
         EngineCall::RemoveImage { .. } => Operation::RemoveImage,
         EngineCall::RemoveContainer { .. } => Operation::Remove,
     }

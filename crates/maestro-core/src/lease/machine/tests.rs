@@ -205,7 +205,8 @@ fn nobody_begins_beside_one_who_lives_on_too_few() {
     for beat in 2..20 {
         now += Duration::from_secs(3);
         assert_eq!(step(&mut lease, now, theirs(beat)), None);
-        assert!(lease.is_held_by_another());
+        // The first one may have been on its way since before he died.
+        assert_eq!(lease.is_held_by_another(), beat > 2);
     }
     assert!(lease.folders().is_empty());
     // He does not, and is taken away.

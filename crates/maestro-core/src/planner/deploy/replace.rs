@@ -1,7 +1,8 @@
 //! The steps by which one container takes the place of another.
 
 use super::Way;
-use super::standing::{Standing, Wanted, aside_name, kept, kept_name, next_name};
+use super::restarts;
+use super::standing::{Standing, Wanted, aside_name, is_kept, kept, kept_name, next_name};
 use crate::fleet::{ContainerState, EngineState, ObservedContainer, Ownership};
 use crate::model::{Check, Instance, Phase, Picked};
 use crate::names::{ContainerId, InstanceName};
@@ -126,6 +127,9 @@ pub(super) fn bring_up<'a>(
         builder.call(chain, call, OnFailure::Fail);
     }
     if !runs {
+        if let Wanted::Current(container) | Wanted::Next(container) | Wanted::Kept(container) = wanted {
+            restarts::wake(builder, chain, (container, &target), instance);
+        }
         builder.provide(chain, instance);
         builder.call(chain, EngineCall::StartContainer { target: target.clone() }, OnFailure::Fail);
         // From now on it takes requests, whatever is thought of it later.
@@ -186,7 +190,11 @@ pub(super) fn hand_over<'a>(builder: &mut Builder<'a>, chain: &mut Chain, switch
             let container = ObservedContainer { name: target.name().as_str().into(), ..container.clone() };
             stop::steps(builder, chain, instance, &container, stop::Purpose::Discard);
         }
-        builder.call(chain, EngineCall::RemoveContainer { target }, OnFailure::Fail);
+        if is_kept(container, &instance.name) {
+            restarts::stay(builder, chain, &target);
+        } else {
+            builder.call(chain, EngineCall::RemoveContainer { target }, OnFailure::Fail);
+        }
     }
     if let Reason::Differs(_) = because {
         forget(builder, chain, instance, state, back);
@@ -213,6 +221,7 @@ fn make_way<'a>(
         stop::steps(builder, chain, instance, current, purpose);
     }
     let target = seen(current);
+    restarts::rest(builder, chain, (current, &target), &instance.settings.restart);
     let number = kept(state, &instance.name).map(|(number, _)| number).max().unwrap_or(0).saturating_add(1);
     let to = kept_name(&instance.name, number, current);
     builder.call(chain, EngineCall::RenameContainer { target, to }, OnFailure::Fail);

@@ -1,6 +1,7 @@
 //! What is there for an instance, compared with what is to be. Half-done replacements are seen in names and states
 //! (`docs/design/0018`).
 
+use super::restarts;
 use crate::compare::{Change, changes};
 use crate::fleet::{ContainerState, EngineState, NEXT, ObservedContainer, Ownership};
 use crate::model::{ContainerSpec, Environment, Instance, Picked};
@@ -22,7 +23,7 @@ pub(super) struct Standing<'s> {
     pub(super) current: Option<&'s ObservedContainer>,
     /// The container that is what is to be, or where it comes from.
     pub(super) wanted: Wanted<'s>,
-    /// Containers that were to take its place, and are not what is to be.
+    /// Containers that were to take its place, or were replaced and run all the same, and are not what is to be.
     pub(super) left: Vec<&'s ObservedContainer>,
     /// Why something has to be done; none if nothing.
     pub(super) because: Option<Reason>,
@@ -56,9 +57,12 @@ impl<'s> Standing<'s> {
             container.config_hash().as_ref() == Some(&hash) && wanted == Some(&container.image_id)
         };
         let current = state.containers.get(instance.name.as_str());
+        if let Some(current) = current {
+            builder.know_seen(instance, current);
+        }
         let because = match current {
             None => Some(Reason::Missing),
-            Some(current) => match compared(builder, instance, &spec, current, state) {
+            Some(current) => match compared(instance, &spec, current, state) {
                 Some(changes) if !changes.is_empty() => Some(Reason::Differs(changes.into())),
                 None if !is_it(current) => Some(Reason::Differs(Arc::default())),
                 Some(_) | None if !current.state.is_awake() => Some(Reason::Stopped),
@@ -72,6 +76,10 @@ impl<'s> Standing<'s> {
             builder.know_seen(instance, container);
         }
         let mut left: Vec<_> = state.nexts(builder.environment, &instance.name).collect();
+        // What was replaced, and runs all the same: somebody has started it since, its engine maybe.
+        left.extend(kept(state, &instance.name).map(|(_, container)| container).filter(|container| {
+            container.state.is_running() && container.is_of(builder.environment, &instance.name)
+        }));
         let wanted = match current {
             Some(current) if !matches!(because, Some(Reason::Missing | Reason::Differs(_))) => {
                 Wanted::Current(current)
@@ -80,18 +88,30 @@ impl<'s> Standing<'s> {
                 let is_dead = |container: &ObservedContainer| {
                     matches!(container.state, ContainerState::Dead | ContainerState::Removing)
                 };
-                let next = left.iter().position(|next| is_it(next) && !is_dead(next));
-                let mut kept = kept(state, &instance.name).map(|(_, container)| container);
+                // Somebody may have changed it since it was made.
+                let is_as_made = |container: &ObservedContainer| {
+                    compared(instance, &spec, container, state).is_none_or(|found| found.is_empty())
+                };
+                let next = left.iter().position(|next| {
+                    !is_kept(next, &instance.name) && is_it(next) && !is_dead(next) && is_as_made(next)
+                });
                 match next {
                     Some(at) => Wanted::Next(left.remove(at)),
-                    None => kept
-                        .find(|container| {
-                            !container.state.is_running()
-                                && is_it(container)
-                                && container.ownership(builder.environment) == Ownership::Ours
-                                && builder.has_free_ports(&instance.ship, container)
-                        })
-                        .map_or(Wanted::New, Wanted::Kept),
+                    None => {
+                        let mut kept: Vec<_> = kept(state, &instance.name)
+                            .filter(|(_, container)| {
+                                !container.state.is_running()
+                                    && is_it(container)
+                                    && container.ownership(builder.environment) == Ownership::Ours
+                                    && is_as_made(container)
+                            })
+                            .collect();
+                        // The one that was replaced last has seen most.
+                        kept.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+                        let mut kept = kept.into_iter().map(|(_, container)| container);
+                        kept.find(|container| builder.has_free_ports(&instance.ship, container))
+                            .map_or(Wanted::New, Wanted::Kept)
+                    }
                 }
             }
         };
@@ -148,16 +168,17 @@ impl<'s> Standing<'s> {
 
 /// In what a container differs from what is to be. Ports that were picked for it are its own, and no difference.
 fn compared(
-    builder: &mut Builder<'_>,
     instance: &Instance,
     spec: &ContainerSpec,
     container: &ObservedContainer,
     state: &EngineState,
 ) -> Option<Vec<Change>> {
-    builder.know_seen(instance, container);
     let mut spec = spec.clone();
     spec.publish(instance, &Picked::of(instance, &container.labels));
     let mut changes = changes(&spec, container, state);
+    if let Some(found) = changes.as_mut().filter(|_| !container.state.is_awake()) {
+        found.retain(|change| !restarts::is_seen_to(&change.attribute));
+    }
     if let Some((name, range)) = ports::unknown(instance, container) {
         // Its engine has picked one, and may pick another one whenever it starts: no check can know it.
         changes.get_or_insert_default().push(Change {
@@ -187,6 +208,11 @@ pub(super) fn kept<'s>(
 /// How the names of containers begin that an instance's were replaced by others.
 fn kept_prefix(instance: &InstanceName) -> String {
     format!("{instance}.kept-")
+}
+
+/// Whether a container of an instance was replaced.
+pub(super) fn is_kept(container: &ObservedContainer, instance: &InstanceName) -> bool {
+    container.name.starts_with(&*kept_prefix(instance))
 }
 
 /// The name of a container that was replaced, and how many were before it.

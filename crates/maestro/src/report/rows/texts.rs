@@ -27,6 +27,7 @@ pub(super) fn half(intent: &Intent, action: &Action) -> Half {
             EngineCall::StopContainer { .. } | EngineCall::KillContainer { .. } => Half::Stopping,
             EngineCall::RemoveContainer { .. }
             | EngineCall::RenameContainer { .. }
+            | EngineCall::SetRestart { .. }
             | EngineCall::CreateContainer { .. }
             | EngineCall::StartContainer { .. } => Half::Starting,
             EngineCall::Login { .. } | EngineCall::PullImage { .. } | EngineCall::RemoveImage { .. } => {
@@ -77,6 +78,9 @@ pub(super) fn pending(intent: &Intent, action: &Action, id: Option<&str>) -> Opt
         Action::Call(EngineCall::StopContainer { .. } | EngineCall::KillContainer { .. }) => stopping.into(),
         Action::Call(EngineCall::RenameContainer { target, .. }) => {
             format!("renaming container {}...", short(target).unwrap_or(id))
+        }
+        Action::Call(EngineCall::SetRestart { target, .. }) => {
+            format!("updating container {}...", short(target).unwrap_or(id))
         }
         Action::Call(EngineCall::RemoveContainer { target }) => {
             format!("removing container {}...", short(target).unwrap_or(id))

@@ -325,6 +325,7 @@ pub(super) fn action(action: &Action) -> &'static str {
             EngineCall::StopContainer { .. } => "stop_container",
             EngineCall::KillContainer { .. } => "kill_container",
             EngineCall::RenameContainer { .. } => "rename_container",
+            EngineCall::SetRestart { .. } => "set_restart",
             EngineCall::RemoveContainer { .. } => "remove_container",
         },
         Action::Await { condition: Condition::Running, .. } => "await_running",

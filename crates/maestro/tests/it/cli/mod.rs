@@ -26,5 +26,6 @@ mod ship_lost;
 mod sink;
 mod site;
 mod streams;
+mod taken_back;
 mod upkeep;
 mod weights;

@@ -307,6 +307,7 @@ impl Watch {
         }
         match call {
             EngineCall::Login { .. } | EngineCall::PullImage { .. } | EngineCall::RemoveImage { .. } => {}
+            EngineCall::SetRestart { target, .. } => self.is_not_foreign(ship, target.reference(), call),
             EngineCall::CreateContainer { spec, .. } => {
                 self.may_be_touched(&spec.name.clone());
                 self.needed_really_run(&spec.name.clone());

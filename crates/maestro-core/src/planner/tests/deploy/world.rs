@@ -251,6 +251,10 @@ impl World {
                     "{to} is taken"
                 );
             }
+            EngineCall::SetRestart { target, .. } => {
+                let container = found(state, target);
+                assert!(!container.state.is_running(), "what runs is left alone");
+            }
             EngineCall::RemoveContainer { target } => {
                 let container = found(state, target);
                 assert!(!container.state.is_running());

@@ -1,0 +1,53 @@
+//! Containers that are stopped for good stay so when their engine starts anew: engines start all whose restart policy is
+//! `always`, whoever has stopped them. Whoever is taken back gets his policy again.
+
+use crate::fleet::ObservedContainer;
+use crate::model::{Instance, RestartPolicy};
+use crate::plan::{EngineCall, OnFailure, Target};
+use crate::planner::Chain;
+use crate::planner::builder::Builder;
+
+/// How the attribute is called in which such a container differs.
+const RESTART: &str = "restart";
+
+/// A container that has been stopped is not to be started by its engine. `likely` is its policy, where it was not
+/// looked at.
+pub(super) fn rest(
+    builder: &mut Builder<'_>,
+    chain: &mut Chain,
+    (container, target): (&ObservedContainer, &Target),
+    likely: &RestartPolicy,
+) {
+    if *of(container).unwrap_or(likely) != RestartPolicy::default() {
+        stay(builder, chain, target);
+    }
+}
+
+/// The same, whatever its policy is.
+pub(super) fn stay(builder: &mut Builder<'_>, chain: &mut Chain, target: &Target) {
+    let call = EngineCall::SetRestart { target: target.clone(), restart: RestartPolicy::default() };
+    builder.call(chain, call, OnFailure::Fail);
+}
+
+/// A container that is about to be started again has the policy that its instance is to have.
+pub(super) fn wake(
+    builder: &mut Builder<'_>,
+    chain: &mut Chain,
+    (container, target): (&ObservedContainer, &Target),
+    instance: &Instance,
+) {
+    let restart = &instance.settings.restart;
+    if *of(container).unwrap_or(&RestartPolicy::default()) != *restart {
+        let call = EngineCall::SetRestart { target: target.clone(), restart: restart.clone() };
+        builder.call(chain, call, OnFailure::Fail);
+    }
+}
+
+/// Whether a difference is none in a container that does not run: it is seen to before it is started.
+pub(super) fn is_seen_to(attribute: &str) -> bool {
+    attribute == RESTART
+}
+
+fn of(container: &ObservedContainer) -> Option<&RestartPolicy> {
+    container.configuration.as_ref().map(|configuration| &configuration.restart)
+}
