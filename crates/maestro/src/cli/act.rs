@@ -66,21 +66,36 @@ pub(super) async fn act(
 }
 
 /// Carries out the first plan of a command, and what follows from it.
-pub(super) async fn carry_out(mut line: Line<'_>, intent: &Intent, plan: Plan, showing: Showing) -> Outcome {
+pub(super) async fn carry_out(line: Line<'_>, intent: &Intent, plan: Plan, showing: Showing) -> Outcome {
+    let session = line.session;
+    Ok(ended(session, &carried_out(line, intent, plan, showing).await?))
+}
+
+/// The same, for who wants to know more of it than whether it went well.
+pub(super) async fn carried_out(
+    mut line: Line<'_>,
+    intent: &Intent,
+    plan: Plan,
+    showing: Showing,
+) -> Result<Carried, Fault> {
     unless_frozen(line.session, &line.environment, &plan, pulls_first(intent))?;
     line.unseal_auditors().await?;
-    let session = line.session;
     let carried = line.carry(intent, plan, showing).await;
     line.leave();
-    let summary = carried?.summary;
-    Ok(match summary.is_success() {
+    carried
+}
+
+/// What a command without a lease ends with, as maestro-ng's did: 1, however far it has come.
+pub(super) fn ended(session: &Session, carried: &Carried) -> ExitCode {
+    let summary = &carried.summary;
+    match summary.is_success() {
         true if summary.waiting > 0 => {
             tell_waiting(&session.printer, summary.waiting, &[]);
             ExitCode::from(PARTLY)
         }
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
-    })
+    }
 }
 
 /// How to go on where canaries have been tried, and what they get of the requests until then.
