@@ -23,7 +23,7 @@ use maestro_core::event::RunSummary;
 use maestro_core::fleet::{FleetSnapshot, at};
 use maestro_core::lease::Holder;
 use maestro_core::model::{Environment, Phase};
-use maestro_core::names::{InstanceName, SecretName, ServiceName};
+use maestro_core::names::{BalancerName, InstanceName, SecretName, ServiceName};
 use maestro_core::plan::{Action, Intent, Limits, Plan, Restart, StepId, Trial};
 use maestro_core::planner::plan;
 use maestro_core::preflight::{Finding, blocked};
@@ -78,7 +78,7 @@ pub(super) async fn carried_out(
     plan: Plan,
     showing: Showing,
 ) -> Result<Carried, Fault> {
-    unless_frozen(line.session, &line.environment, &plan, pulls_first(intent))?;
+    line.unless_frozen(&plan, pulls_first(intent))?;
     line.unseal_auditors().await?;
     let carried = line.carry(intent, plan, showing).await;
     line.leave();
@@ -210,6 +210,8 @@ pub(super) struct Line<'a> {
     remember: Option<Arc<dyn Remember>>,
     /// Whether it is begun also if an auditor cannot be told of it.
     unopposed: bool,
+    /// Whether it is done although that is frozen, which has been said.
+    despite_freeze: bool,
 }
 
 impl<'a> Line<'a> {
@@ -226,8 +228,17 @@ impl<'a> Line<'a> {
         for (_, service) in environment.services.iter_mut().filter(|(name, _)| gone.contains(*name)) {
             service.instances.clear();
         }
-        let (fence, balancing, remember) = (None, None, None);
-        Self { session, selecting, environment, engines, fence, balancing, remember, unopposed: false }
+        Self {
+            session,
+            selecting,
+            environment,
+            engines,
+            fence: None,
+            balancing: None,
+            remember: None,
+            unopposed: false,
+            despite_freeze: false,
+        }
     }
 
     /// The same for who goes back by himself: auditors are told, and none of them can keep him from it.
@@ -351,28 +362,34 @@ impl<'a> Line<'a> {
         self.session.printer.talk(words);
     }
 
+    /// The balancers of the services of which something is meant.
+    pub(super) fn balancers(&self) -> Result<Vec<BalancerName>, Fault> {
+        let rules = deploy::INTENT.selection_rules();
+        let selection = select(&self.environment, &self.selecting.selector(), rules)?;
+        let selected = selection.instances.iter().filter_map(|name| self.environment.instances.get(name));
+        let services: BTreeSet<_> = selected.map(|instance| &instance.service).collect();
+        let balancers = services.iter().flat_map(|service| self.environment.balancers_of(service));
+        let balancers: BTreeSet<_> = balancers.map(|balancer| balancer.name.clone()).collect();
+        Ok(balancers.into_iter().collect())
+    }
+
     /// Has balancers send requests to all that serves: what was drained and serves on, whyever, is let in again.
     ///
     /// # Errors
     /// A front end that does not acknowledge it.
     pub(super) async fn send_everywhere(&self) -> Result<(), Fault> {
         let Some(balancing) = self.balancing.clone() else { return Ok(()) };
-        // Nobody is in doubt any more.
-        let intent = &deploy::INTENT;
-        let selection = select(&self.environment, &self.selecting.selector(), intent.selection_rules())?;
-        let selected = selection.instances.iter().filter_map(|name| self.environment.instances.get(name));
-        let services: BTreeSet<_> = selected.map(|instance| &instance.service).collect();
-        let balancers = services.iter().flat_map(|service| self.environment.balancers_of(service));
-        let balancers: BTreeSet<_> = balancers.map(|balancer| balancer.name.clone()).collect();
+        let balancers = self.balancers()?;
         if balancers.is_empty() {
             return Ok(());
         }
+        // Nobody is in doubt any more.
+        let intent = &deploy::INTENT;
         let (plan, _) = self.plan_seen(intent, intent.selection_rules()).await?;
         if let Some(fence) = &self.fence {
             fence.pass().await?;
         }
         let routes = Routes::new(self.environment.clone(), balancing, &plan);
-        let balancers: Vec<_> = balancers.into_iter().collect();
         let sent = routes.turn().await.change(&balancers, &RouteChange::default()).await;
         sent.map_err(|error| Fault::Unbalanced(error.to_string()))
     }
@@ -392,9 +409,13 @@ impl<'a> Line<'a> {
         doctor::foreseen(self.session, &self.environment, &self.engines, plan).await
     }
 
-    /// Refuses a plan for which this is not the time.
-    pub(super) fn unless_frozen(&self, plan: &Plan) -> Result<(), Fault> {
-        unless_frozen(self.session, &self.environment, plan, false)
+    /// Refuses a plan for which this is not the time. `more` if more is done than it says. That it is done all the same is
+    /// said once, however often this is asked.
+    pub(super) fn unless_frozen(&mut self, plan: &Plan, more: bool) -> Result<(), Fault> {
+        if !self.despite_freeze {
+            self.despite_freeze = unless_frozen(self.session, &self.environment, plan, more)?;
+        }
+        Ok(())
     }
 
     /// Refuses a plan that would fail, and one of which a part cannot be done: it would never come to its end.

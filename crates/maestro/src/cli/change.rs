@@ -105,7 +105,7 @@ impl<'a> Change<'a> {
         if plan.steps.is_empty() && (is_blocked || !is_news) {
             return carry_out(self.line, &self.intent, plan, self.options.showing).await;
         }
-        self.line.unless_frozen(&plan)?;
+        self.unless_frozen(&plan)?;
         self.line.unseal_auditors().await.map_err(untouched)?;
         // What ran before will run again; whoever goes back is in a hurry.
         if self.target.back.is_none() && !self.target.gives_up {
@@ -119,6 +119,14 @@ impl<'a> Change<'a> {
             lease.release().await.ok();
         }
         Ok(outcome?.code)
+    }
+
+    /// Refuses a plan for which this is not the time.
+    fn unless_frozen(&mut self, plan: &Plan) -> Result<(), Fault> {
+        // When all is done, balancers are told; where something waits, it is not.
+        let waits = plan.items.iter().any(|item| matches!(item.fate, Fate::Waits { .. }));
+        let tells = !waits && !self.line.balancers()?.is_empty();
+        self.line.unless_frozen(plan, tells)
     }
 
     async fn confirm(&self, plan: &Plan) -> Result<(), Fault> {
@@ -166,6 +174,8 @@ impl<'a> Change<'a> {
             }
             Agreed::Shown => {}
         }
+        // It may have been long since somebody looked.
+        self.unless_frozen(&plan)?;
         if let Intent::Deploy { hooks: hooking, .. } = &self.intent {
             self.target.hooks = hooks::begun(hooking, &plan);
         }
