@@ -252,10 +252,7 @@ impl<'a> Change<'a> {
         let carried = match carried {
             Ok(carried) => carried,
             // Nothing was begun.
-            Err(fault) => {
-                self.leave_journal(ledger, past).await?;
-                return Err(fault);
-            }
+            Err(fault) => return Err(self.leaving(ledger, past, fault).await),
         };
         let Carried { summary, touched, fenced, failed, doubtful, trials } = carried;
         if summary.is_success() && summary.waiting > 0 {
@@ -344,6 +341,14 @@ impl<'a> Change<'a> {
             None => ledger.close_journal().await?,
         }
         Ok(())
+    }
+
+    /// The same where a fault has ended it. That is what counts, whatever else goes wrong.
+    async fn leaving(&self, ledger: &OwnedLedger, past: &Past, fault: Fault) -> Fault {
+        if let Err(second) = self.leave_journal(ledger, past).await {
+            second.warn(&self.session.printer);
+        }
+        fault
     }
 
     /// What the services want of which something failed: the most careful counts.

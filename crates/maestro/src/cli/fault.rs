@@ -205,8 +205,22 @@ impl Fault {
     }
 
     pub(super) fn print(&self, printer: &Printer) {
+        if let Some(report) = self.report(printer) {
+            report.print(printer);
+        }
+    }
+
+    /// Says it where another fault is what the command ends with.
+    pub(super) fn warn(&self, printer: &Printer) {
+        if let Some(report) = self.report(printer) {
+            report.warning().print(printer);
+        }
+    }
+
+    /// What is to be said; none if that has been done. Where it is about several things, they are printed here.
+    fn report(&self, printer: &Printer) -> Option<ErrorReport> {
         let report = match self {
-            Fault::Environment => return,
+            Fault::Environment => return None,
             Fault::Engine(error) => ErrorReport::from(error),
             Fault::Unknown(UnknownThing { nearest, .. }) | Fault::NoInstance { nearest, .. } => {
                 let report = ErrorReport::of(self);
@@ -269,13 +283,13 @@ impl Fault {
                 for one in unfetched {
                     ErrorReport::of(one).print(printer);
                 }
-                return;
+                return None;
             }
             Fault::Unannounced(missed) => {
                 for missed in missed {
                     telling::unannounced(missed).print(printer);
                 }
-                return;
+                return None;
             }
             Fault::Usage(_)
             | Fault::LeftOff
@@ -294,6 +308,6 @@ impl Fault {
             | Fault::Terminal(_)
             | Fault::Output(_) => ErrorReport::of(self),
         };
-        report.print(printer);
+        Some(report)
     }
 }

@@ -481,3 +481,20 @@ async fn no_auditor_forbids_the_way_back() {
     site.run("deploy --yes web").await.exits(1).says("nothing was done").says("no answer within 1 s");
     assert_eq!(site.changes(), Vec::<String>::new());
 }
+
+/// Why nothing was begun is what counts; that it could not be taken out of the journal is told besides.
+#[tokio::test]
+async fn what_keeps_a_deployment_from_beginning_is_what_it_ends_with() {
+    let sink = Sink::new(vec![Reply::Silence]).await;
+    let audited =
+        format!("{SHOP}audit:\n- {{type: http, endpoint: 'http://{}', timeout: {SILENCE}}}\n", sink.address);
+    let site = Site::new(&audited);
+    let deploying = site.shell.spawn("deploy --yes");
+    until("the auditor is being told", || !sink.requests().is_empty()).await;
+    let refused = Fault::Refused(500, "no space left".into());
+    site.atlantic.set_faults(Faults::none().and(On::Only(Operation::Put), When::Always, refused));
+    let ran = deploying.end().await.exits(1).says("could not be told: nothing was done");
+    let warning = "WARNING: what is kept of releases and deployments cannot be used";
+    assert!(ran.stderr.contains(warning) && ran.stderr.contains("no space left"), "{}", ran.all());
+    assert!(ran.stderr.find(warning) < ran.stderr.find("ERROR"), "{}", ran.all());
+}
