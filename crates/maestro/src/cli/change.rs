@@ -4,6 +4,7 @@
 use super::act::{Carried, Line, carry_out, tell_waiting, untouched};
 use super::arguments::{Selecting, Showing};
 use super::confirm::Confirming;
+use super::fault::HELD;
 use super::interrupts::unless_interrupted;
 use super::kept::{self, Kept, Past, Patience};
 use super::session::Session;
@@ -290,6 +291,9 @@ impl<'a> Change<'a> {
             return Ok(Ended { code: ExitCode::SUCCESS, abandoned });
         }
         if !touched {
+            if fenced {
+                return Ok(Ended::with(HELD));
+            }
             self.leave_journal(ledger, past).await?;
             if past.unfinished.is_some() {
                 // What was begun before is not finished by this.
