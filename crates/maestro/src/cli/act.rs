@@ -2,13 +2,14 @@
 
 use super::arguments::{Selecting, Showing};
 use super::change::PARTLY;
+use super::interrupts::{Interrupts, listen, unless_interrupted};
 use super::kept::Kept;
 use super::look::look;
 use super::safeguards::{see, unless_frozen};
 use super::session::Session;
 use super::telling::Telling;
 use super::watching::{Watching, spoke, started};
-use super::{Fault, Outcome, deploy, doctor, interrupts};
+use super::{Fault, Outcome, deploy, doctor};
 use crate::balance::{Balancing, Routes};
 use crate::execute::{Means, Remember, execute};
 use crate::ledger::{Fence, LeaseError};
@@ -78,9 +79,10 @@ pub(super) async fn carried_out(
     plan: Plan,
     showing: Showing,
 ) -> Result<Carried, Fault> {
+    let mut interrupts = listen();
     line.unless_frozen(&plan, pulls_first(intent))?;
     line.unseal_auditors().await?;
-    let carried = line.carry(intent, plan, showing).await;
+    let carried = line.carry(intent, plan, showing, &mut interrupts).await;
     line.leave();
     carried
 }
@@ -305,7 +307,7 @@ impl<'a> Line<'a> {
         let selection = select(&self.environment, &self.selecting.selector(), intent.selection_rules())?;
         let instances = selection.instances.iter().filter_map(|name| self.environment.instances.get(name));
         let ships = instances.map(|instance| &instance.ship).collect();
-        interrupts::unless_interrupted(async { Ok(kept.at_work(self.session, &ships).await) }).await
+        unless_interrupted(async { Ok(kept.at_work(self.session, &ships).await) }).await
     }
 
     /// Looks at the fleet and decides what to do.
@@ -437,14 +439,14 @@ impl<'a> Line<'a> {
         intent: &Intent,
         plan: Plan,
         showing: Showing,
+        interrupts: &mut Interrupts,
     ) -> Result<Carried, Fault> {
-        let mut interrupts = interrupts::listen();
+        let heard = &mut interrupts.unheard;
         let ready = Ready::new(plan).await?;
         let lenient = self.unopposed.then_some(&self.session.printer);
-        let mut telling =
-            Telling::begin(&self.environment, intent, &ready.plan, lenient, &mut interrupts).await?;
-        let outcome = self.walk(intent, ready, showing, &mut telling, &mut interrupts).await;
-        telling.end(outcome.as_ref().map(|_| ()), &self.session.printer, &mut interrupts).await;
+        let mut telling = Telling::begin(&self.environment, intent, &ready.plan, lenient, heard).await?;
+        let outcome = self.walk(intent, ready, showing, &mut telling, heard).await;
+        telling.end(outcome.as_ref().map(|_| ()), &self.session.printer, heard).await;
         outcome
     }
 

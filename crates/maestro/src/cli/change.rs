@@ -5,7 +5,7 @@ use super::act::{Carried, Line, carry_out, tell_waiting, untouched};
 use super::arguments::{Selecting, Showing};
 use super::confirm::Confirming;
 use super::fault::HELD;
-use super::interrupts::unless_interrupted;
+use super::interrupts::{Interrupts, listen, unless_interrupted};
 use super::kept::{self, Kept, Past, Patience};
 use super::session::Session;
 use super::tidy::Leavings;
@@ -29,6 +29,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+/// All is done.
+const DONE: u8 = 0;
+/// Nothing was changed, and not all is well.
+const FAILED: u8 = 1;
 /// Something was changed, and not all is done.
 pub(super) const PARTLY: u8 = 3;
 /// It failed, and everything is as it was.
@@ -82,14 +86,16 @@ struct News {
 
 /// How far a change came.
 struct Ended {
-    code: ExitCode,
+    code: u8,
     /// Calls that were given up may still happen, so nobody else may begin before they cannot.
     abandoned: bool,
+    /// How many interrupts there were until it had been carried out.
+    interrupts: usize,
 }
 
 impl Ended {
     fn with(code: u8) -> Self {
-        Self { code: ExitCode::from(code), abandoned: false }
+        Self { code, abandoned: false, interrupts: 0 }
     }
 }
 
@@ -106,6 +112,8 @@ impl<'a> Change<'a> {
         if plan.steps.is_empty() && (is_blocked || !is_news) {
             return carry_out(self.line, &self.intent, plan, self.options.showing).await;
         }
+        // Whatever is waited for from here on, no interrupt is lost.
+        let mut interrupts = listen();
         self.unless_frozen(&plan)?;
         self.line.unseal_auditors().await.map_err(untouched)?;
         // What ran before will run again; whoever goes back is in a hurry.
@@ -113,13 +121,18 @@ impl<'a> Change<'a> {
             self.line.preflight(&plan).await.map_err(untouched)?;
         }
         self.confirm(&plan).await?;
-        let lease = self.kept.claim(self.session, &self.target.doing, self.options.patience).await?;
-        let outcome = Box::pin(self.under(&lease, &plan.to_string(), agreed)).await;
+        let (session, patience) = (self.session, self.options.patience);
+        let lease = self.kept.claim(session, &self.target.doing, patience, &mut interrupts).await?;
+        let outcome = Box::pin(self.under(&lease, &plan.to_string(), agreed, &mut interrupts)).await;
         if !outcome.as_ref().is_ok_and(|ended| ended.abandoned) {
             // Where it cannot be given back, it is dead soon.
             lease.release().await.ok();
         }
-        Ok(outcome?.code)
+        let ended = outcome?;
+        if ended.code == DONE && interrupts.count() > ended.interrupts {
+            session.printer.talk("Ctrl-C came too late: all is done");
+        }
+        Ok(ExitCode::from(ended.code))
     }
 
     /// Refuses a plan for which this is not the time.
@@ -159,9 +172,16 @@ impl<'a> Change<'a> {
     }
 
     /// Under the lease, everything is looked at again.
-    async fn under(mut self, lease: &HeldLease, shown: &str, agreed: Agreed) -> Result<Ended, Fault> {
+    async fn under(
+        mut self,
+        lease: &HeldLease,
+        shown: &str,
+        agreed: Agreed,
+        interrupts: &mut Interrupts,
+    ) -> Result<Ended, Fault> {
         let ledger = lease.ledger();
         let past = kept::past(&*ledger).await?;
+        interrupts.unless_any()?;
         self.is_still_so(&past)?;
         self.remember_hooks(&past);
         let seeing = self.line.plan_seen(&self.intent, self.intent.selection_rules());
@@ -186,13 +206,19 @@ impl<'a> Change<'a> {
         let news = change.composed(&past, before.as_ref())?;
         // Nothing has been begun: whoever waits for a first heartbeat that does not get through may leave.
         unless_interrupted(async { Ok(lease.fence().pass().await?) }).await.map_err(untouched)?;
+        interrupts.unless_any()?;
         ledger.open_journal(&change.target.document()).await?;
-        let carried = change.line.carry(&change.intent, plan, change.options.showing).await;
+        // The last moment at which nothing has been done.
+        if let Err(fault) = interrupts.unless_any() {
+            return Err(change.leaving(&ledger, &past, fault).await);
+        }
+        let carried = change.line.carry(&change.intent, plan, change.options.showing, interrupts).await;
+        let until_then = interrupts.count();
         change.target.hooks = noting.begun().await;
         let abandoned = carried.as_ref().is_ok_and(|carried| carried.summary.abandoned > 0);
         let touched = carried.as_ref().is_ok_and(|carried| carried.touched);
         let session = change.session;
-        let ended = match Box::pin(change.after(carried, &ledger, &past, before, news)).await {
+        let ended = match Box::pin(change.after(carried, &ledger, &past, before, news, interrupts)).await {
             // What was begun is not over with that, whatever it is.
             Err(fault) if touched => {
                 fault.print(&session.printer);
@@ -201,7 +227,7 @@ impl<'a> Change<'a> {
             }
             other => other?,
         };
-        Ok(Ended { abandoned: abandoned || ended.abandoned, ..ended })
+        Ok(Ended { abandoned: abandoned || ended.abandoned, interrupts: until_then, ..ended })
     }
 
     /// What has been run of hooks is what the journal says now.
@@ -249,6 +275,7 @@ impl<'a> Change<'a> {
         past: &Past,
         before: Option<Release>,
         news: Option<News>,
+        interrupts: &mut Interrupts,
     ) -> Result<Ended, Fault> {
         let carried = match carried {
             Ok(carried) => carried,
@@ -280,15 +307,15 @@ impl<'a> Change<'a> {
             }
             let mut abandoned = false;
             // What came to nothing without a new release stays: it may be tried again, and another environment on these
-            // ships may be about to use the same images.
-            if is_new {
+            // ships may be about to use the same images. Nor is anybody kept waiting for it who has had enough.
+            if is_new && interrupts.unheard.is_empty() {
                 let leavings = Leavings { past, today: &self.today.0, news: outline.as_ref() };
-                abandoned = self.line.tidy(&**ledger, leavings).await;
+                abandoned = self.line.tidy(&**ledger, leavings, interrupts).await;
             }
             if self.target.gives_up {
                 self.tell_taken_back(past);
             }
-            return Ok(Ended { code: ExitCode::SUCCESS, abandoned });
+            return Ok(Ended { abandoned, ..Ended::with(DONE) });
         }
         if !touched {
             if fenced {
@@ -300,7 +327,7 @@ impl<'a> Change<'a> {
                 explain(self.session, past);
                 return Ok(Ended::with(PARTLY));
             }
-            return Ok(Ended { code: ExitCode::FAILURE, abandoned: false });
+            return Ok(Ended::with(FAILED));
         }
         let goes_back = summary.failed > 0
             && summary.interrupted == 0
@@ -309,7 +336,7 @@ impl<'a> Change<'a> {
             && !fenced
             && self.may_go_on().await;
         match before {
-            Some(before) if goes_back => self.take_back(ledger, past, before, doubtful).await,
+            Some(before) if goes_back => self.take_back(ledger, past, before, doubtful, interrupts).await,
             _ => {
                 if !doubtful.is_empty() {
                     ledger.append(&self.doubting(doubtful).document()).await?;
@@ -457,6 +484,7 @@ impl<'a> Change<'a> {
         past: &Past,
         before: Release,
         doubtful: BTreeSet<InstanceName>,
+        interrupts: &mut Interrupts,
     ) -> Result<Ended, Fault> {
         let session = self.session;
         let deployment = self.doubting(doubtful);
@@ -483,7 +511,7 @@ impl<'a> Change<'a> {
         let line = leased(line, &self.kept, self.line.fence()).unopposed();
         let intent = deploy::back(false, target.doubtful.clone());
         let plan = line.plan_seen(&intent, intent.selection_rules()).await?.0;
-        let carried = line.carry(&intent, plan, self.options.showing.beside()).await?;
+        let carried = line.carry(&intent, plan, self.options.showing.beside(), interrupts).await?;
         let abandoned = carried.summary.abandoned > 0;
         let told = if carried.summary.is_success() { line.send_everywhere().await } else { Ok(()) };
         if let Err(fault) = &told {
@@ -492,13 +520,13 @@ impl<'a> Change<'a> {
         if carried.summary.is_success() && told.is_ok() {
             ledger.close_journal().await?;
             self.tell_taken_back(past);
-            return Ok(Ended { code: ExitCode::from(TAKEN_BACK), abandoned });
+            return Ok(Ended { abandoned, ..Ended::with(TAKEN_BACK) });
         }
         ErrorReport::new(format!("not everything is as in release {number} again"))
             .warning()
             .hint("`maestro abort` tries again, `maestro resume` too")
             .print(&session.printer);
-        Ok(Ended { code: ExitCode::from(PARTLY), abandoned })
+        Ok(Ended { abandoned, ..Ended::with(PARTLY) })
     }
 }
 

@@ -154,7 +154,7 @@ pub enum Fault {
     #[error("interrupted")]
     LeftOff,
     /// The user wanted no more of it before anything was begun.
-    #[error("interrupted while the ships were looked at: no container was touched")]
+    #[error("interrupted: no container was touched")]
     Interrupted,
     /// The same, later.
     #[error("interrupted while auditors were told: no container was touched")]

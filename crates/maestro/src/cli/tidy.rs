@@ -2,7 +2,7 @@
 //! has brought in whose place the new one came.
 
 use super::act::Line;
-use super::interrupts;
+use super::interrupts::Interrupts;
 use super::kept::{self, Past};
 use crate::execute::{Means, execute};
 use crate::observe::observe_watched;
@@ -47,7 +47,12 @@ impl Reporter for Noting {
 impl Line<'_> {
     /// Takes away what nobody needs any more. What keeps it from that is no fault of the deployment: the next one tries
     /// again. Returns whether a call was given up that may still happen.
-    pub(super) async fn tidy(&self, ledger: &dyn Ledger, leavings: Leavings<'_>) -> bool {
+    pub(super) async fn tidy(
+        &self,
+        ledger: &dyn Ledger,
+        leavings: Leavings<'_>,
+        interrupts: &mut Interrupts,
+    ) -> bool {
         let Leavings { past, today, news } = leavings;
         let environment = self.environment();
         let history = &past.history;
@@ -90,8 +95,8 @@ impl Line<'_> {
         };
         let plan = Arc::new(plan);
         let mut noting = Noting::default();
-        let mut interrupts = interrupts::listen();
-        let summary = execute(plan.clone(), &means, &mut noting, &mut interrupts, Instant::now()).await;
+        let summary =
+            execute(plan.clone(), &means, &mut noting, &mut interrupts.unheard, Instant::now()).await;
         let (mut containers, mut images) = (0, 0);
         for step in noting.done.iter().filter_map(|id| plan.step(*id)) {
             match &step.action {

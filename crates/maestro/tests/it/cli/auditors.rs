@@ -342,7 +342,7 @@ async fn ctrl_c_between_two_runs_is_told() {
     until("the second look", || looks() == before + 2).await;
     restart.interrupt();
     let ran = restart.end().await.exits(1).within(AT_ONCE);
-    let end = "1 pulled in [DURATION]\nERROR: interrupted while the ships were looked at: no container was touched\n";
+    let end = "1 pulled in [DURATION]\nERROR: interrupted: no container was touched\n";
     assert_eq!(site.shell.redactor().redact(&ran.stderr), end);
     assert!(
         log(&site, "audit.log").ends_with(

@@ -116,7 +116,7 @@ async fn ctrl_c_gives_back_what_was_claimed() {
         |write: &Write| write.operation == Operation::Create && write.subject.starts_with("maestro.lease");
     until("the lease is being claimed", || site.writes().iter().any(claims)).await;
     hasty.interrupt();
-    hasty.end().await.exits(1).says("interrupted");
+    hasty.end().await.exits(1).says("interrupted: no container was touched");
     site.atlantic.takes(&Latency::default());
     site.run("unlock --yes").await.ok().says("nobody has the lease");
     assert!(!has_begun(&site), "{:?}", site.changes());
