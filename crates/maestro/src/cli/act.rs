@@ -117,6 +117,8 @@ pub(super) struct Carried {
     pub(super) summary: RunSummary,
     /// Whether a container has been changed, or may have been.
     pub(super) touched: bool,
+    /// Whether there was a Ctrl-C, whatever came of it.
+    pub(super) interrupted: bool,
     /// Whether the lease was lost, which has been said.
     pub(super) fenced: bool,
     /// Services of which something failed.
@@ -447,7 +449,7 @@ impl<'a> Line<'a> {
         let mut telling = Telling::begin(&self.environment, intent, &ready.plan, lenient, heard).await?;
         let outcome = self.walk(intent, ready, showing, &mut telling, heard).await;
         telling.end(outcome.as_ref().map(|_| ()), &self.session.printer, heard).await;
-        outcome
+        Ok(Carried { interrupted: interrupts.count() > 0, ..outcome? })
     }
 
     /// Carries out a plan, and what is planned after it.
@@ -519,7 +521,7 @@ impl<'a> Line<'a> {
         let trials = plan.trials.clone();
         // As in `leave`.
         std::mem::forget(plan);
-        Carried { summary, touched, fenced, failed, doubtful, trials }
+        Carried { summary, touched, interrupted: false, fenced, failed, doubtful, trials }
     }
 
     /// What a container that did not start has to say for itself; whether it has said anything.

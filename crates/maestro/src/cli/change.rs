@@ -282,7 +282,7 @@ impl<'a> Change<'a> {
             // Nothing was begun.
             Err(fault) => return Err(self.leaving(ledger, past, fault).await),
         };
-        let Carried { summary, touched, fenced, failed, doubtful, trials } = carried;
+        let Carried { summary, touched, interrupted, fenced, failed, doubtful, trials } = carried;
         if summary.is_success() && summary.waiting > 0 {
             // It is not finished before somebody has decided.
             if !touched {
@@ -330,11 +330,14 @@ impl<'a> Change<'a> {
             return Ok(Ended::with(FAILED));
         }
         let goes_back = summary.failed > 0
-            && summary.interrupted == 0
+            // Whoever has interrupted it decides himself. A call that may still happen could undo what is taken back.
+            && !interrupted
+            && summary.abandoned == 0
             && !self.target.gives_up
             && self.remedy(&failed) == Remedy::Rollback
             && !fenced
-            && self.may_go_on().await;
+            && self.may_go_on().await
+            && interrupts.unless_any().is_ok();
         match before {
             Some(before) if goes_back => self.take_back(ledger, past, before, doubtful, interrupts).await,
             _ => {
