@@ -67,7 +67,7 @@ pub(super) async fn act(
 }
 
 /// Carries out the first plan of a command, and what follows from it.
-pub(super) async fn carry_out(line: Line<'_>, intent: &Intent, plan: Plan, showing: Showing) -> Outcome {
+async fn carry_out(line: Line<'_>, intent: &Intent, plan: Plan, showing: Showing) -> Outcome {
     let session = line.session;
     Ok(ended(session, &carried_out(line, intent, plan, showing).await?))
 }

@@ -1,7 +1,7 @@
 //! A change from one release to another: under the lease, written into the journal before it begins, recorded when it is
 //! done, and taken back when it fails and its services say so.
 
-use super::act::{Carried, Line, carry_out, tell_waiting, untouched};
+use super::act::{Carried, Line, carried_out, ended, tell_waiting, untouched};
 use super::arguments::{Selecting, Showing};
 use super::confirm::Confirming;
 use super::fault::HELD;
@@ -110,7 +110,13 @@ impl<'a> Change<'a> {
         let is_news = self.news(&self.past.history).is_some() || self.past.unfinished.is_some();
         // Who changes nothing needs no lease, and writes nothing.
         if plan.steps.is_empty() && (is_blocked || !is_news) {
-            return carry_out(self.line, &self.intent, plan, self.options.showing).await;
+            let session = self.session;
+            let carried = carried_out(self.line, &self.intent, plan, self.options.showing).await?;
+            if !carried.summary.is_success() && self.past.unfinished.is_some() {
+                explain(session, &self.past);
+                return Ok(ExitCode::from(PARTLY));
+            }
+            return Ok(ended(session, &carried));
         }
         // Whatever is waited for from here on, no interrupt is lost.
         let mut interrupts = listen();
