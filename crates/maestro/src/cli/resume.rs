@@ -2,7 +2,8 @@
 
 use super::act::{Line, untouched};
 use super::arguments::Selecting;
-use super::change::{Agreed, Change, Options, going_back};
+use super::change::way_back::going_back;
+use super::change::{Agreed, Change, Options};
 use super::interrupts::unless_interrupted;
 use super::kept::{self, owner};
 use super::session::Session;
