@@ -59,25 +59,31 @@ impl Line<'_> {
         // Nobody needs what only a deployment has brought in whose place this one came.
         let mut others: Vec<_> = past.unfinished.iter().flat_map(|one| brought(one, today)).collect();
         let needed = needed(history, news);
-        let images = superseded(history, &needed, environment, others.clone());
-        // As long as all releases stay, so do their containers.
-        let with_containers = needed.len() < history.records().len();
-        if images.is_empty() && !with_containers {
-            return false;
-        }
         let ships: Vec<ShipName> = environment.ships.keys().cloned().collect();
         let needs = Needs { images: true, others: true, ..Needs::default() };
         let everybody: Vec<_> = environment.instances.keys().cloned().collect();
-        let fleet = observe_watched(environment, self.engines(), (&everybody, &ships), needs, &|_| ()).await;
-        let going = if with_containers {
-            self.forsaken(ledger, past, &needed, today, &fleet).await
-        } else {
-            Vec::new()
+        let look =
+            async || observe_watched(environment, self.engines(), (&everybody, &ships), needs, &|_| ()).await;
+        // As long as all releases stay, so do their containers.
+        let with_containers = needed.len() < history.records().len();
+        let seen = if with_containers { Some(look().await) } else { None };
+        let going = match &seen {
+            Some(fleet) => self.forsaken(ledger, past, &needed, today, fleet).await,
+            None => Vec::new(),
         };
         // Of what never became a release, only they tell.
         others.extend(going.iter().map(|one| one.container.image.clone()));
         let images = superseded(history, &needed, environment, others);
-        let plan = plan(environment, &going, superfluous(&fleet, &images, &going));
+        let late;
+        let fleet = match &seen {
+            Some(fleet) => fleet,
+            None if images.is_empty() => return false,
+            None => {
+                late = look().await;
+                &late
+            }
+        };
+        let plan = plan(environment, &going, superfluous(fleet, &images, &going));
         if plan.steps.is_empty() {
             return false;
         }
