@@ -2,13 +2,14 @@
 
 use super::arguments::{Selecting, Showing};
 use super::change::PARTLY;
+use super::interrupts::{Interrupts, listen, unless_interrupted};
 use super::kept::Kept;
 use super::look::look;
 use super::safeguards::{see, unless_frozen};
 use super::session::Session;
 use super::telling::Telling;
 use super::watching::{Watching, spoke, started};
-use super::{Fault, Outcome, deploy, doctor, interrupts};
+use super::{Fault, Outcome, deploy, doctor};
 use crate::balance::{Balancing, Routes};
 use crate::execute::{Means, Remember, execute};
 use crate::ledger::{Fence, LeaseError};
@@ -23,7 +24,7 @@ use maestro_core::event::RunSummary;
 use maestro_core::fleet::{FleetSnapshot, at};
 use maestro_core::lease::Holder;
 use maestro_core::model::{Environment, Phase};
-use maestro_core::names::{InstanceName, SecretName, ServiceName};
+use maestro_core::names::{BalancerName, InstanceName, SecretName, ServiceName};
 use maestro_core::plan::{Action, Intent, Limits, Plan, Restart, StepId, Trial};
 use maestro_core::planner::{plan, unexamined};
 use maestro_core::preflight::{Finding, blocked};
@@ -66,21 +67,37 @@ pub(super) async fn act(
 }
 
 /// Carries out the first plan of a command, and what follows from it.
-pub(super) async fn carry_out(mut line: Line<'_>, intent: &Intent, plan: Plan, showing: Showing) -> Outcome {
-    unless_frozen(line.session, &line.environment, &plan, pulls_first(intent))?;
-    line.unseal_auditors().await?;
+async fn carry_out(line: Line<'_>, intent: &Intent, plan: Plan, showing: Showing) -> Outcome {
     let session = line.session;
-    let carried = line.carry(intent, plan, showing).await;
+    Ok(ended(session, &carried_out(line, intent, plan, showing).await?))
+}
+
+/// The same, for who wants to know more of it than whether it went well.
+pub(super) async fn carried_out(
+    mut line: Line<'_>,
+    intent: &Intent,
+    plan: Plan,
+    showing: Showing,
+) -> Result<Carried, Fault> {
+    let mut interrupts = listen();
+    line.unless_frozen(&plan, pulls_first(intent))?;
+    line.unseal_auditors().await?;
+    let carried = line.carry(intent, plan, showing, &mut interrupts).await;
     line.leave();
-    let summary = carried?.summary;
-    Ok(match summary.is_success() {
+    carried
+}
+
+/// What a command without a lease ends with, as maestro-ng's did: 1, however far it has come.
+pub(super) fn ended(session: &Session, carried: &Carried) -> ExitCode {
+    let summary = &carried.summary;
+    match summary.is_success() {
         true if summary.waiting > 0 => {
             tell_waiting(&session.printer, summary.waiting, &[]);
             ExitCode::from(PARTLY)
         }
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
-    })
+    }
 }
 
 /// How to go on where canaries have been tried, and what they get of the requests until then.
@@ -100,6 +117,8 @@ pub(super) struct Carried {
     pub(super) summary: RunSummary,
     /// Whether a container has been changed, or may have been.
     pub(super) touched: bool,
+    /// Whether there was a Ctrl-C, whatever came of it.
+    pub(super) interrupted: bool,
     /// Whether the lease was lost, which has been said.
     pub(super) fenced: bool,
     /// Services of which something failed.
@@ -195,6 +214,8 @@ pub(super) struct Line<'a> {
     remember: Option<Arc<dyn Remember>>,
     /// Whether it is begun also if an auditor cannot be told of it.
     unopposed: bool,
+    /// Whether it is done although that is frozen, which has been said.
+    despite_freeze: bool,
 }
 
 impl<'a> Line<'a> {
@@ -211,8 +232,17 @@ impl<'a> Line<'a> {
         for (_, service) in environment.services.iter_mut().filter(|(name, _)| gone.contains(*name)) {
             service.instances.clear();
         }
-        let (fence, balancing, remember) = (None, None, None);
-        Self { session, selecting, environment, engines, fence, balancing, remember, unopposed: false }
+        Self {
+            session,
+            selecting,
+            environment,
+            engines,
+            fence: None,
+            balancing: None,
+            remember: None,
+            unopposed: false,
+            despite_freeze: false,
+        }
     }
 
     /// The same for who goes back by himself: auditors are told, and none of them can keep him from it.
@@ -279,7 +309,7 @@ impl<'a> Line<'a> {
         let selection = select(&self.environment, &self.selecting.selector(), intent.selection_rules())?;
         let instances = selection.instances.iter().filter_map(|name| self.environment.instances.get(name));
         let ships = instances.map(|instance| &instance.ship).collect();
-        interrupts::unless_interrupted(async { Ok(kept.at_work(self.session, &ships).await) }).await
+        unless_interrupted(async { Ok(kept.at_work(self.session, &ships).await) }).await
     }
 
     /// Looks at the fleet and decides what to do.
@@ -348,28 +378,34 @@ impl<'a> Line<'a> {
         self.session.printer.talk(words);
     }
 
+    /// The balancers of the services of which something is meant.
+    pub(super) fn balancers(&self) -> Result<Vec<BalancerName>, Fault> {
+        let rules = deploy::INTENT.selection_rules();
+        let selection = select(&self.environment, &self.selecting.selector(), rules)?;
+        let selected = selection.instances.iter().filter_map(|name| self.environment.instances.get(name));
+        let services: BTreeSet<_> = selected.map(|instance| &instance.service).collect();
+        let balancers = services.iter().flat_map(|service| self.environment.balancers_of(service));
+        let balancers: BTreeSet<_> = balancers.map(|balancer| balancer.name.clone()).collect();
+        Ok(balancers.into_iter().collect())
+    }
+
     /// Has balancers send requests to all that serves: what was drained and serves on, whyever, is let in again.
     ///
     /// # Errors
     /// A front end that does not acknowledge it.
     pub(super) async fn send_everywhere(&self) -> Result<(), Fault> {
         let Some(balancing) = self.balancing.clone() else { return Ok(()) };
-        // Nobody is in doubt any more.
-        let intent = &deploy::INTENT;
-        let selection = select(&self.environment, &self.selecting.selector(), intent.selection_rules())?;
-        let selected = selection.instances.iter().filter_map(|name| self.environment.instances.get(name));
-        let services: BTreeSet<_> = selected.map(|instance| &instance.service).collect();
-        let balancers = services.iter().flat_map(|service| self.environment.balancers_of(service));
-        let balancers: BTreeSet<_> = balancers.map(|balancer| balancer.name.clone()).collect();
+        let balancers = self.balancers()?;
         if balancers.is_empty() {
             return Ok(());
         }
+        // Nobody is in doubt any more.
+        let intent = &deploy::INTENT;
         let (plan, _) = self.plan_seen(intent, intent.selection_rules()).await?;
         if let Some(fence) = &self.fence {
             fence.pass().await?;
         }
         let routes = Routes::new(self.environment.clone(), balancing, &plan);
-        let balancers: Vec<_> = balancers.into_iter().collect();
         let sent = routes.turn().await.change(&balancers, &RouteChange::default()).await;
         sent.map_err(|error| Fault::Unbalanced(error.to_string()))
     }
@@ -389,9 +425,13 @@ impl<'a> Line<'a> {
         doctor::foreseen(self.session, &self.environment, &self.engines, plan).await
     }
 
-    /// Refuses a plan for which this is not the time.
-    pub(super) fn unless_frozen(&self, plan: &Plan) -> Result<(), Fault> {
-        unless_frozen(self.session, &self.environment, plan, false)
+    /// Refuses a plan for which this is not the time. `more` if more is done than it says. That it is done all the same is
+    /// said once, however often this is asked.
+    pub(super) fn unless_frozen(&mut self, plan: &Plan, more: bool) -> Result<(), Fault> {
+        if !self.despite_freeze {
+            self.despite_freeze = unless_frozen(self.session, &self.environment, plan, more)?;
+        }
+        Ok(())
     }
 
     /// Refuses a plan that would fail, and one of which a part cannot be done: it would never come to its end.
@@ -413,15 +453,15 @@ impl<'a> Line<'a> {
         intent: &Intent,
         plan: Plan,
         showing: Showing,
+        interrupts: &mut Interrupts,
     ) -> Result<Carried, Fault> {
-        let mut interrupts = interrupts::listen();
+        let heard = &mut interrupts.unheard;
         let ready = Ready::new(plan).await?;
         let lenient = self.unopposed.then_some(&self.session.printer);
-        let mut telling =
-            Telling::begin(&self.environment, intent, &ready.plan, lenient, &mut interrupts).await?;
-        let outcome = self.walk(intent, ready, showing, &mut telling, &mut interrupts).await;
-        telling.end(outcome.as_ref().map(|_| ()), &self.session.printer, &mut interrupts).await;
-        outcome
+        let mut telling = Telling::begin(&self.environment, intent, &ready.plan, lenient, heard).await?;
+        let outcome = self.walk(intent, ready, showing, &mut telling, heard).await;
+        telling.end(outcome.as_ref().map(|_| ()), &self.session.printer, heard).await;
+        Ok(Carried { interrupted: interrupts.count() > 0, ..outcome? })
     }
 
     /// Carries out a plan, and what is planned after it.
@@ -493,7 +533,7 @@ impl<'a> Line<'a> {
         let trials = plan.trials.clone();
         // As in `leave`.
         std::mem::forget(plan);
-        Carried { summary, touched, fenced, failed, doubtful, trials }
+        Carried { summary, touched, interrupted: false, fenced, failed, doubtful, trials }
     }
 
     /// What a container that did not start has to say for itself; whether it has said anything.

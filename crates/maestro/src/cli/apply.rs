@@ -1,8 +1,8 @@
 //! `maestro apply`.
 
-use super::act::{Line, carry_out, untouched};
+use super::act::{Line, carried_out, ended, untouched};
 use super::arguments::Selecting;
-use super::change::{Agreed, Change, Options};
+use super::change::{Agreed, Change, Options, PARTLY};
 use super::kept::owner;
 use super::session::Session;
 use super::{Fault, Outcome, deploy};
@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// No plan is larger, in bytes: its largest part is the environment file.
 const LARGEST: u64 = 256 << 20;
@@ -62,7 +63,9 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
             return Err(Fault::Lease(LeaseError::Held(holder)));
         }
         args.options.confirming.confirm(&session.printer, &plan, intent.name()).await?;
-        return carry_out(line, &intent, plan, args.options.showing).await;
+        let carried = carried_out(line, &intent, plan, args.options.showing).await?;
+        let half_done = carried.touched && !carried.summary.is_success();
+        return Ok(if half_done { ExitCode::from(PARTLY) } else { ended(session, &carried) });
     };
     let doing = format!("apply {}", args.file.display());
     let past = kept.past_after_others(session, &doing, args.options.patience).await?;

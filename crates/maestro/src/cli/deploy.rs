@@ -93,7 +93,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let target = draft.target(&args, unfinished);
     let intent = args.intent(unfinished, target.hooking(unfinished));
     let ahead = draft.kept.read_ahead(&past).map(Ok);
-    let ((plan, fleet), ()) = try_join(draft.plan(&intent), ahead).await.map_err(untouched)?;
+    let looking = unless_interrupted(try_join(draft.plan(&intent), ahead));
+    let ((plan, fleet), ()) = looking.await.map_err(untouched)?;
     draft.tell_orphans(&fleet);
     let Draft { line, release, kept, today, .. } = draft;
     let (today, options) = ((today, release), args.options);

@@ -75,7 +75,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         }
     }
     drop(sender);
-    let mut interrupts = interrupts::listen();
+    let mut interrupts = interrupts::listen().unheard;
     let known = names
         .as_ref()
         .map_or_else(|| environment.instances.keys().collect::<Vec<_>>(), |names| names.iter().collect());

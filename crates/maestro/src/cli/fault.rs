@@ -10,6 +10,7 @@ use maestro_core::boundary::{CheckFailure, LedgerError};
 use maestro_core::check;
 use maestro_core::deployment::{Deployment, JournalError};
 use maestro_core::engine_error::{EngineError, EngineErrorKind};
+use maestro_core::event::Failure;
 use maestro_core::history::{HistoryError, NoReturn};
 use maestro_core::image::ImageRef;
 use maestro_core::model::Frozen;
@@ -21,8 +22,8 @@ use maestro_core::saved::Moved;
 use maestro_core::select::UnknownThing;
 use std::process::ExitCode;
 
-/// Somebody else has the lease.
-const HELD: u8 = 5;
+/// Somebody else has the lease, or has taken it away before anything was changed.
+pub(super) const HELD: u8 = 5;
 /// Where a plan does not fit any more.
 const STALE: u8 = 6;
 
@@ -153,7 +154,7 @@ pub enum Fault {
     #[error("interrupted")]
     LeftOff,
     /// The user wanted no more of it before anything was begun.
-    #[error("interrupted while the ships were looked at: no container was touched")]
+    #[error("interrupted: no container was touched")]
     Interrupted,
     /// The same, later.
     #[error("interrupted while auditors were told: no container was touched")]
@@ -197,7 +198,7 @@ impl Fault {
     /// The exit code of commands that maestro-ng did not have.
     pub(super) fn code(&self) -> ExitCode {
         match self {
-            Fault::Lease(LeaseError::Held(_)) => ExitCode::from(HELD),
+            Fault::Lease(LeaseError::Held(_)) | Fault::Ledger(LedgerError::Fenced(_)) => ExitCode::from(HELD),
             Fault::Stale(_) | Fault::Overtaken { .. } => ExitCode::from(STALE),
             fault if fault.is_wrong_input() => ExitCode::from(2),
             _ => ExitCode::FAILURE,
@@ -205,8 +206,22 @@ impl Fault {
     }
 
     pub(super) fn print(&self, printer: &Printer) {
+        if let Some(report) = self.report(printer) {
+            report.print(printer);
+        }
+    }
+
+    /// Says it where another fault is what the command ends with.
+    pub(super) fn warn(&self, printer: &Printer) {
+        if let Some(report) = self.report(printer) {
+            report.warning().print(printer);
+        }
+    }
+
+    /// What is to be said; none if that has been done. Where it is about several things, they are printed here.
+    fn report(&self, printer: &Printer) -> Option<ErrorReport> {
         let report = match self {
-            Fault::Environment => return,
+            Fault::Environment => return None,
             Fault::Engine(error) => ErrorReport::from(error),
             Fault::Unknown(UnknownThing { nearest, .. }) | Fault::NoInstance { nearest, .. } => {
                 let report = ErrorReport::of(self);
@@ -252,6 +267,7 @@ impl Fault {
             Fault::Lease(LeaseError::Held(_)) => ErrorReport::of(self)
                 .hint("`--wait-lease 5m` waits")
                 .hint("`maestro unlock` takes the lease away from whoever cannot give it back"),
+            Fault::Ledger(lost @ LedgerError::Fenced(_)) => ErrorReport::from(&Failure::Fenced(lost.clone())),
             Fault::Lease(LeaseError::Ledger(error)) | Fault::Ledger(error) => {
                 error.hint().into_iter().fold(ErrorReport::of(self), ErrorReport::hint)
             }
@@ -269,13 +285,13 @@ impl Fault {
                 for one in unfetched {
                     ErrorReport::of(one).print(printer);
                 }
-                return;
+                return None;
             }
             Fault::Unannounced(missed) => {
                 for missed in missed {
                     telling::unannounced(missed).print(printer);
                 }
-                return;
+                return None;
             }
             Fault::Usage(_)
             | Fault::LeftOff
@@ -294,6 +310,19 @@ impl Fault {
             | Fault::Terminal(_)
             | Fault::Output(_) => ErrorReport::of(self),
         };
-        report.print(printer);
+        Some(report)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is lost before anything was changed is somebody else's now; what cannot be read is nobody's.
+    #[test]
+    fn a_lost_lease_is_somebody_elses() {
+        let lost = Fault::Ledger(LedgerError::Fenced("ada took it over".to_owned()));
+        assert_eq!(lost.code(), ExitCode::from(HELD));
+        assert_eq!(Fault::Ledger(LedgerError::NoJournal).code(), ExitCode::FAILURE);
     }
 }

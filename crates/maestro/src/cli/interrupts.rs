@@ -2,29 +2,63 @@
 
 use super::Fault;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// A message for every interrupt from now on. Where signals cannot be caught, there are none.
-pub(super) fn listen() -> mpsc::UnboundedReceiver<()> {
-    let (sender, receiver) = mpsc::unbounded_channel();
+/// What one command hears of the user from a moment on. From the first such moment in a process, an interrupt does nothing
+/// by itself any more: what nobody takes out of here is lost.
+pub(super) struct Interrupts {
+    /// A message for every interrupt that nobody has acted upon.
+    pub(super) unheard: mpsc::UnboundedReceiver<()>,
+    count: Arc<AtomicUsize>,
+}
+
+impl Interrupts {
+    /// How many there were, whether or not anybody has acted upon them.
+    pub(super) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// For who has begun nothing yet.
+    ///
+    /// # Errors
+    /// The interrupt.
+    pub(super) fn unless_any(&self) -> Result<(), Fault> {
+        if self.count() == 0 { Ok(()) } else { Err(Fault::Interrupted) }
+    }
+}
+
+/// Hears every interrupt from now on. Where signals cannot be caught, there are none.
+pub(super) fn listen() -> Interrupts {
+    let (sender, unheard) = mpsc::unbounded_channel();
+    let count = Arc::new(AtomicUsize::new(0));
     let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
     // Listening would undo what `nohup` has done.
     if hangups_count() {
         kinds.push(SignalKind::hangup());
     }
     for mut signal in kinds.into_iter().filter_map(|kind| signal(kind).ok()) {
-        let sender = sender.clone();
+        let (sender, count) = (sender.clone(), count.clone());
         // Ends when nobody listens any more, at the latest with the process.
-        tokio::spawn(async move { pass_on(&mut signal, &sender).await });
+        tokio::spawn(async move { pass_on(&mut signal, &sender, &count).await });
     }
-    receiver
+    Interrupts { unheard, count }
 }
 
-async fn pass_on(signal: &mut Signal, sender: &mpsc::UnboundedSender<()>) {
+async fn pass_on(signal: &mut Signal, sender: &mpsc::UnboundedSender<()>, count: &AtomicUsize) {
     loop {
         tokio::select! {
-            more = signal.recv() => if more.is_none() || sender.send(()).is_err() { return },
+            more = signal.recv() => {
+                if more.is_none() {
+                    return;
+                }
+                count.fetch_add(1, Ordering::Relaxed);
+                if sender.send(()).is_err() {
+                    return;
+                }
+            }
             () = sender.closed() => return,
         }
     }
@@ -51,7 +85,7 @@ pub(super) async fn unless_interrupted<T>(work: impl Future<Output = Result<T, F
     tokio::select! {
         biased;
         outcome = work => outcome,
-        Some(()) = interrupts.recv() => Err(Fault::LeftOff),
+        Some(()) = interrupts.unheard.recv() => Err(Fault::LeftOff),
     }
 }
 

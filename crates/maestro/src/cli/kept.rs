@@ -1,7 +1,8 @@
 //! What the ships, or etcd, keep for everybody who deploys: the lease, the releases, and the journal of the last run.
 
 use super::Fault;
-use super::interrupts::{listen, unless_interrupted};
+use super::act::untouched;
+use super::interrupts::{Interrupts, listen, unless_interrupted};
 use super::session::Session;
 use crate::audit::who;
 use crate::balance::Balancing;
@@ -109,12 +110,14 @@ impl Kept {
         patience: Patience,
     ) -> Result<Past, Fault> {
         let looks = holders(&self.anchors, self.times.deadline());
-        let found = unless_interrupted(async { Ok(looks.await) }).await?;
+        let found = unless_interrupted(async { Ok(looks.await) }).await.map_err(untouched)?;
         if found.iter().any(|(_, holder)| matches!(holder, Ok(Some(_)))) {
             // It is not kept while somebody thinks about a question.
-            self.claim(session, doing, patience).await?.release().await.ok();
+            let mut interrupts = listen();
+            self.claim(session, doing, patience, &mut interrupts).await?.release().await.ok();
+            interrupts.unless_any()?;
         }
-        self.past().await
+        self.past().await.map_err(untouched)
     }
 
     /// Who is deploying at this moment, as far as these ships tell.
@@ -135,12 +138,13 @@ impl Kept {
         found
     }
 
-    /// Gets the lease, and says on the way what is waited for.
+    /// Gets the lease, and says on the way what is waited for. Whoever is interrupted gives back what he has got.
     pub(super) async fn claim(
         &self,
         session: &Session,
         doing: &str,
         patience: Patience,
+        interrupts: &mut Interrupts,
     ) -> Result<HeldLease, Fault> {
         let wanted = Claim {
             owner: owner(),
@@ -153,23 +157,23 @@ impl Kept {
         let printer = session.printer.clone();
         let ttl = self.times.ttl;
         let mut tell = |waiting: &Waiting| tell(&printer, waiting, ttl);
-        let (left_off, mut interrupts) = (CancellationToken::new(), listen());
+        let left_off = CancellationToken::new();
         let mut claiming = pin!(claim(&self.anchors, wanted, Arc::new(BootClock), &mut tell, &left_off));
         loop {
             tokio::select! {
                 biased;
                 outcome = &mut claiming => return match outcome {
-                    Err(LeaseError::LeftOff) => Err(Fault::LeftOff),
-                    Ok(lease) if interrupts.try_recv().is_ok() => {
+                    Err(LeaseError::LeftOff) => Err(Fault::Interrupted),
+                    Ok(lease) if interrupts.count() > 0 => {
                         lease.release().await.ok();
-                        Err(Fault::LeftOff)
+                        Err(Fault::Interrupted)
                     }
                     outcome => Ok(outcome?),
                 },
                 // What was got is given back, unless that takes too long, too.
-                Some(()) = interrupts.recv() => {
+                Some(()) = interrupts.unheard.recv() => {
                     if left_off.is_cancelled() {
-                        return Err(Fault::LeftOff);
+                        return Err(Fault::Interrupted);
                     }
                     left_off.cancel();
                 }

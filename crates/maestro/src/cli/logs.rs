@@ -72,7 +72,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         let tail = args.lines.map_or(Some(0), |lines| u64::try_from(lines).ok());
         let streams = sources.into_iter().map(|source| source.follow(session.printer.clone(), tail).boxed());
         let mut merged = stream::select_all(streams);
-        let mut interrupts = interrupts::listen();
+        let mut interrupts = interrupts::listen().unheard;
         loop {
             tokio::select! {
                 line = merged.next() => match line {

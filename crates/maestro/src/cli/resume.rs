@@ -2,7 +2,9 @@
 
 use super::act::{Line, untouched};
 use super::arguments::Selecting;
-use super::change::{Agreed, Change, Options, going_back};
+use super::change::way_back::going_back;
+use super::change::{Agreed, Change, Options};
+use super::interrupts::unless_interrupted;
 use super::kept::{self, owner};
 use super::session::Session;
 use super::{Fault, Outcome, deploy};
@@ -64,7 +66,8 @@ async fn settle(session: &Session, options: Options, which: Which) -> Outcome {
         let selecting = Selecting::of(&target.selector, target.units);
         (target, environment, selecting)
     } else {
-        let before = kept::current(kept.reader(), &past).await?.ok_or(Fault::NothingBefore)?;
+        let reading = unless_interrupted(kept::current(kept.reader(), &past));
+        let before = reading.await.map_err(untouched)?.ok_or(Fault::NothingBefore)?;
         let back = going_back(session, &of_today, &past, &before, &unfinished, &environment)?;
         (back.target, back.environment, back.selecting)
     };

@@ -75,8 +75,9 @@ impl Seen {
     }
 }
 
-/// Refuses to change containers while that is frozen. Images may come at any time. `follows` if the plan is only the
-/// first of a command.
+/// Refuses to change what users get while that is frozen: containers, and what balancers are told. Images may come at any
+/// time. `more` if the command does more of that than this plan says. Returns whether it is to be done all the same, which
+/// is said then.
 ///
 /// # Errors
 /// [`Fault::Frozen`], unless it is to be done all the same.
@@ -84,19 +85,28 @@ pub(super) fn unless_frozen(
     session: &Session,
     environment: &Environment,
     plan: &Plan,
-    follows: bool,
-) -> Result<(), Fault> {
-    let touches = |action: &Action| matches!(action, Action::Call(call) if call.container().is_some());
-    if !follows && !plan.steps.iter().any(|step| touches(&step.action)) {
-        return Ok(());
+    more: bool,
+) -> Result<bool, Fault> {
+    if !more && !plan.steps.iter().any(|step| touches(&step.action)) {
+        return Ok(false);
     }
     match (environment.safeguards.frozen(Timestamp::now()), &session.despite.freeze) {
-        (None, _) => Ok(()),
+        (None, _) => Ok(false),
         (Some(frozen), Some(reason)) => {
             warn(session, &frozen, reason);
-            Ok(())
+            Ok(true)
         }
         (Some(frozen), None) => Err(Fault::Frozen(frozen)),
+    }
+}
+
+/// Whether users may notice it.
+fn touches(action: &Action) -> bool {
+    match action {
+        Action::Call(call) => call.container().is_some(),
+        // A program that is run may do anything.
+        Action::Route { .. } | Action::Provide { .. } | Action::Finish { .. } | Action::Local { .. } => true,
+        Action::Await { .. } | Action::Check { .. } | Action::Delay { .. } | Action::Reached => false,
     }
 }
 

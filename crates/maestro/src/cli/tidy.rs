@@ -2,7 +2,7 @@
 //! has brought in whose place the new one came.
 
 use super::act::Line;
-use super::interrupts;
+use super::interrupts::Interrupts;
 use super::kept::{self, Past};
 use crate::execute::{Means, execute};
 use crate::observe::observe_watched;
@@ -47,32 +47,43 @@ impl Reporter for Noting {
 impl Line<'_> {
     /// Takes away what nobody needs any more. What keeps it from that is no fault of the deployment: the next one tries
     /// again. Returns whether a call was given up that may still happen.
-    pub(super) async fn tidy(&self, ledger: &dyn Ledger, leavings: Leavings<'_>) -> bool {
+    pub(super) async fn tidy(
+        &self,
+        ledger: &dyn Ledger,
+        leavings: Leavings<'_>,
+        interrupts: &mut Interrupts,
+    ) -> bool {
         let Leavings { past, today, news } = leavings;
         let environment = self.environment();
         let history = &past.history;
         // Nobody needs what only a deployment has brought in whose place this one came.
         let mut others: Vec<_> = past.unfinished.iter().flat_map(|one| brought(one, today)).collect();
         let needed = needed(history, news);
-        let images = superseded(history, &needed, environment, others.clone());
-        // As long as all releases stay, so do their containers.
-        let with_containers = needed.len() < history.records().len();
-        if images.is_empty() && !with_containers {
-            return false;
-        }
         let ships: Vec<ShipName> = environment.ships.keys().cloned().collect();
         let needs = Needs { images: true, others: true, ..Needs::default() };
         let everybody: Vec<_> = environment.instances.keys().cloned().collect();
-        let fleet = observe_watched(environment, self.engines(), (&everybody, &ships), needs, &|_| ()).await;
-        let going = if with_containers {
-            self.forsaken(ledger, past, &needed, today, &fleet).await
-        } else {
-            Vec::new()
+        let look =
+            async || observe_watched(environment, self.engines(), (&everybody, &ships), needs, &|_| ()).await;
+        // As long as all releases stay, so do their containers.
+        let with_containers = needed.len() < history.records().len();
+        let seen = if with_containers { Some(look().await) } else { None };
+        let going = match &seen {
+            Some(fleet) => self.forsaken(ledger, past, &needed, today, fleet).await,
+            None => Vec::new(),
         };
         // Of what never became a release, only they tell.
         others.extend(going.iter().map(|one| one.container.image.clone()));
         let images = superseded(history, &needed, environment, others);
-        let plan = plan(environment, &going, superfluous(&fleet, &images, &going));
+        let late;
+        let fleet = match &seen {
+            Some(fleet) => fleet,
+            None if images.is_empty() => return false,
+            None => {
+                late = look().await;
+                &late
+            }
+        };
+        let plan = plan(environment, &going, superfluous(fleet, &images, &going));
         if plan.steps.is_empty() {
             return false;
         }
@@ -90,8 +101,8 @@ impl Line<'_> {
         };
         let plan = Arc::new(plan);
         let mut noting = Noting::default();
-        let mut interrupts = interrupts::listen();
-        let summary = execute(plan.clone(), &means, &mut noting, &mut interrupts, Instant::now()).await;
+        let summary =
+            execute(plan.clone(), &means, &mut noting, &mut interrupts.unheard, Instant::now()).await;
         let (mut containers, mut images) = (0, 0);
         for step in noting.done.iter().filter_map(|id| plan.step(*id)) {
             match &step.action {

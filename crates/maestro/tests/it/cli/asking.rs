@@ -1,7 +1,8 @@
 //! Questions on a terminal, and what counts as an answer.
 
 use super::shell::Running;
-use super::site::{SHOP, Site};
+use super::site::{SHOP, Site, until};
+use jiff::{SignedDuration, Timestamp};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs::File;
 use std::io::Write as _;
@@ -61,4 +62,23 @@ async fn a_yes_is_a_yes() {
     keys.write_all(b"y\n").unwrap();
     running.end().await.ok().says("2 deployed");
     assert!(site.pacific.container("web-2").unwrap().config.image.contains("web:3.0"));
+}
+
+/// What is frozen when the answer comes was not when the question was asked.
+#[tokio::test]
+async fn a_yes_may_come_too_late() {
+    let site = released().await;
+    let begins = Timestamp::now() + SignedDuration::from_secs(6);
+    site.write(&format!(
+        "{}freeze: [{{from: '{}', to: 2099-12-31, reason: stocktaking}}]\n",
+        SHOP.replace("shop/web:2.0", "shop/web:3.0"),
+        begins.strftime("%Y-%m-%d %H:%M:%S")
+    ));
+    let (running, mut keys) = asked(&site, "deploy --progress plain web").await;
+    until("the window has begun", || Timestamp::now() >= begins).await;
+    keys.write_all(b"y\n").unwrap();
+    running.end().await.exits(2).says("frozen until").says("stocktaking");
+    assert_eq!(site.changes(), Vec::<String>::new());
+    site.run("unlock --yes").await.ok().says("nobody has the lease");
+    site.run("resume --yes").await.exits(1).says("no deployment is unfinished");
 }

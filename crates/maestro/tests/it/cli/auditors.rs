@@ -342,7 +342,7 @@ async fn ctrl_c_between_two_runs_is_told() {
     until("the second look", || looks() == before + 2).await;
     restart.interrupt();
     let ran = restart.end().await.exits(1).within(AT_ONCE);
-    let end = "1 pulled in [DURATION]\nERROR: interrupted while the ships were looked at: no container was touched\n";
+    let end = "1 pulled in [DURATION]\nERROR: interrupted: no container was touched\n";
     assert_eq!(site.shell.redactor().redact(&ran.stderr), end);
     assert!(
         log(&site, "audit.log").ends_with(
@@ -480,4 +480,21 @@ async fn no_auditor_forbids_the_way_back() {
     site.clear_writes();
     site.run("deploy --yes web").await.exits(1).says("nothing was done").says("no answer within 1 s");
     assert_eq!(site.changes(), Vec::<String>::new());
+}
+
+/// Why nothing was begun is what counts; that it could not be taken out of the journal is told besides.
+#[tokio::test]
+async fn what_keeps_a_deployment_from_beginning_is_what_it_ends_with() {
+    let sink = Sink::new(vec![Reply::Silence]).await;
+    let audited =
+        format!("{SHOP}audit:\n- {{type: http, endpoint: 'http://{}', timeout: {SILENCE}}}\n", sink.address);
+    let site = Site::new(&audited);
+    let deploying = site.shell.spawn("deploy --yes");
+    until("the auditor is being told", || !sink.requests().is_empty()).await;
+    let refused = Fault::Refused(500, "no space left".into());
+    site.atlantic.set_faults(Faults::none().and(On::Only(Operation::Put), When::Always, refused));
+    let ran = deploying.end().await.exits(1).says("could not be told: nothing was done");
+    let warning = "WARNING: what is kept of releases and deployments cannot be used";
+    assert!(ran.stderr.contains(warning) && ran.stderr.contains("no space left"), "{}", ran.all());
+    assert!(ran.stderr.find(warning) < ran.stderr.find("ERROR"), "{}", ran.all());
 }

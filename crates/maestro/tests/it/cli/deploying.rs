@@ -106,6 +106,23 @@ async fn a_saved_plan_is_carried_out_or_refused() {
     insta::assert_snapshot!(text);
 }
 
+/// Scripts of maestro-ng's commands know 1; whoever applies a plan learns whether anything was changed.
+#[tokio::test]
+async fn a_saved_start_that_fails_half_way_has_changed_something() {
+    let site = Site::new(SHOP);
+    site.run("plan --out next.plan start").await.ok();
+    for ship in [&site.atlantic, &site.pacific] {
+        ship.set_faults(Faults::missing_image());
+    }
+    site.run("apply --yes next.plan").await.exits(1);
+    site.atlantic.set_faults(Faults::none());
+    let refused = Fault::Refused(500, "no".into());
+    site.pacific.set_faults(Faults::none().and(On::Only(Operation::Start), When::Always, refused));
+    site.run("apply --yes next.plan").await.exits(3);
+    assert_eq!((site.state("web-1"), site.state("web-2")), ("running", "created"));
+    site.run("start").await.exits(1);
+}
+
 /// Releases are listed, compared, gone back to, and forth again.
 #[tokio::test]
 async fn releases_are_a_way_back() {

@@ -154,6 +154,27 @@ async fn what_only_a_balancer_has_to_be_told_is_deployed_too() {
     assert!(!shop.served().contains("of today"), "{}", shop.served());
 }
 
+/// What balancers are told changes what users get, too.
+#[tokio::test]
+async fn balancers_are_told_nothing_while_that_is_frozen() {
+    let fronted = Fronted::new("").await;
+    let frozen = "freeze: [{from: 2020-01-01, to: 2099-12-31, reason: stocktaking}]\n";
+    fronted.site.write(&(shop("2.0", 0, &fronted.file) + frozen));
+    fronted.run("deploy --yes").await.ok().says("unchanged");
+    fronted.site.shell.write("front.j2", format!("{TEMPLATE}of today\n"));
+    let served = fronted.served();
+    fronted
+        .run("deploy --yes")
+        .await
+        .exits(2)
+        .says("nothing has been done: frozen until")
+        .says("stocktaking");
+    assert_eq!(fronted.served(), served);
+    let ran = fronted.run("--despite-freeze hotfix deploy --yes").await.ok().says("this is release 2");
+    assert_eq!(ran.stderr.matches("done all the same: hotfix").count(), 1, "{}", ran.all());
+    assert!(fronted.served().contains("of today"));
+}
+
 /// Whoever dies while an orphan is stopped has told the balancer of it: the way back lets in again who was sent away.
 #[tokio::test]
 async fn the_way_back_from_who_died_lets_all_in_again() {

@@ -82,6 +82,30 @@ async fn a_sleeper_is_too_late() {
     site.run("releases --output name").await.ok().says("2\n1\n");
 }
 
+/// Who loses it before his first change has changed nothing: somebody else is at work.
+#[tokio::test]
+async fn a_sleeper_who_has_not_begun_has_done_nothing() {
+    let site = released(Duration::ZERO).await;
+    let takes = |each| {
+        for ship in [&site.atlantic, &site.pacific] {
+            ship.takes(&Latency::default().but(Operation::Pull, each));
+        }
+    };
+    takes(A_WHILE);
+    let sleeper = site.shell.spawn("deploy --yes web");
+    let pulls = |write: &Write| write.operation == Operation::Pull;
+    until("the sleeper pulls", || site.writes().iter().any(pulls)).await;
+    sleeper.send(Signal::STOP);
+    takes(Duration::ZERO);
+    site.write(&shop("4.0"));
+    site.run("deploy --yes --wait-lease 1m web").await.ok().says("this is release 2");
+    site.clear_writes();
+    sleeper.send(Signal::CONT);
+    let late = sleeper.end().await.exits(5).says("the lease is lost");
+    assert!(!has_begun(&site), "{:?}\n{}", site.changes(), late.all());
+    site.run("resume --yes").await.exits(1).says("no deployment is unfinished");
+}
+
 /// Who changes his mind while he claims it keeps nobody from it.
 #[tokio::test]
 async fn ctrl_c_gives_back_what_was_claimed() {
@@ -92,7 +116,7 @@ async fn ctrl_c_gives_back_what_was_claimed() {
         |write: &Write| write.operation == Operation::Create && write.subject.starts_with("maestro.lease");
     until("the lease is being claimed", || site.writes().iter().any(claims)).await;
     hasty.interrupt();
-    hasty.end().await.exits(1).says("interrupted");
+    hasty.end().await.exits(1).says("interrupted: no container was touched");
     site.atlantic.takes(&Latency::default());
     site.run("unlock --yes").await.ok().says("nobody has the lease");
     assert!(!has_begun(&site), "{:?}", site.changes());

@@ -11,6 +11,7 @@ mod doctor;
 mod exit_codes;
 mod front_ends;
 mod hooks;
+mod interrupted;
 mod killed;
 mod killed_writing;
 mod leasing;

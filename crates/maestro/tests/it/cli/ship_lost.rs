@@ -141,3 +141,31 @@ async fn a_registry_that_is_down_stops_nothing() {
     assert_eq!(images(&site), ["2.0"; 3]);
     assert!(site.changes().iter().all(|change| !change.contains("pull") && !change.contains("create")));
 }
+
+/// Nothing can be done as long as it is away, and that is no end.
+#[tokio::test]
+async fn what_is_unfinished_stays_so_while_all_of_it_is_away() {
+    let alone = |tag: &str| {
+        format!(
+            "
+  web:
+    image: shop/web:{tag}
+    deploy: {{strategy: rolling, max_unavailable: 1, on_failure: pause}}
+    instances: {{web-1: {{ship: pacific, stop_timeout: 1}}}}
+anchors: [atlantic]
+"
+        )
+    };
+    let site = Site::new(&alone("2.0"));
+    site.run("deploy").await.ok();
+    site.write(&alone("3.0"));
+    site.pacific.set_faults(Faults::none().and(On::Writes, When::Nth(3), Fault::Dies));
+    site.run("deploy --yes").await.exits(3).within(AT_MOST).says("the deployment is not finished");
+    for line in ["resume --yes", "abort --yes"] {
+        let ran = site.run(line).await.exits(3).within(AT_MOST);
+        ran.says("the deployment is not finished").says("`maestro resume` goes on with it");
+    }
+    site.pacific.set_faults(Faults::none());
+    site.run("resume --yes").await.ok().says("this is release 2");
+    assert!(site.image("web-1").contains("web:3.0"));
+}
