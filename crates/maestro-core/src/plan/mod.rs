@@ -9,12 +9,14 @@ mod intent;
 mod outage;
 mod render;
 mod room;
+mod takeover;
 mod trial;
 
 pub use call::{EngineCall, RegistryAuth};
 pub use hooks::{Begun, HookTask, Hooking};
 pub use intent::{Intent, Restart};
 pub use outage::Outage;
+pub use takeover::Takeovers;
 pub use trial::Trial;
 
 use crate::balance::{Rotation, RouteChange};
