@@ -15,7 +15,10 @@ pub(super) fn order(plan: &mut Plan, environment: &Environment, fleet: &FleetSna
         let Some(unit) = plan.step(start).map(|step| step.unit) else { continue };
         let before = plan.preceding(stop);
         let is_of = |plan: &Plan, id: StepId| plan.step(id).is_some_and(|step| step.unit == unit);
-        if is_of(plan, stop) || before.iter().any(|id| is_of(plan, *id)) || plan.preceding(start).contains(&stop) {
+        if is_of(plan, stop)
+            || before.iter().any(|id| is_of(plan, *id))
+            || plan.preceding(start).contains(&stop)
+        {
             continue;
         }
         for first in firsts(plan, unit) {

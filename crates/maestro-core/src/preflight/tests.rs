@@ -1,12 +1,12 @@
 use super::{Asking, Finding, Learnt, examinations, preflight, questions};
 use crate::boundary::RegistryImage;
+use crate::check::lint;
 use crate::config::{Limits, load};
 use crate::engine_error::{EngineError, EngineErrorKind};
 use crate::fleet::{
     ClockReading, DiskSpace, EngineVersion, HostFacts, HostPort, Occupant, Platform, ShipView,
 };
 use crate::image::ImageRef;
-use crate::check::lint;
 use crate::model::{ApiVersion, Environment, LABEL_INSTANCE, LABEL_SERVICE, Protocol};
 use crate::names::{InstanceName, ShipName};
 use crate::plan::{Hooking, Intent, Plan};

@@ -46,9 +46,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     session.unseal(&mut environment, &secrets).await?;
     let engines = session.engines(&environment);
     // What a deployment would do is seen here only as far as containers go: which of them it would stop, and when.
-    let planned = |fleet: &FleetSnapshot| {
-        Cow::Owned(plan(&environment, fleet, &INTENT, &selection, Limits::default()))
-    };
+    let planned =
+        |fleet: &FleetSnapshot| Cow::Owned(plan(&environment, fleet, &INTENT, &selection, Limits::default()));
     let wanted = (&instances[..], Asking::All, INTENT.needs());
     let findings = examine(session, &environment, &engines, wanted, planned).await?;
     let asked = Asked {
