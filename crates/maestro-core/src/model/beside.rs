@@ -95,7 +95,7 @@ fn network_of(instance: &Instance) -> Option<&str> {
 }
 
 /// Whether the mode behind the last colon says so: `source:target:ro`, `container:ro`.
-fn is_read_only(text: &str) -> bool {
+pub(crate) fn is_read_only(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(_, mode)| mode.split(',').any(|option| option == "ro"))
 }
 

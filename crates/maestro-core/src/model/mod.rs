@@ -21,6 +21,7 @@ mod variables;
 pub(crate) use auditor::authority;
 pub use auditor::{Auditor, Channel, Format, Level, Payload, Script, Slack, Webhook, WebhookMethod};
 pub use balancer::{Balancer, BalancerKind, BalancerMode, BalancerPlace, Listen, Reload, RemoteHost, Route};
+pub(crate) use beside::is_read_only;
 pub use beside::{Besides, Hindrance};
 pub use check::{Check, ClientCert, EnvFrom, Fields, HttpCheck, Phase, RequestOptions};
 pub(crate) use container::bindings;

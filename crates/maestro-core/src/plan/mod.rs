@@ -9,12 +9,14 @@ mod intent;
 mod outage;
 mod render;
 mod room;
+mod takeover;
 mod trial;
 
 pub use call::{EngineCall, RegistryAuth};
 pub use hooks::{Begun, HookTask, Hooking};
 pub use intent::{Intent, Restart};
 pub use outage::Outage;
+pub use takeover::Takeovers;
 pub use trial::Trial;
 
 use crate::balance::{Rotation, RouteChange};
@@ -150,6 +152,8 @@ pub enum Blocked {
         service: ServiceName,
         /// How many cannot be seen, and count as down.
         unseen: usize,
+        /// How many would have to stop for it at the same time.
+        going: usize,
         /// How many may be down at the same time.
         allowed: usize,
     },
@@ -503,6 +507,15 @@ impl Item {
     /// Whether it is stopped for good: it is not to be there, or elsewhere.
     pub fn goes(&self) -> bool {
         matches!(self.fate, Fate::Act { because: Reason::Gone | Reason::Moved(_), .. })
+    }
+
+    /// The steps of its row.
+    pub fn steps(&self) -> impl Iterator<Item = StepId> {
+        let steps: &[StepId] = match &self.fate {
+            Fate::Act { steps, .. } => steps,
+            Fate::Settled(_) | Fate::Blocked(_) | Fate::Waits { .. } => &[],
+        };
+        steps.iter().copied()
     }
 }
 

@@ -123,7 +123,11 @@ impl fmt::Display for Blocked {
             Blocked::Ship(error) => write!(f, "{error}"),
             Blocked::Foreign(whose) => write!(f, "a container of that name exists and is not ours: {whose}"),
             Blocked::Variables(excess) => excess.fmt(f),
-            Blocked::Unavailable { service, unseen, allowed } => write!(
+            Blocked::Unavailable { service, going, allowed, unseen: 0 } => write!(
+                f,
+                "{going} of {service} would have to stop before it starts, and {allowed} may be down at a time"
+            ),
+            Blocked::Unavailable { service, unseen, allowed, .. } => write!(
                 f,
                 "{unseen} of the instances of {service} cannot be seen, and {allowed} may be down at a time"
             ),

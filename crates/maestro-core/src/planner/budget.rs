@@ -6,10 +6,12 @@
 //! free from the beginning, or the one of an instance before it in the plan, whose end it then comes after. If that one
 //! does not succeed, nothing comes after it.
 
-use crate::fleet::{ContainerState, FleetSnapshot, Health, ObservedContainer, ShipView, orphans};
+mod standing;
+
+use crate::fleet::{ContainerState, FleetSnapshot, Health, ObservedContainer, ShipView};
 use crate::model::{Environment, Instance, Share};
 use crate::names::InstanceName;
-use crate::plan::{Action, EngineCall, Fate, Intent, Item, Plan, StepId, Unit};
+use crate::plan::{Action, EngineCall, Intent, Item, Plan, StepId, Unit};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A plan that cannot be carried out within the budget.
@@ -47,13 +49,14 @@ enum Course {
     Down,
 }
 
-/// An instance that a plan takes down or brings up.
+/// Instances that a plan takes down or brings up: one, or those for which the same containers make room.
 struct Chain {
-    course: Course,
-    /// The first steps of its own.
+    /// How many of them go down.
+    goes: usize,
+    /// Their first steps.
     first: Vec<StepId>,
-    /// The last ones.
-    ends: Vec<StepId>,
+    /// The last ones of each that comes up.
+    ends: Vec<Vec<StepId>>,
 }
 
 /// Orders a plan so that it keeps the budget, by nothing but more waiting.
@@ -67,19 +70,15 @@ pub fn keep(
     share: Share,
 ) -> Result<(), OverBudget> {
     let counted: Vec<&Instance> = environment.instances.values().filter(|i| counts(environment, i)).collect();
-    let rooms = plan.rooms();
-    // What is not where the file has it serves for an instance as long as it runs.
-    let elsewhere: BTreeSet<InstanceName> =
-        orphans(environment, fleet).into_iter().map(|orphan| orphan.instance).collect();
-    let is_served = |instance: &&&Instance| {
-        serves(environment, fleet, instance)
-            || elsewhere.contains(&instance.name)
-            || rooms.contains_key(&instance.name)
+    let at_home = |instance: &&&Instance| serves(environment, fleet, instance);
+    let at_home: BTreeSet<&InstanceName> = counted.iter().filter(at_home).map(|i| &i.name).collect();
+    let standing_in = standing::standing_in(plan, environment, fleet, (&counted, &at_home));
+    let serves = |instance: &&&Instance| {
+        at_home.contains(&instance.name) || standing_in.values().any(|stood| *stood == instance.name)
     };
-    let serving: BTreeSet<&InstanceName> =
-        counted.iter().filter(is_served).map(|instance| &instance.name).collect();
+    let serving: BTreeSet<&InstanceName> = counted.iter().filter(serves).map(|i| &i.name).collect();
     let (all, down) = (counted.len(), counted.len() - serving.len());
-    let chains = chains(plan, environment, &serving, &rooms);
+    let chains = chains(plan, environment, (&serving, &at_home), &standing_in);
     let allowed = share.of(all);
     if let Some(waits) = schedule(&chains, down, allowed) {
         for (step, more) in waits {
@@ -139,27 +138,50 @@ fn smallest(share: Share, count: usize, all: usize) -> Share {
 fn chains(
     plan: &Plan,
     environment: &Environment,
-    serving: &BTreeSet<&InstanceName>,
-    rooms: &BTreeMap<InstanceName, BTreeSet<StepId>>,
+    (serving, at_home): (&BTreeSet<&InstanceName>, &BTreeSet<&InstanceName>),
+    standing_in: &BTreeMap<InstanceName, InstanceName>,
 ) -> Vec<Chain> {
-    let chain = |item: &Item| {
-        let Fate::Act { steps, .. } = &item.fate else { return None };
-        if !environment.instances.get(&item.instance).is_some_and(|instance| counts(environment, instance)) {
-            return None;
+    let after = |id: &StepId| plan.step(*id).map(|step| step.after.as_slice()).unwrap_or_default();
+    let group = |members: Vec<&Item>| {
+        let mut chain = Chain { goes: 0, first: Vec::new(), ends: Vec::new() };
+        let room: BTreeSet<StepId> =
+            members.iter().filter(|item| item.goes()).flat_map(|i| i.steps()).collect();
+        let mut all = room.clone();
+        for item in members.iter().filter(|item| !item.goes()) {
+            let is_counted =
+                environment.instances.get(&item.instance).is_some_and(|i| counts(environment, i));
+            let own = own(plan, item);
+            all.extend(&own);
+            let is_stood = standing_in.values().any(|stood| *stood == item.instance);
+            let course = if is_stood && !room.is_empty() && !at_home.contains(&item.instance) {
+                // What serves for it goes when room is made, wherever in the plan that is.
+                Some(if own.is_empty() { Course::Down } else { Course::Around })
+            } else {
+                course(plan, &own, serving.contains(&item.instance))
+            };
+            let Some(course) = course.filter(|_| is_counted) else { continue };
+            chain.goes += usize::from(course != Course::Up);
+            if course != Course::Down {
+                let awaited: BTreeSet<StepId> = own.iter().flat_map(after).copied().collect();
+                chain.ends.push(own.into_iter().filter(|id| !awaited.contains(id)).collect());
+            }
         }
-        let is_own = |id: &StepId| matches!(plan.unit_of(*id), Some(Unit::Instance { instance, .. }) if *instance == item.instance);
-        let mut own: BTreeSet<StepId> = steps.iter().copied().filter(is_own).collect();
-        own.extend(rooms.get(&item.instance).into_iter().flatten());
-        let course = course(plan, &own, serving.contains(&item.instance))?;
-        let after = |id: &StepId| plan.step(*id).map(|step| step.after.as_slice()).unwrap_or_default();
-        let first = own.iter().copied().filter(|id| !after(id).iter().any(|before| own.contains(before)));
-        let awaited: BTreeSet<StepId> = own.iter().flat_map(after).copied().collect();
-        let ends = own.iter().copied().filter(|id| !awaited.contains(id));
-        Some(Chain { course, first: first.collect(), ends: ends.collect() })
+        // Of whom nothing else is done.
+        let stood = members.iter().filter_map(|item| standing_in.get(&item.instance));
+        chain.goes += stood.filter(|stood| plan.items.iter().all(|item| item.instance != **stood)).count();
+        let is_first = |id: &StepId| !after(id).iter().any(|before| all.contains(before));
+        chain.first = all.iter().copied().filter(is_first).collect();
+        (chain.goes > 0 || !chain.ends.is_empty()).then_some(chain)
     };
-    let mut chains: Vec<Chain> = plan.items.iter().filter_map(chain).collect();
+    let mut chains: Vec<Chain> = standing::groups(plan, standing_in).into_iter().filter_map(group).collect();
     chains.sort_by_key(|chain| chain.first.first().copied());
     chains
+}
+
+/// The steps that are an instance's own: pulls are shared, and hooks are its service's.
+fn own(plan: &Plan, item: &Item) -> BTreeSet<StepId> {
+    let is_own = |id: &StepId| matches!(plan.unit_of(*id), Some(Unit::Instance { instance, .. }) if *instance == item.instance);
+    item.steps().filter(is_own).collect()
 }
 
 /// What becomes of an instance; none if nothing that counts. One whose replacement is started before it is stopped does not
@@ -183,7 +205,7 @@ fn course(plan: &Plan, own: &BTreeSet<StepId>, serves: bool) -> Option<Course> {
     }
 }
 
-/// What has to be waited for besides, by step; none if the budget cannot be kept.
+/// What has to be waited for besides, by step; none if the budget cannot be kept. Steps wait for earlier ones only.
 fn schedule(chains: &[Chain], down: usize, allowed: usize) -> Option<BTreeMap<StepId, Vec<StepId>>> {
     let mut free = allowed.saturating_sub(down);
     let mut debt = down.saturating_sub(allowed);
@@ -192,31 +214,34 @@ fn schedule(chains: &[Chain], down: usize, allowed: usize) -> Option<BTreeMap<St
     let mut tokens: VecDeque<&[StepId]> = VecDeque::new();
     let mut waits: BTreeMap<StepId, Vec<StepId>> = BTreeMap::new();
     for chain in chains {
-        if chain.course == Course::Up {
+        if chain.goes > 0 {
+            let begin = chain.first.first().copied();
+            let is_before = |steps: &[StepId]| steps.iter().all(|step| Some(*step) < begin);
+            if debt > 0 || !is_before(&paying) {
+                return None;
+            }
+            let mut after = paying.clone();
+            for _ in 0..chain.goes {
+                if free > 0 {
+                    free -= 1;
+                } else {
+                    let place = tokens.iter().position(|ends| is_before(ends))?;
+                    after.extend(tokens.remove(place).into_iter().flatten());
+                }
+            }
+            if !after.is_empty() {
+                for step in &chain.first {
+                    waits.insert(*step, after.clone());
+                }
+            }
+        }
+        for ends in &chain.ends {
             if debt > 0 {
                 debt -= 1;
-                paying.extend(&chain.ends);
+                paying.extend(ends);
             } else {
-                tokens.push_back(&chain.ends);
+                tokens.push_back(ends);
             }
-            continue;
-        }
-        if debt > 0 {
-            return None;
-        }
-        let mut after = paying.clone();
-        if free > 0 {
-            free -= 1;
-        } else {
-            after.extend(tokens.pop_front()?);
-        }
-        if !after.is_empty() {
-            for step in &chain.first {
-                waits.insert(*step, after.clone());
-            }
-        }
-        if chain.course == Course::Around {
-            tokens.push_back(&chain.ends);
         }
     }
     Some(waits)

@@ -171,7 +171,7 @@ impl<'a> Builder<'a> {
             last = self.gates(&instance.service);
             last.extend(self.sibling_ends(&instance.name));
         }
-        if let Some(ends) = self.turn.after.and_then(|before| self.ends.get(before)) {
+        for ends in self.turn.after.iter().filter_map(|before| self.ends.get(*before)) {
             last.extend(ends.iter().filter(|end| !last.contains(end)).copied().collect::<Vec<_>>());
         }
         last.extend(&self.turn.behind);

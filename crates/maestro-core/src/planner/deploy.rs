@@ -2,6 +2,7 @@
 //! broken off, this one goes on.
 
 mod canary;
+mod claims;
 mod hooks;
 mod orphans;
 mod replace;
@@ -70,21 +71,23 @@ pub(super) fn fate<'a>(
     }
     let (way, hindrance) = way(builder, instance, &standing);
     let in_the_way = match way {
-        Way::InPlace if !standing.runs_already() => {
-            let hindrance = builder.hindrance(instance);
-            orphans::in_the_way(builder, instance, hindrance.as_ref())
-        }
-        Way::InPlace | Way::Beside | Way::StopFirst => Vec::new(),
+        Way::InPlace if !standing.runs_already() => orphans::in_the_way(builder, instance, None),
+        Way::StopFirst => orphans::in_the_way(builder, instance, standing.current),
+        Way::InPlace | Way::Beside => Vec::new(),
     };
+    // It goes down itself, or what makes room for it does.
+    let going = orphans::going(builder, instance, &in_the_way) + usize::from(way == Way::StopFirst);
+    let spared = builder.turn.spare.min(going.saturating_sub(1));
+    let going = going - spared;
     match way {
         Way::InPlace if !in_the_way.is_empty() => {
             let hindrance = builder.hindrance(instance);
-            if let Some(blocked) = none_may_go_down(builder, instance, hindrance.as_ref()) {
+            if let Some(blocked) = none_may_go_down(builder, instance, hindrance.as_ref(), going) {
                 return Fate::Blocked(blocked);
             }
         }
         Way::StopFirst => {
-            if let Some(blocked) = none_may_go_down(builder, instance, hindrance.as_ref()) {
+            if let Some(blocked) = none_may_go_down(builder, instance, hindrance.as_ref(), going) {
                 return Fate::Blocked(blocked);
             }
         }
@@ -112,7 +115,8 @@ pub(super) fn fate<'a>(
             Picked::default()
         }
     };
-    builder.turn.begin(&instance.name, way == Way::Beside);
+    builder.turn.spare -= spared;
+    builder.turn.begin(&instance.name, way == Way::Beside, going);
     let mut chain = builder.chain(instance);
     if standing.wants_new() {
         start::image(builder, &mut chain, instance, None, false, false);
@@ -135,16 +139,23 @@ fn none_may_go_down(
     builder: &Builder<'_>,
     instance: &Instance,
     hindrance: Option<&Hindrance>,
+    going: usize,
 ) -> Option<Blocked> {
     let Turn { unseen, allowed, .. } = builder.turn;
-    if allowed > unseen {
+    if allowed >= unseen + going.max(1) || allowed > unseen && is_unlimited(builder, instance) {
         return None;
     }
     let service = instance.service.clone();
     Some(match hindrance {
         Some(why) if allowed == 0 => Blocked::Alone { service, why: why.clone() },
-        _ => Blocked::Unavailable { service, unseen, allowed },
+        _ => Blocked::Unavailable { service, unseen, going, allowed },
     })
+}
+
+/// Whether all of its service may be down.
+fn is_unlimited(builder: &Builder<'_>, instance: &Instance) -> bool {
+    let service = builder.environment.services.get(&instance.service);
+    service.is_some_and(|service| builder.turn.allowed >= service.instances.len())
 }
 
 /// Services whose failures are no reason for the others to stop.
@@ -185,7 +196,14 @@ pub(super) fn service<'a>(
         queue.sort_by_key(|(place, _)| *place);
         members = queue.into_iter().map(|(_, member)| member).collect();
     }
-    let turn = || Turn::new(unseen, strategy.down(all), strategy.beside(all)).behind(&before.last);
+    let up = service.instances.iter().filter_map(|name| builder.environment.instances.get(name));
+    let up = up.filter(|instance| is_up(builder, instance)).count();
+    let spare = orphans::spare(builder, &first.service, up, all);
+    let turn = || {
+        let mut turn = Turn::new(unseen, strategy.down(all), strategy.beside(all)).behind(&before.last);
+        turn.spare = spare;
+        turn
+    };
     match strategy {
         Strategy::Recreate | Strategy::Rolling(_) => {
             builder.turn = turn();

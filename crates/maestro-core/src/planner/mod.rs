@@ -3,6 +3,7 @@
 pub mod budget;
 mod builder;
 mod deploy;
+mod handover;
 mod ports;
 mod routes;
 mod start;
@@ -90,7 +91,10 @@ pub fn plan(
         Intent::Deploy { .. } => deploy::lenient(&builder),
         _ => BTreeSet::new(),
     };
-    let plan = builder.finish(intent.clone(), limits.among(fleet.ships.len()), on_failure);
+    let mut plan = builder.finish(intent.clone(), limits.among(fleet.ships.len()), on_failure);
+    if let Intent::Deploy { .. } = intent {
+        handover::order(&mut plan, environment, fleet);
+    }
     Plan { lenient, ..plan }
 }
 

@@ -10,12 +10,14 @@ use std::time::Duration;
 /// When the next instance's turn is, among those of its service.
 #[derive(Default)]
 pub(super) struct Turn<'a> {
-    /// When this one is done.
-    pub(super) after: Option<&'a InstanceName>,
+    /// When these are done.
+    pub(super) after: Vec<&'a InstanceName>,
     /// How many cannot be seen, and count as down.
     pub(super) unseen: usize,
     /// How many may be down.
     pub(super) allowed: usize,
+    /// How many more of it serve than there are to be, by what is not in the file any more.
+    pub(super) spare: usize,
     /// Those that are down while they are replaced.
     down: Line<'a>,
     /// Those that are there twice while they are replaced.
@@ -59,11 +61,16 @@ impl<'a> Turn<'a> {
         Self { behind: steps.to_vec(), ..self }
     }
 
-    /// The next instance that something is done to.
-    pub(super) fn begin(&mut self, instance: &'a InstanceName, beside: bool) {
+    /// The next instance that something is done to, for which so many stop.
+    pub(super) fn begin(&mut self, instance: &'a InstanceName, beside: bool, places: usize) {
         let line = if beside { &mut self.beside } else { &mut self.down };
-        let before = line.begun.len().checked_sub(line.most.max(1));
-        self.after = before.and_then(|place| line.begun.get(place)).copied();
-        line.begun.push(instance);
+        self.after.clear();
+        // Each of its places is that of one before it.
+        for _ in 0..places.clamp(1, line.most.max(1)) {
+            let before = line.begun.len().checked_sub(line.most.max(1));
+            self.after.extend(before.and_then(|place| line.begun.get(place)).copied());
+            line.begun.push(instance);
+        }
+        self.after.dedup();
     }
 }

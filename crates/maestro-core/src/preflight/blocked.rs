@@ -12,7 +12,9 @@ pub fn blocked(plan: &Plan) -> Vec<Finding> {
         let (topic, what, remedy) = match why {
             // What an instance needs has an item of its own.
             Blocked::Ship(_) | Blocked::Dependency(_) => continue,
-            Blocked::Unavailable { unseen, .. } if *unseen > 0 => continue,
+            Blocked::Unavailable { unseen, going, allowed, .. } if *unseen > 0 && going <= allowed => {
+                continue;
+            }
             Blocked::Foreign(_) => (
                 Topic::Names,
                 "a container with an instance's name is not ours",
@@ -27,6 +29,11 @@ pub fn blocked(plan: &Plan) -> Vec<Finding> {
                 Topic::Plan,
                 "a container could not be started with its variables",
                 "give it fewer or shorter ones; `links:` and `requires:` say of whom it is told",
+            ),
+            Blocked::Unavailable { going, allowed, .. } if going > allowed && *allowed > 0 => (
+                Topic::Plan,
+                "more instances would have to stop before another one starts than may be down",
+                "let as many be down (`max_unavailable`), or take away why they cannot be there together",
             ),
             Blocked::Unavailable { .. } | Blocked::Alone { .. } => (
                 Topic::Plan,

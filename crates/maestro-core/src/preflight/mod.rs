@@ -17,6 +17,7 @@ use crate::fleet::{EngineState, FleetSnapshot, HostFacts, HostPort, ShipView};
 use crate::image::ImageRef;
 use crate::model::{Environment, Instance};
 use crate::names::{InstanceName, ShipName};
+use crate::plan::{Plan, Takeovers};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How bad it is.
@@ -163,8 +164,14 @@ fn only(mut choice: Vec<HostPort>) -> Option<HostPort> {
     if choice.len() == 1 { choice.pop() } else { None }
 }
 
-/// Everything that is to be said before these instances are deployed, the worst first.
-pub fn preflight(environment: &Environment, learnt: &Learnt, instances: &[InstanceName]) -> Vec<Finding> {
+/// Everything that is to be said before these instances are deployed, the worst first. The plan says what of that which is
+/// in the way goes before.
+pub fn preflight(
+    environment: &Environment,
+    learnt: &Learnt,
+    instances: &[InstanceName],
+    plan: &Plan,
+) -> Vec<Finding> {
     let mut ships: BTreeMap<&ShipName, Vec<&Instance>> = BTreeMap::new();
     for instance in instances.iter().filter_map(|name| environment.instances.get(name)) {
         ships.entry(&instance.ship).or_default().push(instance);
@@ -172,6 +179,7 @@ pub fn preflight(environment: &Environment, learnt: &Learnt, instances: &[Instan
     let world = World {
         environment,
         learnt,
+        takeovers: Takeovers::of(plan),
         ships,
         answers: images::answers(learnt),
         largest: images::largest(learnt),
@@ -211,6 +219,8 @@ pub fn preflight(environment: &Environment, learnt: &Learnt, instances: &[Instan
 struct World<'a> {
     environment: &'a Environment,
     learnt: &'a Learnt,
+    /// What is stopped and started, and in which order.
+    takeovers: Takeovers<'a>,
     /// The instances that are to be deployed, by ship.
     ships: BTreeMap<&'a ShipName, Vec<&'a Instance>>,
     /// What registries say of images, whoever asked.

@@ -2,8 +2,8 @@
 
 use super::{Findings, Here, Severity, Topic, World};
 use crate::fleet::{HostPort, Occupant, Ownership, is_orphan};
-use crate::model::{Instance, bindings};
-use crate::names::InstanceName;
+use crate::model::{Instance, LABEL_SERVICE, bindings};
+use crate::names::{InstanceName, ServiceName};
 
 /// Network modes that every engine has.
 const MODES: [&str; 5] = ["", "default", "bridge", "host", "none"];
@@ -85,27 +85,64 @@ fn taken(
     port: &HostPort,
     holder: &Occupant,
 ) {
-    let replaced = here.members.iter().find(|other| *other.name.as_str() == *holder.name);
-    let gives_it_up = replaced.is_some_and(|other| {
-        let wants = ports(other);
-        !wants.iter().any(|choice| choice.len() == 1 && choice.iter().any(|own| own.clashes(port)))
-    });
     let known = here.state.containers.get(&holder.name);
-    if known.is_some_and(|container| is_orphan(world.environment, here.ship, container)) {
-        // It is stopped before.
-        return;
-    }
+    let stop = known.and_then(|container| world.takeovers.stop_of(here.ship, &container.id));
+    let start = world.takeovers.start_of(here.ship, &instance.name);
+    // What is not started now comes into nobody's way now.
+    let goes_before = match (stop, start) {
+        (Some(stop), Some(start)) => world.takeovers.follows(start, stop),
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
     let whose = match known.map(|container| container.ownership(world.environment)) {
         Some(Ownership::Foreign(whose)) => format!("{}, and {whose}", holder.name),
         _ => holder.name.to_string(),
     };
     let cause = format!("{port} of {}: {whose} has it", instance.name);
-    let note = if gives_it_up {
+    if let Some(container) = known.filter(|known| is_orphan(world.environment, here.ship, known)) {
+        if goes_before {
+            return;
+        }
+        let service = container.labels.get(LABEL_SERVICE).map(|label| ServiceName::from(label.as_str()));
+        if service.is_some_and(|service| world.environment.services.contains_key(&service)) {
+            if start.is_some() {
+                let note = findings.note(
+                    Severity::Error,
+                    Topic::Ports,
+                    "a port is taken by what the file does not have there any more",
+                    "deploy the whole service of the container that has it, or stop that container by hand",
+                );
+                note.about(here.ship, instance, cause);
+            }
+        } else {
+            let note = findings.note(
+                Severity::Error,
+                Topic::Ports,
+                "a port is taken by a container of a service that the file does not have any more",
+                "`maestro deploy --remove-orphans` stops it first; or give the instance another port",
+            );
+            note.about(here.ship, instance, cause);
+        }
+        return;
+    }
+    let replaced = here.members.iter().find(|other| *other.name.as_str() == *holder.name);
+    let gives_it_up = replaced.is_some_and(|other| {
+        let wants = ports(other);
+        !wants.iter().any(|choice| choice.len() == 1 && choice.iter().any(|own| own.clashes(port)))
+    });
+    let note = if gives_it_up && (goes_before || start.is_none()) {
         findings.note(
             Severity::Warning,
             Topic::Ports,
             "a port is taken by another instance, which gives it up in the same deployment",
-            "deploy the instance that has it first",
+            "nothing, if that is meant: the one that has it stops first",
+        )
+    } else if gives_it_up && stop.is_some() {
+        findings.note(
+            Severity::Error,
+            Topic::Ports,
+            "a port is taken by another instance, which gives it up only after it would be needed",
+            "deploy the instance that has it first, by its name; if neither can be first, give one another port meanwhile",
         )
     } else {
         findings.note(

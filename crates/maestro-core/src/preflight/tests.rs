@@ -1,17 +1,22 @@
 use super::{Asking, Finding, Learnt, examinations, preflight, questions};
 use crate::boundary::RegistryImage;
+use crate::check::lint;
 use crate::config::{Limits, load};
 use crate::engine_error::{EngineError, EngineErrorKind};
 use crate::fleet::{
     ClockReading, DiskSpace, EngineVersion, HostFacts, HostPort, Occupant, Platform, ShipView,
 };
 use crate::image::ImageRef;
-use crate::model::{ApiVersion, Environment, Protocol};
+use crate::model::{ApiVersion, Environment, LABEL_INSTANCE, LABEL_SERVICE, Protocol};
 use crate::names::{InstanceName, ShipName};
+use crate::plan::{Hooking, Intent, Plan};
+use crate::planner::plan;
 use crate::planner::tests::fleet;
+use crate::select::{Selector, select};
 use crate::source::MapSources;
 use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 fn environment(services: &str) -> Environment {
@@ -92,7 +97,47 @@ impl World {
 
     fn findings(&self) -> Vec<Finding> {
         let all: Vec<InstanceName> = self.environment.instances.keys().cloned().collect();
-        preflight(&self.environment, &self.learnt, &all)
+        preflight(&self.environment, &self.learnt, &all, &self.plan(&Selector::default()))
+    }
+
+    fn plan(&self, selector: &Selector) -> Plan {
+        let intent = Intent::Deploy {
+            ask_again: false,
+            promote: false,
+            doubtful: BTreeSet::new(),
+            hooks: Hooking::NEW,
+        };
+        let selection = select(&self.environment, selector, intent.selection_rules()).unwrap();
+        let plan =
+            plan(&self.environment, &self.learnt.fleet, &intent, &selection, crate::plan::Limits::default());
+        assert_eq!(lint(&plan, &self.learnt.fleet), [], "{plan}");
+        plan
+    }
+
+    /// These containers run, and have these ports of a ship.
+    fn having(mut self, ship: &str, ports: &[(&str, u16)]) -> Self {
+        let ShipView::Reachable(state) = self.learnt.fleet.ships.get_mut(ship).unwrap() else { panic!() };
+        let state = Arc::make_mut(state);
+        for (name, number) in ports {
+            state.containers.get_mut(*name).unwrap().ports.insert(*number, 80);
+        }
+        self.on(ship, |facts| {
+            facts.occupants = ports.iter().map(|(name, number)| occupant(name, &[*number])).collect();
+        })
+    }
+
+    /// A container was made for an instance of a service.
+    fn made_for(mut self, ship: &str, name: &str, service: &str) -> Self {
+        let ShipView::Reachable(state) = self.learnt.fleet.ships.get_mut(ship).unwrap() else { panic!() };
+        let container = Arc::make_mut(state).containers.get_mut(name).unwrap();
+        container.labels.insert(LABEL_INSTANCE.to_owned(), name.to_owned());
+        container.labels.insert(LABEL_SERVICE.to_owned(), service.to_owned());
+        self
+    }
+
+    /// What is said of ports.
+    fn says_of_ports(&self) -> Vec<String> {
+        self.says().into_iter().filter(|text| text.contains(" ports: ")).collect()
     }
 
     /// `error ports: a port is taken…: a (80/tcp of web-1: …) [web-1]`.
@@ -218,10 +263,8 @@ fn ports_may_change_hands_and_ranges_have_room() {
         services,
         "a: web-1 running reg:5000/web:1, web-2 running reg:5000/web:1 | reg:5000/web:1",
     );
-    let world = world.on("a", |facts| {
-        facts.occupants =
-            vec![occupant("web-1", &[8080]), occupant("web-2", &[8082]), occupant("x", &[9000])];
-    });
+    let world = world.having("a", &[("web-1", 8080), ("web-2", 8082)]);
+    let world = world.on("a", |facts| facts.occupants.push(occupant("x", &[9000])));
     let says =
         |world: &World| world.says().into_iter().filter(|text| text.contains("port")).collect::<Vec<_>>();
     assert_eq!(
@@ -236,6 +279,87 @@ fn ports_may_change_hands_and_ranges_have_room() {
         says(&world)[0],
         "error ports: all ports of a range are taken by other containers: a (9000-9001/tcp of few-1) [\"few-1\"]"
     );
+}
+
+/// A service that has another name by now: what ran of it runs on, unless somebody says that it is not to.
+#[test]
+fn what_the_file_does_not_have_keeps_its_port_unless_it_is_stopped() {
+    let www = "
+  www: {image: 'reg:5000/web:1', ports: {http: '80:8080'}, instances: {www-1: {ship: a}}}
+";
+    let world = World::new(www, "a: web-1 running reg:5000/web:1 | reg:5000/web:1");
+    let world = world.having("a", &[("web-1", 8080)]).made_for("a", "web-1", "web");
+    assert_eq!(
+        world.says_of_ports(),
+        [
+            "error ports: a port is taken by a container of a service that the file does not have any more: a (8080/tcp of \
+         www-1: web-1 has it) [\"www-1\"]"
+        ]
+    );
+    assert!(world.findings().iter().any(|finding| finding.remedy.contains("--remove-orphans")));
+    let gone = Selector { gone: ["web".into()].into(), ..Selector::default() };
+    let all = ["www-1".into()];
+    let with = preflight(&world.environment, &world.learnt, &all, &world.plan(&gone));
+    assert!(with.iter().all(|finding| finding.topic != super::Topic::Ports), "{with:?}");
+    // One that has another name is stopped with its service, and not with a part of it.
+    let two = "
+  www: {image: 'reg:5000/web:1', instances: {www-1: {ship: a, ports: {http: '80:8080'}}, www-2: {ship: a}}}
+";
+    let world = World::new(two, "a: web-1 running reg:5000/web:1 | reg:5000/web:1");
+    let world = world.having("a", &[("web-1", 8080)]).made_for("a", "web-1", "www");
+    assert_eq!(world.says_of_ports(), NONE);
+    let part = Selector { things: vec!["www-1".into()], ..Selector::default() };
+    let with = preflight(&world.environment, &world.learnt, &all, &world.plan(&part));
+    let of_ports = with.iter().find(|finding| finding.topic == super::Topic::Ports).unwrap();
+    assert_eq!(of_ports.severity, super::Severity::Error);
+    assert!(of_ports.remedy.contains("deploy the whole service"), "{of_ports:?}");
+}
+
+/// Who takes a port of what it needs itself is started before that one stops, or after: only one of them can be.
+#[test]
+fn ports_that_change_hands_do_so_in_order_or_not_at_all() {
+    let services = |requires: &str| {
+        format!(
+            "
+  api: {{image: 'api:1', ports: {{http: '80:8080'}}, instances: {{api-1: {{ship: a}}}}}}
+  web: {{image: 'web:1', ports: {{http: '80:8081'}}{requires}, instances: {{web-1: {{ship: a}}}}}}
+"
+        )
+    };
+    let seen = "a: api-1 running api:1, web-1 running web:1 | api:1 web:1";
+    let ports = [("api-1", 8082), ("web-1", 8080)];
+    let free = World::new(&services(""), seen).having("a", &ports);
+    let text = free.plan(&Selector::default()).to_string();
+    assert!(text.find("stop web-1").unwrap() < text.find("stop api-1").unwrap(), "{text}");
+    assert!(free.says_of_ports()[0].starts_with("warning ports: a port is taken by another instance"));
+    let bound = World::new(&services(", requires: [api]"), seen).having("a", &ports);
+    assert_eq!(
+        bound.says_of_ports(),
+        [
+            "error ports: a port is taken by another instance, which gives it up only after it would be needed: a (8080/tcp \
+         of api-1: web-1 has it) [\"api-1\"]"
+        ]
+    );
+    // Two that change places.
+    let swapped = World::new(&services(""), seen).having("a", &[("api-1", 8081), ("web-1", 8080)]);
+    let says = swapped.says_of_ports();
+    assert_eq!(says.iter().filter(|text| text.starts_with("error")).count(), 1, "{says:?}");
+    assert_eq!(says.iter().filter(|text| text.starts_with("warning")).count(), 1, "{says:?}");
+}
+
+/// What follows canaries keeps its port in this deployment.
+#[test]
+fn who_waits_for_canaries_keeps_its_port() {
+    let services = "
+  api: {image: 'api:1', ports: {http: '80:8080'}, instances: {api-1: {ship: a}}}
+  web:
+    image: 'web:2'
+    deploy: {strategy: canary, max_unavailable: 1}
+    instances: {web-1: {ship: a}, web-2: {ship: a, ports: {http: '80:8081'}}}
+";
+    let seen = "a: web-1 running web:1, web-2 running web:1 | api:1 web:2";
+    let says = World::new(services, seen).having("a", &[("web-2", 8080)]).says_of_ports();
+    assert!(says[0].starts_with("error ports: a port is taken by another container"), "{says:?}");
 }
 
 #[test]

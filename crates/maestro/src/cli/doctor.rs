@@ -1,6 +1,7 @@
 //! `maestro doctor`, and the same before a deployment.
 
 use super::arguments::{Printing, Selecting};
+use super::deploy::INTENT;
 use super::look::{look, shown};
 use super::session::Session;
 use super::{Fault, Outcome};
@@ -9,12 +10,15 @@ use crate::preflight::learn;
 use crate::report::ErrorReport;
 use crate::report::findings::{Asked, print, warn};
 use maestro_core::boundary::Needs;
+use maestro_core::fleet::FleetSnapshot;
 use maestro_core::model::Environment;
 use maestro_core::model::graph::Direction;
 use maestro_core::names::{InstanceName, ShipName};
-use maestro_core::plan::{Action, Fate, Plan};
+use maestro_core::plan::{Action, Fate, Limits, Plan};
+use maestro_core::planner::plan;
 use maestro_core::preflight::{Asking, Finding, Severity, preflight};
 use maestro_core::select::{SelectionRules, select};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
@@ -35,14 +39,19 @@ pub(super) struct Args {
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let mut environment = session.environment()?;
     let rules = SelectionRules { direction: Direction::Requires, includes_omitted: false };
-    let instances = select(&environment, &args.selecting.selector(), rules)?.instances;
-    let mut secrets = environment.secrets_of_containers(&instances);
-    secrets.extend(environment.secrets_of_registries(&instances));
+    let selection = select(&environment, &args.selecting.selector(), rules)?;
+    let instances = &selection.instances;
+    let mut secrets = environment.secrets_of_containers(instances);
+    secrets.extend(environment.secrets_of_registries(instances));
     session.unseal(&mut environment, &secrets).await?;
     let engines = session.engines(&environment);
-    let findings = examine(session, &environment, &engines, &instances, Asking::All).await?;
+    // What a deployment would do is seen here only as far as containers go: which of them it would stop, and when.
+    let planned =
+        |fleet: &FleetSnapshot| Cow::Owned(plan(&environment, fleet, &INTENT, &selection, Limits::default()));
+    let wanted = (&instances[..], Asking::All, INTENT.needs());
+    let findings = examine(session, &environment, &engines, wanted, planned).await?;
     let asked = Asked {
-        ships: ships(&environment, &instances).len(),
+        ships: ships(&environment, instances).len(),
         instances: instances.len(),
         took: session.began.elapsed(),
     };
@@ -67,7 +76,9 @@ pub(super) async fn foreseen(
     if acting.is_empty() {
         return Ok(Vec::new());
     }
-    let mut findings = examine(session, environment, engines, &acting, Asking::Missing).await?;
+    let needs = Needs { images: true, others: true, ..Needs::default() };
+    let wanted = (&acting[..], Asking::Missing, needs);
+    let mut findings = examine(session, environment, engines, wanted, |_| Cow::Borrowed(plan)).await?;
     findings.retain(|finding| finding.severity != Severity::Unknown);
     Ok(findings)
 }
@@ -91,20 +102,19 @@ pub(super) fn judge(session: &Session, findings: Vec<Finding>) -> Result<(), Fau
     }
 }
 
-async fn examine(
+async fn examine<'p>(
     session: &Session,
     environment: &Environment,
     engines: &Engines,
-    instances: &[InstanceName],
-    asking: Asking,
+    (instances, asking, needs): (&[InstanceName], Asking, Needs),
+    planned: impl FnOnce(&FleetSnapshot) -> Cow<'p, Plan>,
 ) -> Result<Vec<Finding>, Fault> {
-    let needs = Needs { images: true, others: true, ..Needs::default() };
     let fleet = look(session, environment, engines, instances, needs).await?;
     let learnt = shown(session, ships(environment, instances), async |answered| {
         learn(environment, engines, fleet, instances, asking, answered).await
     })
     .await?;
-    Ok(preflight(environment, &learnt, instances))
+    Ok(preflight(environment, &learnt, instances, &planned(&learnt.fleet)))
 }
 
 fn ships(environment: &Environment, instances: &[InstanceName]) -> BTreeSet<ShipName> {

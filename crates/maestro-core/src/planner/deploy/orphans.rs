@@ -1,8 +1,9 @@
 //! What the file does not have any more, or has on another ship, is stopped: when everything else is done, or before
 //! what it is in the way of. It is not removed: who goes back finds it.
 
-use crate::fleet::{Orphan, orphans};
-use crate::model::{Hindrance, Instance};
+use super::claims::Claim;
+use crate::fleet::{ObservedContainer, Orphan, orphans};
+use crate::model::Instance;
 use crate::names::{InstanceName, ServiceName};
 use crate::plan::{
     Action, Condition, EngineCall, Fate, Item, Milestone, OnFailure, Reason, StepId, Target, Unit,
@@ -33,37 +34,91 @@ impl<'a> Orphans<'a> {
     }
 
     fn left(&self) -> Vec<Orphan<'a>> {
-        let is_left = |orphan: &&Orphan<'a>| self.items.iter().all(|item| item.instance != orphan.name());
-        self.all.iter().filter(is_left).cloned().collect()
+        self.all.iter().filter(|orphan| self.item(&orphan.name()).is_none()).cloned().collect()
+    }
+
+    /// The row of one that has been stopped.
+    fn item(&self, name: &InstanceName) -> Option<&Item> {
+        self.items.iter().find(|item| item.instance == *name)
     }
 }
 
-/// Those that have to stop before a container of an instance is started.
+/// Those that have to stop before a container of an instance is started, where `current` makes way for it.
 pub(super) fn in_the_way<'a>(
     builder: &Builder<'a>,
-    instance: &Instance,
-    hindrance: Option<&Hindrance>,
+    instance: &'a Instance,
+    current: Option<&ObservedContainer>,
 ) -> Vec<Orphan<'a>> {
-    let shares =
-        matches!(hindrance, Some(Hindrance::Volume(_) | Hindrance::VolumesOf(_) | Hindrance::Network(_)));
+    let all = &builder.orphans.all;
+    let mode = instance.settings.network_mode.as_deref().unwrap_or("");
+    let publishes = !matches!(mode, "host" | "none") && !mode.starts_with("container:");
+    let mut found: BTreeSet<usize> = BTreeSet::new();
     // Also those that another one has had stopped: it waits for them, too.
-    let mut left = builder.orphans.all.clone();
-    left.retain(|orphan| {
+    for (place, orphan) in all.iter().enumerate() {
         let takes = |port: &u16| instance.ports.values().any(|of| of.is_fixed() && of.may_take(*port));
         let is_here = *orphan.ship == instance.ship;
-        let is_sibling = orphan.service == instance.service && shares;
         // Without a strategy there are never two of an instance.
-        let is_itself = orphan.instance == instance.name && builder.turn.beside.most == 0;
-        is_itself || is_here && (is_sibling || orphan.container.ports.keys().any(takes))
-    });
-    left
+        let is_itself =
+            orphan.instance == instance.name && builder.turn.beside.most == 0 && current.is_none();
+        if is_itself || is_here && publishes && orphan.container.ports.keys().any(takes) {
+            found.insert(place);
+        }
+    }
+    for claim in Claim::of(instance) {
+        // What it has had, it had together with them.
+        if current.is_some_and(|current| claim.is_of(current) != Some(false)) {
+            continue;
+        }
+        let is_sibling = |orphan: &Orphan<'_>| {
+            orphan.service == instance.service
+                && *orphan.ship == instance.ship
+                && claim.is_of(orphan.container) != Some(false)
+        };
+        let siblings: Vec<usize> =
+            all.iter().enumerate().filter(|(_, orphan)| is_sibling(orphan)).map(|(place, _)| place).collect();
+        let are_known = siblings
+            .iter()
+            .filter_map(|place| all.get(*place))
+            .all(|orphan| claim.is_of(orphan.container).is_some());
+        let is_limited = builder.turn.allowed < members(builder, instance);
+        if is_limited && are_known && claim.can_be_shared() && siblings.len() > 1 {
+            // They have it together, so any of them can have it together with those that come.
+            if siblings.iter().all(|place| !found.contains(place)) {
+                let is_left = |place: &&usize| {
+                    all.get(**place).is_some_and(|orphan| builder.orphans.item(&orphan.name()).is_none())
+                };
+                found.extend(siblings.iter().find(is_left));
+            }
+        } else {
+            found.extend(siblings);
+        }
+    }
+    found.into_iter().filter_map(|place| all.get(place).cloned()).collect()
+}
+
+/// How many of its service go when these do, that nothing has stopped yet.
+pub(super) fn going(builder: &Builder<'_>, instance: &Instance, these: &[Orphan<'_>]) -> usize {
+    let goes = |orphan: &&Orphan<'_>| {
+        orphan.service == instance.service && builder.orphans.item(&orphan.name()).is_none()
+    };
+    these.iter().filter(goes).count()
+}
+
+/// How many more of a service run than there are to be.
+pub(super) fn spare(builder: &Builder<'_>, service: &ServiceName, up: usize, all: usize) -> usize {
+    let orphans = builder.orphans.all.iter().filter(|orphan| orphan.service == *service);
+    (up + orphans.count()).saturating_sub(all)
+}
+
+fn members(builder: &Builder<'_>, instance: &Instance) -> usize {
+    builder.environment.services.get(&instance.service).map_or(0, |service| service.instances.len())
 }
 
 /// Stops what is in the way of an instance, before anything of its chain.
 pub(super) fn make_room<'a>(builder: &mut Builder<'a>, chain: &mut Chain, first: Vec<Orphan<'a>>) {
     let before = chain.last.clone();
     for orphan in first {
-        let known = builder.orphans.items.iter().find(|item| item.instance == orphan.name());
+        let known = builder.orphans.item(&orphan.name());
         let ends = match known.map(|item| &item.fate) {
             Some(Fate::Act { steps, .. }) => builder.ends_of(&steps.clone()),
             _ => stop(builder, &orphan, before.clone()),

@@ -2,6 +2,7 @@
 
 mod beside;
 mod broken_off;
+mod crowds;
 mod canary;
 mod blue_green;
 mod frozen;

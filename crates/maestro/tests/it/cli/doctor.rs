@@ -95,6 +95,31 @@ async fn what_would_fail_is_tried_by_who_says_why() {
     assert_eq!(site.state("web-1"), "running");
 }
 
+/// What runs under the old name of a service keeps its port until somebody says that it is not to be there.
+#[tokio::test]
+async fn a_service_with_another_name_does_not_get_its_port_by_itself() {
+    let port = free();
+    let named = |name: &str| {
+        format!(
+            "\n  {name}:\n    image: shop/web:1.0\n    instances:\n      {name}-1: {{ship: atlantic, ports: {{http: \
+             '8080:{port}'}}}}\n"
+        )
+    };
+    let site = Site::new(&named("web"));
+    site.run("deploy --yes").await.ok();
+    site.write(&named("www"));
+    site.clear_writes();
+    for line in ["doctor", "plan deploy", "deploy --yes"] {
+        let ran = site.run(line).await;
+        assert!(ran.all().contains("--remove-orphans` stops it first"), "{line}: {}", ran.all());
+        assert_eq!(ran.code, i32::from(line != "plan deploy"), "{line}: {}", ran.all());
+    }
+    assert_eq!(site.writes(), []);
+    site.run("deploy --yes --remove-orphans").await.ok();
+    site.run("doctor").await.ok();
+    assert_eq!((site.state("web-1"), site.state("www-1")), ("exited", "running"));
+}
+
 /// Two that can be replaced, and one whose name somebody else's container has.
 fn with_log(tag: &str, deploy: &str) -> String {
     web(&format!("shop/web:{tag}"), [18080, 18081])

@@ -5,8 +5,12 @@ use maestro::observe::observe;
 use maestro::preflight::learn;
 use maestro_core::boundary::{Engine, Needs};
 use maestro_core::fleet::{DiskSpace, Platform};
+use maestro_core::model::Environment;
 use maestro_core::names::{InstanceName, ShipName};
-use maestro_core::preflight::{Asking, Finding, preflight};
+use maestro_core::plan::{Hooking, Intent, Limits, Plan};
+use maestro_core::planner::plan;
+use maestro_core::preflight::{Asking, Finding, Learnt, preflight};
+use maestro_core::select::{Selector, select};
 use maestro_testkit::daemon::{Latency, Setup};
 use maestro_testkit::fake_engine::FakeEngine;
 use maestro_testkit::faults::{Fault, Faults, On, Operation, When};
@@ -17,6 +21,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const SHIPS: usize = 1000;
+
+/// What a deployment would do.
+fn planned(environment: &Environment, learnt: &Learnt) -> Plan {
+    let doubtful = BTreeSet::new();
+    let intent = Intent::Deploy { ask_again: false, promote: false, doubtful, hooks: Hooking::NEW };
+    let selection = select(environment, &Selector::default(), intent.selection_rules()).unwrap();
+    plan(environment, &learnt.fleet, &intent, &selection, Limits::default())
+}
 
 /// What is wrong with the ship of this number.
 fn host(index: usize) -> Host {
@@ -72,7 +84,7 @@ async fn a_thousand_ships_are_examined_at_once() {
     let needs = Needs { images: true, others: true, ..Needs::default() };
     let fleet = observe(&environment, &engines, &instances, needs).await;
     let learnt = learn(&environment, &engines, fleet, &instances, Asking::All, &|_| ()).await;
-    let findings = preflight(&environment, &learnt, &instances);
+    let findings = preflight(&environment, &learnt, &instances, &planned(&environment, &learnt));
     let (took, waited) = (began.elapsed(), paused.elapsed());
 
     let expected = [
@@ -137,7 +149,7 @@ async fn every_cause_is_named() {
         let needs = Needs { images: true, others: true, ..Needs::default() };
         let fleet = observe(&environment, &engines, &instances, needs).await;
         let learnt = learn(&environment, &engines, fleet, &instances, Asking::All, &|_| ()).await;
-        let findings = preflight(&environment, &learnt, &instances);
+        let findings = preflight(&environment, &learnt, &instances, &planned(&environment, &learnt));
         let found = findings.iter().find(|finding| finding.what.contains(what));
         let found = found.unwrap_or_else(|| panic!("{what}: {findings:#?}"));
         assert!(found.places.contains_key("ship-0001") && !found.remedy.is_empty(), "{found:?}");
