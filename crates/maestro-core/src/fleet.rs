@@ -26,6 +26,9 @@ use std::sync::Arc;
 /// What is in the name of a container, behind that of an instance, whose place it is to take (`docs/design/0018`).
 pub const NEXT: &str = ".next-";
 
+/// What is between the name of an instance and the rest of the name of a container that was replaced.
+pub const KEPT: &str = ".kept-";
+
 /// Every ship that was looked at.
 #[derive(Debug, Clone, Default)]
 pub struct FleetSnapshot {

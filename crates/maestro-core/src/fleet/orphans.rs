@@ -1,10 +1,11 @@
 //! Containers of an environment that its file does not have any more, or has on another ship.
 
-use super::{FleetSnapshot, NEXT, ObservedContainer, Ownership, ShipView};
+use super::{FleetSnapshot, KEPT, NEXT, ObservedContainer, Ownership, ShipView};
 use crate::model::{Environment, LABEL_INSTANCE, LABEL_SERVICE};
 use crate::names::{InstanceName, ServiceName, ShipName};
 
-/// A container that runs, was made for an instance of this environment, and is not where its file has that instance.
+/// A container that runs, was made for an instance of this environment, and is not where its file has that instance, or
+/// has another name.
 #[derive(Debug, Clone)]
 pub struct Orphan<'f> {
     /// The ship that it is on.
@@ -36,7 +37,14 @@ pub fn is_orphan(environment: &Environment, ship: &ShipName, container: &Observe
     let instance = container.labels.get(LABEL_INSTANCE).map(|label| InstanceName::from(label.as_str()));
     let home = |instance: &InstanceName| environment.instances.get(instance).map(|known| &known.ship);
     container.ownership(environment) == Ownership::Ours
-        && instance.is_some_and(|instance| home(&instance) != Some(ship))
+        && instance
+            .is_some_and(|instance| home(&instance) != Some(ship) || !bears_its_name(container, &instance))
+}
+
+/// Whether a container is called as one of an instance is; else somebody has renamed it.
+fn bears_its_name(container: &ObservedContainer, instance: &InstanceName) -> bool {
+    let rest = container.name.strip_prefix(instance.as_str());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(NEXT) || rest.starts_with(KEPT))
 }
 
 /// All that were seen, by ship and name.

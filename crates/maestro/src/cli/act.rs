@@ -16,7 +16,7 @@ use crate::ledger::{Fence, LeaseError};
 use crate::observe::{Engines, look_closer};
 use crate::probe::SystemProbe;
 use crate::report::{ErrorReport, Printer, reporter};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use maestro_core::balance::RouteChange;
 use maestro_core::boundary::LogOptions;
 use maestro_core::check::lint;
@@ -350,11 +350,7 @@ impl<'a> Line<'a> {
         // Where one is not as it was made, another one may be taken back in its place.
         while let Some(unexamined) = unexamined(&plan, &seen.fleet) {
             let looking = look_closer(&self.engines, &mut seen.fleet, unexamined);
-            interrupts::unless_interrupted(async {
-                looking.await;
-                Ok(())
-            })
-            .await?;
+            unless_interrupted(looking.map(Ok)).await?;
             plan = decide(&seen.fleet);
         }
         let fleet = &seen.fleet;

@@ -2,6 +2,7 @@
 //! what it is in the way of. It is not removed: who goes back finds it.
 
 use super::claims::Claim;
+use super::restarts;
 use crate::fleet::{ObservedContainer, Orphan, orphans};
 use crate::model::Instance;
 use crate::names::{InstanceName, ServiceName};
@@ -161,9 +162,14 @@ fn stop(builder: &mut Builder<'_>, orphan: &Orphan<'_>, after: Vec<StepId>) -> V
     let of_service = environment.instances.values().filter(|known| known.service == orphan.service);
     let grace = of_service.map(|known| known.stop_timeout).max().unwrap_or(GRACE);
     builder.call(&mut chain, EngineCall::StopContainer { target: target.clone(), grace }, OnFailure::Fail);
-    let wait =
-        Action::Await { target, condition: Condition::NotRunning, steady: Duration::ZERO, within: SETTLE };
+    let wait = Action::Await {
+        target: target.clone(),
+        condition: Condition::NotRunning,
+        steady: Duration::ZERO,
+        within: SETTLE,
+    };
     builder.push(&mut chain, wait, OnFailure::Fail);
+    restarts::rest(builder, &mut chain, (orphan.container, &target));
     let ends = chain.last.clone();
     let because = match environment.instances.get(&orphan.instance) {
         Some(known) => Reason::Moved(known.ship.clone()),

@@ -10,23 +10,17 @@ use crate::planner::builder::Builder;
 /// How the attribute is called in which such a container differs.
 const RESTART: &str = "restart";
 
-/// A container that has been stopped is not to be started by its engine. `likely` is its policy, where it was not
-/// looked at.
+/// A container that has been stopped is not to be started by its engine, unless it is known that it would not be.
 pub(super) fn rest(
     builder: &mut Builder<'_>,
     chain: &mut Chain,
     (container, target): (&ObservedContainer, &Target),
-    likely: &RestartPolicy,
 ) {
-    if *of(container).unwrap_or(likely) != RestartPolicy::default() {
-        stay(builder, chain, target);
+    let never = RestartPolicy::default();
+    if of(container) != Some(&never) {
+        let call = EngineCall::SetRestart { target: target.clone(), restart: never };
+        builder.call(chain, call, OnFailure::Fail);
     }
-}
-
-/// The same, whatever its policy is.
-pub(super) fn stay(builder: &mut Builder<'_>, chain: &mut Chain, target: &Target) {
-    let call = EngineCall::SetRestart { target: target.clone(), restart: RestartPolicy::default() };
-    builder.call(chain, call, OnFailure::Fail);
 }
 
 /// A container that is about to be started again has the policy that its instance is to have.

@@ -3,7 +3,7 @@
 
 use super::restarts;
 use crate::compare::{Change, changes};
-use crate::fleet::{ContainerState, EngineState, NEXT, ObservedContainer, Ownership};
+use crate::fleet::{ContainerState, EngineState, KEPT, NEXT, ObservedContainer, Ownership};
 use crate::model::{ContainerSpec, Environment, Instance, Picked};
 use crate::names::{ConfigHash, InstanceName};
 use crate::plan::{Blocked, Fate, Reason};
@@ -207,7 +207,7 @@ pub(super) fn kept<'s>(
 
 /// How the names of containers begin that an instance's were replaced by others.
 fn kept_prefix(instance: &InstanceName) -> String {
-    format!("{instance}.kept-")
+    format!("{instance}{KEPT}")
 }
 
 /// Whether a container of an instance was replaced.
