@@ -42,16 +42,24 @@ impl Outage {
 impl Plan {
     /// What stops serving, by service, in the order of the plan's items.
     pub fn outages(&self) -> Vec<Outage> {
-        let rooms = self.rooms();
+        let mut rooms = self.rooms();
+        // What another service has left is an outage of that one, if it is one.
+        let services: BTreeMap<&InstanceName, &ServiceName> =
+            self.items.iter().map(|item| (&item.instance, &item.service)).collect();
+        for (instance, steps) in &mut rooms {
+            let own = self.items.iter().filter(|item| services.get(instance) == Some(&&item.service));
+            let own: BTreeSet<StepId> = own.filter(|item| item.goes()).flat_map(Item::steps).collect();
+            steps.retain(|step| own.contains(step));
+        }
         // Who makes room for another one is that one's outage.
         let making: BTreeSet<StepId> = rooms.values().flatten().copied().collect();
-        let mut services: Vec<&ServiceName> = Vec::new();
+        let mut order: Vec<&ServiceName> = Vec::new();
         let mut downs: BTreeMap<&ServiceName, Vec<Down>> = BTreeMap::new();
         for item in &self.items {
             let Some(down) = self.down(item, &rooms, &making) else { continue };
             let own = downs.entry(&item.service).or_default();
             if own.is_empty() {
-                services.push(&item.service);
+                order.push(&item.service);
             }
             own.push(down);
         }
@@ -66,7 +74,7 @@ impl Plan {
                 within: own.iter().map(|down| down.within).max().unwrap_or_default(),
             })
         };
-        services.into_iter().filter_map(outage).collect()
+        order.into_iter().filter_map(outage).collect()
     }
 
     fn down(

@@ -218,6 +218,14 @@ impl<'a> Builder<'a> {
         ends.into_iter().collect()
     }
 
+    /// How the steps of a service's instances end, and every image is everywhere.
+    pub(super) fn done(&self, service: &ServiceName) -> Vec<StepId> {
+        let instances = self.environment.services.get(service).into_iter().flat_map(|s| &s.instances);
+        let ends = instances.filter_map(|name| self.ends.get(name)).flatten().copied();
+        let ends: BTreeSet<StepId> = ends.chain(self.images).collect();
+        ends.into_iter().collect()
+    }
+
     /// What a service requires, directly or not.
     pub(super) fn needs(&self, service: &ServiceName) -> BTreeSet<&'a ServiceName> {
         self.graph.closure(service)

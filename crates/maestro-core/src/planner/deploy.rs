@@ -75,6 +75,9 @@ pub(super) fn fate<'a>(
         Way::StopFirst => orphans::in_the_way(builder, instance, standing.current),
         Way::InPlace | Way::Beside => Vec::new(),
     };
+    if let Some(blocked) = orphans::missed(builder, instance, &in_the_way) {
+        return Fate::Blocked(blocked);
+    }
     // It goes down itself, or what makes room for it does.
     let going = orphans::going(builder, instance, &in_the_way) + usize::from(way == Way::StopFirst);
     let spared = builder.turn.spare.min(going.saturating_sub(1));
@@ -183,19 +186,6 @@ pub(super) fn service<'a>(
     let all = service.instances.len();
     let fleet = builder.fleet;
     let unseen = members.iter().filter(|(_, i)| !is_seen(fleet, i)).count();
-    // Who takes volumes from another one has its place in the order already.
-    if members.iter().all(|(_, instance)| instance.after.is_empty()) {
-        let mut on_ships: BTreeMap<(bool, &ShipName), usize> = BTreeMap::new();
-        let queue = members.into_iter().map(|(index, instance)| {
-            let is_well = is_up(builder, instance) && !is_doubtful(intent, instance);
-            let place = on_ships.entry((is_well, &instance.ship)).or_default();
-            *place += 1;
-            ((is_well, *place), (index, instance))
-        });
-        let mut queue: Vec<_> = queue.collect();
-        queue.sort_by_key(|(place, _)| *place);
-        members = queue.into_iter().map(|(_, member)| member).collect();
-    }
     let up = service.instances.iter().filter_map(|name| builder.environment.instances.get(name));
     let up = up.filter(|instance| is_up(builder, instance)).count();
     let spare = orphans::spare(builder, &first.service, up, all);
@@ -204,6 +194,20 @@ pub(super) fn service<'a>(
         turn.spare = spare;
         turn
     };
+    builder.turn = turn();
+    // Who takes volumes from another one has its place in the order already.
+    if members.iter().all(|(_, instance)| instance.after.is_empty()) {
+        let mut on_ships: BTreeMap<(bool, &ShipName), usize> = BTreeMap::new();
+        let queue = members.into_iter().map(|(index, instance)| {
+            let is_well = may_lose(builder, instance, intent);
+            let place = on_ships.entry((is_well, &instance.ship)).or_default();
+            *place += 1;
+            ((is_well, *place), (index, instance))
+        });
+        let mut queue: Vec<_> = queue.collect();
+        queue.sort_by_key(|(place, _)| *place);
+        members = queue.into_iter().map(|(_, member)| member).collect();
+    }
     match strategy {
         Strategy::Recreate | Strategy::Rolling(_) => {
             builder.turn = turn();
@@ -291,6 +295,15 @@ pub(super) fn doubtful(intent: &Intent) -> &BTreeSet<InstanceName> {
 
 fn is_seen(fleet: &FleetSnapshot, instance: &Instance) -> bool {
     matches!(fleet.ship(&instance.ship), Some(ShipView::Reachable(_)))
+}
+
+/// Whether an instance is one that could be down and is not: something serves for it that is not known to be no good, or has
+/// to go for it.
+fn may_lose<'a>(builder: &Builder<'a>, instance: &'a Instance, intent: &Intent) -> bool {
+    if is_up(builder, instance) {
+        return !is_doubtful(intent, instance);
+    }
+    !orphans::in_the_way(builder, instance, None).is_empty()
 }
 
 /// Whether anything serves for an instance.

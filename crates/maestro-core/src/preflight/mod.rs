@@ -312,4 +312,4 @@ fn bytes(count: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -29,7 +29,8 @@ fn environment(services: &str) -> Environment {
 
 const GIB: u64 = 1 << 30;
 
-fn facts() -> HostFacts {
+/// A host that is well.
+pub(crate) fn facts() -> HostFacts {
     HostFacts {
         version: EngineVersion {
             engine: "28.5".into(),

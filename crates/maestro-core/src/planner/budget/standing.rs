@@ -34,10 +34,13 @@ pub(super) fn standing_in(
         if !counted.contains(&instance) || at_home.contains(&instance) || served.contains(&instance) {
             continue;
         }
-        let makers = steps.iter().filter_map(|step| going.get(step)).map(|item| &item.instance);
-        let unused: Vec<&InstanceName> = makers.filter(|maker| !found.contains_key(*maker)).collect();
-        if let Some(maker) = unused.first() {
-            found.insert((*maker).clone(), instance.clone());
+        let service = environment.instances.get(&instance).map(|instance| &instance.service);
+        // What another service has had does not serve for it.
+        let makers = steps.iter().filter_map(|step| going.get(step));
+        let makers = makers.filter(|item| Some(&item.service) == service).map(|item| &item.instance);
+        let unused = makers.into_iter().find(|maker| !found.contains_key(*maker));
+        if let Some(maker) = unused {
+            found.insert(maker.clone(), instance.clone());
             served.insert(instance);
         }
     }

@@ -2,13 +2,14 @@
 //! (`docs/design/0031`).
 
 use super::standing::Standing;
-use super::{is_up, some};
+use super::{is_up, may_lose, some};
 use crate::fleet::ShipView;
 use crate::model::{Canary, Instance, Portion, Service};
 use crate::names::InstanceName;
 use crate::plan::{Intent, Reason, StepId};
 use crate::planner::builder::Builder;
 use crate::planner::turn::Turn;
+use std::time::Duration;
 
 /// Plans the instances of a service. `turn` is how those begin that wait for nobody.
 pub(super) fn service<'a>(
@@ -30,12 +31,19 @@ pub(super) fn service<'a>(
             still_tried(builder, &canaries, &others, portion);
         }
         builder.turn = turn();
-        some(builder, canaries.into_iter().chain(others).collect(), intent);
+        let mut all: Vec<_> = canaries.into_iter().chain(others).collect();
+        // Those that are down first: who is not would be one more.
+        all.sort_by_key(|(_, instance)| may_lose(builder, instance, intent));
+        some(builder, all, intent);
         return;
     }
     // Who does not serve has nothing to lose, and would be one more that is down.
     let (others, down): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|(_, instance)| is_up(builder, instance));
+    builder.turn = turn();
+    // For whom others go that serve, they go after those that are down.
+    let (making, down): (Vec<_>, Vec<_>) =
+        down.into_iter().partition(|(_, instance)| may_lose(builder, instance, intent));
     // Only while somebody is waited for.
     let follows = others.iter().any(|(_, instance)| is_new(builder, instance));
     let portion = portion.filter(|_| follows && !canaries.is_empty());
@@ -43,10 +51,12 @@ pub(super) fn service<'a>(
         let names = canaries.iter().map(|(_, instance)| instance.name.clone()).collect();
         builder.try_first(&one.service, names, portion);
     }
-    builder.turn = turn();
     let mut behind = some(builder, down, intent);
     builder.turn.portion = portion;
     behind.extend(tried(builder, canary, canaries, intent));
+    builder.turn.portion = None;
+    builder.turn.pause = Duration::ZERO;
+    behind.extend(some(builder, making, intent));
     builder.turn = turn();
     builder.turn.behind.extend(behind);
     builder.turn.waits_for = canary.pause.is_none().then_some(first.len());

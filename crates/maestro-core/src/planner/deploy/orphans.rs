@@ -7,7 +7,7 @@ use crate::fleet::{ObservedContainer, Orphan, orphans};
 use crate::model::Instance;
 use crate::names::{InstanceName, ServiceName};
 use crate::plan::{
-    Action, Condition, EngineCall, Fate, Item, Milestone, OnFailure, Reason, StepId, Target, Unit,
+    Action, Blocked, Condition, EngineCall, Fate, Item, Milestone, OnFailure, Reason, StepId, Target, Unit,
 };
 use crate::planner::builder::Builder;
 use crate::planner::start::SETTLE;
@@ -61,7 +61,14 @@ pub(super) fn in_the_way<'a>(
         // Without a strategy there are never two of an instance.
         let is_itself =
             orphan.instance == instance.name && builder.turn.beside.most == 0 && current.is_none();
-        if is_itself || is_here && publishes && orphan.container.ports.keys().any(takes) {
+        // What another service has is stopped when that has been replaced, and waited for.
+        let is_own = || {
+            let is_known = builder.environment.services.contains_key(&orphan.service);
+            orphan.service == instance.service
+                || !is_known
+                || builder.needs(&orphan.service).contains(&instance.service)
+        };
+        if is_itself || is_here && publishes && orphan.container.ports.keys().any(takes) && is_own() {
             found.insert(place);
         }
     }
@@ -105,6 +112,24 @@ pub(super) fn going(builder: &Builder<'_>, instance: &Instance, these: &[Orphan<
     these.iter().filter(goes).count()
 }
 
+/// Why these may not go, though they are of services that come later: more of one would be down than may be.
+pub(super) fn missed(builder: &Builder<'_>, instance: &Instance, these: &[Orphan<'_>]) -> Option<Blocked> {
+    let others = these.iter().filter(|orphan| orphan.service != instance.service);
+    others.map(|orphan| &orphan.service).find_map(|name| {
+        let service = builder.environment.services.get(name)?;
+        let goes = |orphan: &&Orphan<'_>| {
+            orphan.service == *name
+                && (builder.orphans.item(&orphan.name()).is_some()
+                    || these.iter().any(|one| one.name() == orphan.name()))
+        };
+        let going = builder.orphans.all.iter().filter(goes).count();
+        let all = service.instances.len();
+        let allowed = service.deploy.strategy.down(all);
+        let is_limited = allowed < all && going > allowed;
+        is_limited.then(|| Blocked::Unavailable { service: name.clone(), unseen: 0, going, allowed })
+    })
+}
+
 /// How many more of a service run than there are to be.
 pub(super) fn spare(builder: &Builder<'_>, service: &ServiceName, up: usize, all: usize) -> usize {
     let orphans = builder.orphans.all.iter().filter(|orphan| orphan.service == *service);
@@ -138,6 +163,11 @@ pub(in crate::planner) fn rest(builder: &mut Builder<'_>) {
     staying.extend(needed);
     let mut left = builder.orphans.left();
     left.retain(|orphan| !staying.contains(&orphan.service));
+    let (awaited, left): (Vec<_>, Vec<_>) = left.into_iter().partition(|orphan| is_awaited(builder, orphan));
+    for orphan in awaited {
+        let after = builder.done(&orphan.service);
+        stop(builder, &orphan, after);
+    }
     if left.is_empty() {
         return;
     }
@@ -148,6 +178,18 @@ pub(in crate::planner) fn rest(builder: &mut Builder<'_>) {
     for orphan in left {
         stop(builder, &orphan, after.clone());
     }
+}
+
+/// Whether an instance of another service takes a port of one.
+fn is_awaited(builder: &Builder<'_>, orphan: &Orphan<'_>) -> bool {
+    let takes = |instance: &Instance| {
+        let mut ports = instance.ports.values().filter(|port| port.is_fixed());
+        ports.any(|port| orphan.container.ports.keys().any(|number| port.may_take(*number)))
+    };
+    let mut acting = builder.fates().filter(|(_, fate)| matches!(fate, Fate::Act { .. }));
+    acting.any(|(instance, _)| {
+        instance.ship == *orphan.ship && instance.service != orphan.service && takes(instance)
+    })
 }
 
 /// The steps that stop one; how they end.

@@ -65,6 +65,9 @@ impl<'s> Standing<'s> {
             Some(current) => match compared(instance, &spec, current, state) {
                 Some(changes) if !changes.is_empty() => Some(Reason::Differs(changes.into())),
                 None if !is_it(current) => Some(Reason::Differs(Arc::default())),
+                Some(_) | None if !current.state.is_running() => {
+                    Some(taken(builder, instance, current).unwrap_or(Reason::Stopped))
+                }
                 Some(_) | None if !current.state.is_awake() => Some(Reason::Stopped),
                 Some(_) | None if ask_again || current.state == ContainerState::Restarting => {
                     Some(Reason::Unproven)
@@ -92,8 +95,15 @@ impl<'s> Standing<'s> {
                 let is_as_made = |container: &ObservedContainer| {
                     compared(instance, &spec, container, state).is_none_or(|found| found.is_empty())
                 };
+                let mut is_free = |container: &ObservedContainer| {
+                    container.state.is_running() || builder.has_free_ports(&instance.ship, container)
+                };
                 let next = left.iter().position(|next| {
-                    !is_kept(next, &instance.name) && is_it(next) && !is_dead(next) && is_as_made(next)
+                    !is_kept(next, &instance.name)
+                        && is_it(next)
+                        && !is_dead(next)
+                        && is_as_made(next)
+                        && is_free(next)
                 });
                 match next {
                     Some(at) => Wanted::Next(left.remove(at)),
@@ -164,6 +174,24 @@ impl<'s> Standing<'s> {
         };
         Some(Fate::Blocked(Blocked::Foreign(whose)))
     }
+}
+
+/// Why a container that has stopped cannot be started again: somebody else has a port by now that was picked for it.
+fn taken(builder: &mut Builder<'_>, instance: &Instance, container: &ObservedContainer) -> Option<Reason> {
+    if builder.has_free_ports(&instance.ship, container) {
+        return None;
+    }
+    let picked = Picked::of(instance, &container.labels);
+    let of_choice = |(name, port): (&Arc<str>, &crate::model::Port)| {
+        Some(Change {
+            attribute: format!("ports.{name}"),
+            wanted: Some(format!("one of {} that is free", port.external)),
+            found: Some(picked.get(name)?.to_string()),
+            secret: false,
+        })
+    };
+    let changes: Vec<Change> = instance.ports.iter().filter_map(of_choice).collect();
+    Some(Reason::Differs(changes.into()))
 }
 
 /// In what a container differs from what is to be. Ports that were picked for it are its own, and no difference.

@@ -3,6 +3,7 @@
 mod beside;
 mod broken_off;
 mod crowds;
+mod drawn;
 mod canary;
 mod blue_green;
 mod frozen;

@@ -2,15 +2,26 @@
 
 use crate::balance::Rotation;
 use crate::boundary::CheckFailure;
-use crate::event::{Failure, StepOutcome};
+use crate::event::{Failure, StepOutcome, Verdict};
 use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, ObservedImage, ShipView};
 use crate::model::{Check, Environment, HookName, LABEL_PORT, Phase};
 use crate::names::{ContainerId, ImageId, InstanceName, ServiceName};
-use crate::plan::{Action, Condition, EngineCall, Plan, StepId, Target};
+use crate::plan::{Action, Condition, EngineCall, Plan, StepId, Target, Unit};
 use crate::run::Run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
+
+/// How a step ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Well.
+    Well,
+    /// It fails.
+    Failed,
+    /// It fails, and what was asked for is done all the same: the answer was lost.
+    Unheard,
+}
 
 /// What engines would do.
 #[derive(Clone)]
@@ -25,8 +36,10 @@ pub(super) struct World {
     proved: BTreeSet<ContainerId>,
     /// Hooks that have come to a good end.
     pub(super) hooks: Vec<HookName>,
-    /// Whether the next steps fail, over and over; none does if it is empty.
-    pub(super) fails: Vec<bool>,
+    /// How the next steps end, over and over; all well if it is empty.
+    pub(super) ends: Vec<End>,
+    /// Instances, and those that have to be done before anything is done to them.
+    order: BTreeMap<InstanceName, BTreeSet<InstanceName>>,
     /// Containers that were started by the plan that is carried out.
     started: BTreeSet<ContainerId>,
     /// How many containers of that plan have died by themselves that had been seen to run.
@@ -42,10 +55,16 @@ impl World {
             ports: BTreeMap::new(),
             proved: BTreeSet::new(),
             hooks: Vec::new(),
-            fails: Vec::new(),
+            ends: Vec::new(),
+            order: BTreeMap::new(),
             started: BTreeSet::new(),
             died: 0,
         }
+    }
+
+    /// From now on, nothing may be done to an instance before all that it needs is as it is to be.
+    pub(super) fn obeys(&mut self, environment: &Environment) {
+        self.order = needed(environment);
     }
 
     /// What runs, as `name@ship`, and the image of each.
@@ -93,6 +112,7 @@ impl World {
         mut look: impl FnMut(&World, &Action),
     ) {
         let mut run = Run::new(Arc::new(plan.clone()));
+        let mut in_order = InOrder::new(plan, &self.order);
         let mut open: Vec<StepId> = Vec::new();
         let mut done = 0;
         self.started.clear();
@@ -102,10 +122,14 @@ impl World {
             let step = open.remove(choose(open.len()));
             let action = &plan.step(step).unwrap().action;
             done += 1;
-            if !self.fails.is_empty() && self.fails[done % self.fails.len()] {
+            let end = if self.ends.is_empty() { End::Well } else { self.ends[done % self.ends.len()] };
+            in_order.begin(plan, step);
+            if end == End::Failed {
                 self.fail(plan, step);
                 look(self, action);
-                run.finish(step, &StepOutcome::Failed(failure()));
+                let outcome = StepOutcome::Failed(failure());
+                in_order.end(plan, step, &outcome);
+                run.finish(step, &outcome);
                 continue;
             }
             match action {
@@ -132,7 +156,12 @@ impl World {
                 _ => {}
             }
             look(self, action);
-            run.finish(step, &StepOutcome::Done(crate::boundary::CallOutcome::Done));
+            let outcome = match action {
+                Action::Call(_) if end == End::Unheard => StepOutcome::Failed(failure()),
+                _ => StepOutcome::Done(crate::boundary::CallOutcome::Done),
+            };
+            in_order.end(plan, step, &outcome);
+            run.finish(step, &outcome);
         }
     }
 
@@ -233,7 +262,7 @@ impl World {
                 let clash = fixed.get(&id).into_iter().flatten().find(|port| taken.contains(port));
                 let now = found(state, target).state;
                 assert_ne!(now, ContainerState::Paused, "engines refuse to start what is paused");
-                assert_eq!(clash, None, "{} starts on a port that another one has", target.name());
+                assert_eq!(clash, None, "{} starts on a port that another one has\n{plan}", target.name());
                 found(state, target).state = ContainerState::Running;
                 self.started.insert(id);
             }
@@ -267,6 +296,57 @@ impl World {
         }
         self.stopped.extend(stopped);
         self.ports.extend(ports);
+    }
+}
+
+/// Whom each instance needs: all of the services that its own requires, over any number of others, and those of its own that
+/// it takes something from. Worked out from the file, and not from the planner's graph.
+fn needed(environment: &Environment) -> BTreeMap<InstanceName, BTreeSet<InstanceName>> {
+    let mut all: BTreeMap<InstanceName, BTreeSet<InstanceName>> = BTreeMap::new();
+    for (name, instance) in &environment.instances {
+        let mut services: BTreeSet<&ServiceName> = BTreeSet::new();
+        let mut open = vec![&instance.service];
+        while let Some(service) = open.pop() {
+            open.extend(environment.services[service].requires.iter().filter(|next| services.insert(next)));
+        }
+        let of = |service: &&ServiceName| environment.services[*service].instances.iter().cloned();
+        let needed = services.iter().flat_map(of).chain(instance.after.iter().cloned());
+        all.insert(name.clone(), needed.collect());
+    }
+    all
+}
+
+/// Looks that nothing is done to an instance before what it needs is done.
+struct InOrder {
+    /// For each step, those that have to be over.
+    before: BTreeMap<StepId, Arc<BTreeSet<StepId>>>,
+    over: BTreeSet<StepId>,
+}
+
+impl InOrder {
+    fn new(plan: &Plan, order: &BTreeMap<InstanceName, BTreeSet<InstanceName>>) -> Self {
+        let mut before = BTreeMap::new();
+        for item in &plan.items {
+            let Some(needed) = order.get(&item.instance) else { continue };
+            let needed = plan.items.iter().filter(|other| needed.contains(&other.instance));
+            let first: Arc<BTreeSet<StepId>> = Arc::new(needed.flat_map(|other| other.steps()).collect());
+            // Images are pulled whenever they like.
+            let own = |step: &StepId| matches!(plan.unit_of(*step), Some(Unit::Instance { instance, .. }) if *instance == item.instance);
+            before.extend(item.steps().filter(own).map(|step| (step, first.clone())));
+        }
+        Self { before, over: BTreeSet::new() }
+    }
+
+    fn begin(&self, plan: &Plan, step: StepId) {
+        let mut before = self.before.get(&step).into_iter().flat_map(|before| before.iter());
+        let open = before.find(|before| !self.over.contains(before));
+        assert_eq!(open, None, "{step:?} is done before what it needs is in\n{plan}");
+    }
+
+    fn end(&mut self, plan: &Plan, step: StepId, outcome: &StepOutcome) {
+        if !matches!(outcome.verdict(plan.step(step).unwrap().on_failure), Verdict::Failed) {
+            self.over.insert(step);
+        }
     }
 }
 

@@ -1,0 +1,243 @@
+//! Random worlds: two releases of a file, which have of each service what they like, on whichever ships and ports.
+
+use super::{DEPLOY, environment};
+use crate::check::lint;
+use crate::fleet::{FleetSnapshot, HostPort, Occupant, ShipView};
+use crate::model::{Environment, Protocol};
+use crate::names::{InstanceName, ServiceName, ShipName};
+use crate::plan::{Blocked, Fate, Intent, Limits, Plan};
+use crate::planner::plan;
+use crate::preflight::{Learnt, Severity, Topic, blocked, preflight, tests::facts};
+use crate::select::{Selector, select};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+const SHIPS: [&str; 3] = ["a", "b", "c"];
+
+/// A service of a random world.
+#[derive(Debug, Clone)]
+pub(super) struct Drawn {
+    /// How many may be down, and how many be there twice.
+    rolling: Option<(u32, u32)>,
+    /// In another way than a few at a time, where that can be.
+    way: Way,
+    /// Whether it needs the service before it.
+    needs: bool,
+    /// What changes with the next release, besides its instances.
+    changes: Changes,
+    /// Its instances in either release; none if that does not have it.
+    releases: [Option<Vec<Place>>; 2],
+}
+
+/// An instance of a release.
+#[derive(Debug, Clone, PartialEq)]
+struct Place {
+    name: u8,
+    ship: usize,
+    port: Port,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    None,
+    /// One of a few that others may want, too.
+    Fixed(u16),
+    /// Any of these few.
+    Few,
+    /// Of a range that has room for all, and its checks ask it.
+    Many,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Rolling,
+    BlueGreen,
+    Canary,
+    CanaryWithPause,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Changes {
+    Nothing,
+    Image,
+    Variable,
+}
+
+fn places() -> impl Strategy<Value = Vec<Place>> {
+    let port = prop_oneof![
+        4 => Just(Port::None),
+        4 => (8080..8084u16).prop_map(Port::Fixed),
+        1 => Just(Port::Few),
+        3 => Just(Port::Many),
+    ];
+    let place = (0..4u8, 0..SHIPS.len(), port).prop_map(|(name, ship, port)| Place { name, ship, port });
+    prop::collection::vec(place, 1..4).prop_map(|mut places| {
+        let mut names = BTreeSet::new();
+        places.retain(|place| names.insert(place.name));
+        places.sort_by_key(|place| place.name);
+        places
+    })
+}
+
+/// The services of a world.
+pub(super) fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
+    let changes = prop_oneof![Just(Changes::Nothing), Just(Changes::Image), Just(Changes::Variable)];
+    let rolling = prop::option::weighted(0.8, (0..3u32, 0..3u32));
+    let way = prop_oneof![2 => Just(Way::Rolling), 1 => Just(Way::BlueGreen), 1 => Just(Way::Canary), 1 => Just(Way::CanaryWithPause)];
+    // Half of the services have the same instances in both, the others what they like, or nothing.
+    let next = prop_oneof![5 => Just(None), 4 => places().prop_map(|places| Some(Some(places))), 1 => Just(Some(None))];
+    let first = prop::option::weighted(0.9, places());
+    let service = (rolling, way, any::<bool>(), changes, first, next).prop_map(
+        |(rolling, way, needs, changes, first, next)| {
+            let next = next.unwrap_or_else(|| first.clone());
+            Drawn { rolling, way, needs, changes, releases: [first, next] }
+        },
+    );
+    prop::collection::vec(service, 1..4).prop_map(|mut services| {
+        // A file has a service.
+        for release in 0..2 {
+            let first = &mut services[0].releases[release];
+            first.get_or_insert_with(|| vec![Place { name: 0, ship: 0, port: Port::None }]);
+        }
+        services
+    })
+}
+
+impl Drawn {
+    fn has_fixed_ports(&self, release: usize) -> bool {
+        self.releases[release].iter().flatten().any(|place| matches!(place.port, Port::Fixed(_)))
+    }
+
+    /// Its strategy in a release: what a file may say of it.
+    fn strategy(&self, release: usize) -> (Way, Option<(u32, u32)>) {
+        let fixed = self.has_fixed_ports(release);
+        let way = if self.way == Way::BlueGreen && fixed { Way::Rolling } else { self.way };
+        let pace = |(down, surge): (u32, u32)| (if surge == 0 || fixed { down.max(1) } else { down }, surge);
+        // All are there twice, and none is down.
+        let rolling = if way == Way::BlueGreen { Some((0, 1)) } else { self.rolling.map(pace) };
+        (way, rolling)
+    }
+
+    /// How many of it may be down in a release; all, if it says nothing.
+    fn may_be_down(&self, release: usize) -> usize {
+        self.strategy(release).1.map_or(usize::MAX, |(down, _)| down as usize)
+    }
+}
+
+/// The file of a release of a random world. No two have the same fixed port of a ship: such files come with a warning, and
+/// mean that only one of the two runs.
+fn file(services: &[Drawn], release: usize) -> String {
+    let mut text = "__maestro: {schema: 2}\nname: w\nships: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}, c: {ip: 192.0.2.3}}\nservices:\n".to_owned();
+    let mut taken: BTreeSet<(usize, u16)> = BTreeSet::new();
+    let mut before: Option<usize> = None;
+    for (number, service) in services.iter().enumerate() {
+        let Some(places) = &service.releases[release] else { continue };
+        let tag = if release == 1 && service.changes == Changes::Image { 2 } else { 1 };
+        _ = writeln!(text, "  s{number}:\n    image: i{number}:{tag}");
+        if release == 1 && service.changes == Changes::Variable {
+            text += "    env: {V: next}\n";
+        }
+        if let Some(before) = before.filter(|_| service.needs) {
+            _ = writeln!(text, "    requires: [s{before}]");
+        }
+        before = Some(number);
+        if let (way, Some((down, surge))) = service.strategy(release) {
+            let pace = format!("max_unavailable: {down}, max_surge: {surge}");
+            let deploy = match way {
+                Way::Rolling => format!("strategy: rolling, {pace}"),
+                Way::BlueGreen => "strategy: blue-green".to_owned(),
+                Way::Canary => format!("strategy: canary, {pace}"),
+                Way::CanaryWithPause => format!("strategy: canary, pause: 1m, {pace}"),
+            };
+            _ = writeln!(text, "    deploy: {{{deploy}}}");
+        }
+        text += "    instances:\n";
+        for Place { name, ship, port } in places {
+            let ports = match port {
+                Port::Fixed(port) if taken.insert((*ship, *port)) => format!(", ports: {{p: '80:{port}'}}"),
+                Port::None | Port::Fixed(_) => String::new(),
+                Port::Few => ", ports: {p: '80:8080-8083'}".to_owned(),
+                Port::Many => {
+                    ", ports: {p: '80:9000-9031'}, lifecycle: {running: [{type: tcp, port: p}]}".to_owned()
+                }
+            };
+            _ = writeln!(text, "      s{number}-{name}: {{ship: {}{ports}}}", SHIPS[*ship]);
+        }
+    }
+    text
+}
+
+/// A release of a random world.
+pub(super) struct Release {
+    pub(super) environment: Environment,
+    services: Vec<Drawn>,
+    number: usize,
+    /// Services that only the other one has.
+    pub(super) gone: BTreeSet<ServiceName>,
+}
+
+/// Both of them.
+pub(super) fn releases(services: &[Drawn]) -> [Release; 2] {
+    let of = |number: usize| {
+        let environment = environment(&file(services, number));
+        let names = (0..services.len()).map(|number| ServiceName::from(format!("s{number}").as_str()));
+        let gone = names.filter(|name| !environment.services.contains_key(name)).collect();
+        Release { environment, services: services.to_vec(), number, gone }
+    };
+    [of(0), of(1)]
+}
+
+impl Release {
+    /// How many of a service may be down.
+    pub(super) fn may_be_down(&self, service: &ServiceName) -> usize {
+        let number: usize = service.as_str()[1..].parse().unwrap();
+        self.services[number].may_be_down(self.number)
+    }
+
+    /// The plan of its deployment, and whether nobody would carry it out: it says that it cannot come to its end, or the
+    /// look before it does.
+    pub(super) fn planned(&self, fleet: &FleetSnapshot, intent: &Intent, sweeps: bool) -> (Plan, bool) {
+        let gone = if sweeps { self.gone.clone() } else { BTreeSet::new() };
+        let selector = Selector { gone, ..Selector::default() };
+        let selection = select(&self.environment, &selector, intent.selection_rules()).unwrap();
+        let plan = plan(&self.environment, fleet, intent, &selection, Limits::default());
+        assert_eq!(lint(&plan, fleet), [], "{plan}");
+        let is_refused = !blocked(&plan).is_empty() || self.clashes(fleet, &plan);
+        let is_stuck = |why: &Blocked| !matches!(why, Blocked::Dependency(_));
+        let stuck = plan.items.iter().any(|item| matches!(&item.fate, Fate::Blocked(why) if is_stuck(why)));
+        assert!(is_refused || !stuck, "blocked without a word:\n{plan}");
+        (plan, is_refused)
+    }
+
+    /// Whether the look before a deployment finds that a port would be taken.
+    fn clashes(&self, fleet: &FleetSnapshot, plan: &Plan) -> bool {
+        let host = |(ship, view): (&ShipName, &ShipView)| {
+            let ShipView::Reachable(state) = view else { panic!() };
+            let running = state.containers.values().filter(|container| container.state.is_running());
+            let port = |number: &u16| HostPort::new(Protocol::Tcp, "", *number);
+            let occupants = running.map(|container| Occupant {
+                name: container.name.clone(),
+                ports: container.ports.keys().map(port).collect(),
+                in_host_network: false,
+            });
+            (ship.clone(), Ok(crate::fleet::HostFacts { occupants: occupants.collect(), ..facts() }))
+        };
+        let hosts = fleet.ships.iter().map(host).collect();
+        let learnt = Learnt { fleet: fleet.clone(), hosts, ..Learnt::default() };
+        let acting: Vec<InstanceName> = plan
+            .items
+            .iter()
+            .filter(|item| matches!(item.fate, Fate::Act { .. }))
+            .map(|item| item.instance.clone())
+            .collect();
+        let found = preflight(&self.environment, &learnt, &acting, plan);
+        found.iter().any(|found| found.severity == Severity::Error && found.topic == Topic::Ports)
+    }
+
+    /// What there is to be done yet, if somebody would do it.
+    pub(super) fn is_reached(&self, fleet: &FleetSnapshot, sweeps: bool) -> bool {
+        let (plan, _) = self.planned(fleet, &DEPLOY, sweeps);
+        plan.items.iter().all(|item| matches!(item.fate, Fate::Settled(_)))
+    }
+}
