@@ -211,7 +211,7 @@ fn stop(builder: &mut Builder<'_>, orphan: &Orphan<'_>, after: Vec<StepId>) -> V
         within: SETTLE,
     };
     builder.push(&mut chain, wait, OnFailure::Fail);
-    restarts::rest(builder, &mut chain, (orphan.container, &target));
+    restarts::rest(builder, &mut chain, (orphan.container, &target), None);
     let ends = chain.last.clone();
     let because = match environment.instances.get(&orphan.instance) {
         Some(known) => Reason::Moved(known.ship.clone()),

@@ -191,7 +191,7 @@ pub(super) fn hand_over<'a>(builder: &mut Builder<'a>, chain: &mut Chain, switch
             stop::steps(builder, chain, instance, &container, stop::Purpose::Discard);
         }
         if is_kept(container, &instance.name) {
-            restarts::rest(builder, chain, (container, &target));
+            restarts::rest(builder, chain, (container, &target), None);
         } else {
             builder.call(chain, EngineCall::RemoveContainer { target }, OnFailure::Fail);
         }
@@ -221,7 +221,7 @@ fn make_way<'a>(
         stop::steps(builder, chain, instance, current, purpose);
     }
     let target = seen(current);
-    restarts::rest(builder, chain, (current, &target));
+    restarts::rest(builder, chain, (current, &target), Some(&instance.settings.restart));
     let number = kept(state, &instance.name).map(|(number, _)| number).max().unwrap_or(0).saturating_add(1);
     let to = kept_name(&instance.name, number, current);
     builder.call(chain, EngineCall::RenameContainer { target, to }, OnFailure::Fail);

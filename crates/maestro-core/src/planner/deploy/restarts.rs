@@ -10,14 +10,16 @@ use crate::planner::builder::Builder;
 /// How the attribute is called in which such a container differs.
 const RESTART: &str = "restart";
 
-/// A container that has been stopped is not to be started by its engine, unless it is known that it would not be.
+/// A container that has been stopped is not to be started by its engine. `likely` is its policy where that was not
+/// asked for, if anything is known of it.
 pub(super) fn rest(
     builder: &mut Builder<'_>,
     chain: &mut Chain,
     (container, target): (&ObservedContainer, &Target),
+    likely: Option<&RestartPolicy>,
 ) {
     let never = RestartPolicy::default();
-    if of(container) != Some(&never) {
+    if of(container).or(likely) != Some(&never) {
         let call = EngineCall::SetRestart { target: target.clone(), restart: never };
         builder.call(chain, call, OnFailure::Fail);
     }

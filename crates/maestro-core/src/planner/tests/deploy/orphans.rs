@@ -109,6 +109,7 @@ fn what_is_gone_stops_when_everything_else_is_done() {
        20. web-3@c on c: tell front, none go to web-3@c any more [after 19]
        21. web-3@c on c: stop web-3 (grace 10 s) [after 20]
        22. web-3@c on c: wait until web-3 is not running [after 21]
+       23. web-3@c on c: set restart of web-3 to no [after 22]
     ");
     reaches(&world, &to, &plan, 2, "edge-1@a web-1@a web-2@b");
     // It comes back as it was.
@@ -162,6 +163,7 @@ fn what_has_moved_serves_until_it_serves_elsewhere() {
        24. web-1@a on a: tell front, none go to web-1@a any more [after 23]
        25. web-1@a on a: stop web-1 (grace 10 s) [after 24]
        26. web-1@a on a: wait until web-1 is not running [after 25]
+       27. web-1@a on a: set restart of web-1 to no [after 26]
     ");
     reaches(&world, &to, &plan, 3, "edge-1@a web-1@b web-2@b web-3@c");
 }
@@ -191,24 +193,27 @@ fn what_is_in_the_way_goes_first_and_one_at_a_time() {
         1. web-1@a on a: tell front, none go to web-1@a any more
         2. web-1@a on a: stop web-1 (grace 10 s) [after 1]
         3. web-1@a on a: wait until web-1 is not running [after 2]
-        4. www-1 on a: create www-1 from web:1 [after 3]
-        5. www-1 on a: start www-1 [after 4]
-        6. www-1 on a: wait until www-1 is running [after 5]
-        7. www-1 on a: tell front, requests go to www-1 at 192.0.2.1:8080 [after 6]
-        8. web-2@b on b: tell front, none go to web-2@b any more [after 7]
-        9. web-2@b on b: stop web-2 (grace 10 s) [after 8]
-       10. web-2@b on b: wait until web-2 is not running [after 9]
-       11. www-2 on b: create www-2 from web:1 [after 7 10]
-       12. www-2 on b: start www-2 [after 11]
-       13. www-2 on b: wait until www-2 is running [after 12]
-       14. www-2 on b: tell front, requests go to www-2 at 192.0.2.2:8080 [after 13]
-       15. web-3@c on c: tell front, none go to web-3@c any more [after 14]
-       16. web-3@c on c: stop web-3 (grace 10 s) [after 15]
-       17. web-3@c on c: wait until web-3 is not running [after 16]
-       18. www-3 on c: create www-3 from web:1 [after 14 17]
-       19. www-3 on c: start www-3 [after 18]
-       20. www-3 on c: wait until www-3 is running [after 19]
-       21. www-3 on c: tell front, requests go to www-3 at 192.0.2.3:8080 [after 20]
+        4. web-1@a on a: set restart of web-1 to no [after 3]
+        5. www-1 on a: create www-1 from web:1 [after 4]
+        6. www-1 on a: start www-1 [after 5]
+        7. www-1 on a: wait until www-1 is running [after 6]
+        8. www-1 on a: tell front, requests go to www-1 at 192.0.2.1:8080 [after 7]
+        9. web-2@b on b: tell front, none go to web-2@b any more [after 8]
+       10. web-2@b on b: stop web-2 (grace 10 s) [after 9]
+       11. web-2@b on b: wait until web-2 is not running [after 10]
+       12. web-2@b on b: set restart of web-2 to no [after 11]
+       13. www-2 on b: create www-2 from web:1 [after 8 12]
+       14. www-2 on b: start www-2 [after 13]
+       15. www-2 on b: wait until www-2 is running [after 14]
+       16. www-2 on b: tell front, requests go to www-2 at 192.0.2.2:8080 [after 15]
+       17. web-3@c on c: tell front, none go to web-3@c any more [after 16]
+       18. web-3@c on c: stop web-3 (grace 10 s) [after 17]
+       19. web-3@c on c: wait until web-3 is not running [after 18]
+       20. web-3@c on c: set restart of web-3 to no [after 19]
+       21. www-3 on c: create www-3 from web:1 [after 16 20]
+       22. www-3 on c: start www-3 [after 21]
+       23. www-3 on c: wait until www-3 is running [after 22]
+       24. www-3 on c: tell front, requests go to www-3 at 192.0.2.3:8080 [after 23]
     ");
     reaches(&world, &to, &plan, 2, "edge-1@a www-1@a www-2@b www-3@c");
     // Two change places.
