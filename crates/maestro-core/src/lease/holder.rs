@@ -1,6 +1,8 @@
 //! Who has a lease, as the labels of its folder say.
 
-use crate::boundary::{Folder, FolderId, Labels};
+use crate::boundary::{Folder, FolderId, FolderName, Labels};
+use crate::fleet::{FleetSnapshot, ShipView};
+use crate::model::Environment;
 
 const RUN: &str = "maestro.lease.run";
 const OWNER: &str = "maestro.lease.owner";
@@ -38,6 +40,18 @@ impl From<Folder> for Seen {
 }
 
 impl Holder {
+    /// Who has the lease of an environment on a ship that was seen, or died and left it there.
+    pub fn seen(environment: &Environment, fleet: &FleetSnapshot) -> Option<Self> {
+        let name = FolderName::of("lease", environment.display_name());
+        fleet.ships.values().find_map(|view| match view {
+            ShipView::Reachable(state) => {
+                let container = state.containers.get(name.as_str())?;
+                (container.labels.contains_key(RUN)).then(|| Self::read(&container.labels))
+            }
+            ShipView::Unreachable(_) => None,
+        })
+    }
+
     /// Adds it to the labels of a folder.
     pub fn write(&self, labels: &mut Labels) {
         for (key, value) in

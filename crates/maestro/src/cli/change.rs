@@ -20,12 +20,14 @@ use crate::ledger::{Fence, HeldLease, OwnedLedger};
 use futures_util::future::{LocalBoxFuture, TryFutureExt, try_join};
 use maestro_core::boundary::LedgerWriter;
 use maestro_core::deployment::Deployment;
-use maestro_core::model::Environment;
+use maestro_core::model::{Environment, Remedy};
+use maestro_core::names::ServiceName;
 use maestro_core::plan::{Fate, Hooking, Intent, Plan};
 use maestro_core::release::Release;
 use maestro_core::saved::SavedPlan;
 use recording::{News, instances};
 use sequel::Sequel;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 use way_back::explain;
@@ -270,7 +272,23 @@ impl<'a> Change<'a> {
                 tell_waiting(&self.session.printer, summary.waiting, &carried.trials);
                 Ok(Ended::with(PARTLY))
             }
-            Sequel::Done => Ok(self.done(ledger, past, news, interrupts).await),
+            Sequel::Done => match self.line.send_everywhere().await {
+                Ok(()) => Ok(self.done(ledger, past, news, interrupts).await),
+                Err(fault) => {
+                    fault.print(&self.session.printer);
+                    let is_meant =
+                        self.remedy(&self.services()) == Remedy::Rollback && interrupts.count() == 0;
+                    match before.filter(|_| is_meant) {
+                        Some(before) if self.may_go_on().await => {
+                            self.take_back(ledger, past, before, carried.doubtful, interrupts).await
+                        }
+                        _ => {
+                            explain(self.session, past);
+                            Ok(Ended::with(PARTLY))
+                        }
+                    }
+                }
+            },
             Sequel::Untouched => {
                 self.leave_journal(ledger, past).await?;
                 Ok(Ended::with(FAILED))
@@ -291,7 +309,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Everything is done: what is left is to say so, to balancers and in the ledger.
+    /// Everything is done: what is left is to say so in the ledger.
     async fn done(
         &self,
         ledger: &Arc<OwnedLedger>,
@@ -301,11 +319,7 @@ impl<'a> Change<'a> {
     ) -> Ended {
         let is_new = news.is_some() && self.target.back.is_none();
         let outline = news.as_ref().map(|news| news.outline.clone());
-        let said = async {
-            self.line.send_everywhere().await?;
-            self.record(ledger, past, news).await
-        };
-        if let Err(fault) = said.await {
+        if let Err(fault) = self.record(ledger, past, news).await {
             // Nobody knows that it is done.
             fault.print(&self.session.printer);
             explain(self.session, past);
@@ -322,6 +336,14 @@ impl<'a> Change<'a> {
             self.tell_taken_back(past);
         }
         Ended { abandoned, ..Ended::with(DONE) }
+    }
+
+    /// The services of which something is meant.
+    fn services(&self) -> BTreeSet<ServiceName> {
+        let environment = self.line.environment();
+        let meant = instances(environment, &self.target.selector).unwrap_or_default();
+        let meant = meant.iter().filter_map(|name| environment.instances.get(name));
+        meant.map(|instance| instance.service.clone()).collect()
     }
 
     /// It stays as far as it came.

@@ -190,6 +190,10 @@ impl<'a> Draft<'a> {
         self.line.foreseen(plan).await
     }
 
+    pub(super) fn line(&self) -> &Line<'a> {
+        &self.line
+    }
+
     /// What earlier releases had and the file does not have any more is meant, too, if somebody says so.
     pub(super) fn orphans(&mut self, past: &Past, args: &Args) {
         if args.remove_orphans {

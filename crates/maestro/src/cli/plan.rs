@@ -2,16 +2,20 @@
 
 use super::act::{Line, pulls_first};
 use super::arguments::{Printing, Selecting, Showing};
-use super::kept::Kept;
+use super::kept::{Kept, described};
+use super::safeguards::frozen;
 use super::session::Session;
 use super::{Fault, Outcome, clean, deploy, kill, pull, restart, rollback, start, stop};
 use crate::report::findings::warn;
 use crate::report::plan::print;
+use crate::report::releases::tell_unfinished;
 use crate::report::status::Output;
 use crate::report::{ErrorReport, list};
 use clap::Subcommand;
 use maestro_core::deployment::Deployment;
 use maestro_core::fleet::FleetSnapshot;
+use maestro_core::lease::Holder;
+use maestro_core::model::Frozen;
 use maestro_core::names::BalancerName;
 use maestro_core::plan::{Blocked, Fate, Intent, Plan, Settled};
 use maestro_core::preflight::Finding;
@@ -85,6 +89,8 @@ struct Made {
     foreseen: Vec<Finding>,
     /// Balancers that would be told something without it.
     rebalances: BTreeSet<BalancerName>,
+    /// Why this is not the time for it.
+    frozen: Option<Frozen>,
 }
 
 async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
@@ -110,29 +116,38 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
                 Err(fault) => return Err(fault),
             };
             let unfinished = past.as_ref().and_then(|past| past.unfinished.as_ref());
+            if let Some(unfinished) = unfinished {
+                tell_unfinished(&session.printer, unfinished);
+            }
             let hooks = draft.target(args, unfinished).hooking(unfinished);
             let (plan, fleet) = draft.plan(&args.intent(unfinished, hooks)).await?;
             draft.tell_orphans(&fleet);
+            if let Some(holder) = Holder::seen(draft.line().environment(), &fleet) {
+                session.printer.talk(&described(&holder));
+            }
             let foreseen = draft.foreseen(&plan).await?;
             let selector = draft.selector();
             let past = past.filter(|_| plan.steps.is_empty());
             let rebalances = past.map(|past| draft.rebalances(&past)).unwrap_or_default();
+            let frozen = frozen(draft.line().environment(), &plan, !rebalances.is_empty());
             let release = draft.release;
-            return Ok(Made { plan, fleet, release, selector, foreseen, rebalances });
+            return Ok(Made { plan, fleet, release, selector, foreseen, rebalances, frozen });
         }
         Command::Rollback(args) => {
             let draft = rollback::Draft::new(session, args, None).await?;
             let (plan, fleet) = draft.plan().await?;
+            let frozen = frozen(draft.line().environment(), &plan, false);
             let Deployment { release, selector, .. } = draft.target;
             let (foreseen, rebalances) = (Vec::new(), BTreeSet::new());
-            return Ok(Made { plan, fleet, release, selector, foreseen, rebalances });
+            return Ok(Made { plan, fleet, release, selector, foreseen, rebalances, frozen });
         }
     };
     let (line, release) = line(session, selecting)?;
     let line = line.unsealed(&intent).await?;
     let (plan, fleet) = line.plan_seen(&intent, intent.selection_rules()).await?;
     let (selector, foreseen, rebalances) = (selecting.selector(), Vec::new(), BTreeSet::new());
-    Ok(Made { plan, fleet, release, selector, foreseen, rebalances })
+    let frozen = frozen(line.environment(), &plan, pulls_first(&intent));
+    Ok(Made { plan, fleet, release, selector, foreseen, rebalances, frozen })
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
@@ -148,7 +163,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
             return Err(Fault::Usage(why.to_owned()));
         }
     }
-    let Made { plan, fleet, release, selector, foreseen, rebalances } = make(session, &args.command).await?;
+    let Made { plan, fleet, release, selector, foreseen, rebalances, frozen } =
+        make(session, &args.command).await?;
     if let Some(file) = &args.out {
         let saved = SavedPlan::new(release, selector, &plan, &fleet);
         write_private(file, &saved.to_bytes()).map_err(|error| {
@@ -163,6 +179,9 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     };
     print(&session.printer, &plan, &rebalances, form, args.full);
     warn(&session.printer, &foreseen);
+    if let Some(frozen) = frozen {
+        ErrorReport::of(&Fault::Frozen(frozen)).warning().print(&session.printer);
+    }
     if !rebalances.is_empty() {
         let names: Vec<&str> = rebalances.iter().map(BalancerName::as_str).collect();
         session.printer.talk(&format!(

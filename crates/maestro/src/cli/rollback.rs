@@ -134,6 +134,10 @@ impl<'a> Draft<'a> {
         Ok(Self { line, kept, past, target, today: (today, of_today), intent })
     }
 
+    pub(super) fn line(&self) -> &Line<'a> {
+        &self.line
+    }
+
     /// Looks at the fleet and decides what to do.
     pub(super) async fn plan(&self) -> Result<(Plan, FleetSnapshot), Fault> {
         self.line.plan_seen(&self.intent, self.intent.selection_rules()).await

@@ -8,7 +8,7 @@ use crate::report::ErrorReport;
 use jiff::Timestamp;
 use maestro_core::boundary::Needs;
 use maestro_core::fleet::FleetSnapshot;
-use maestro_core::model::{Environment, Share};
+use maestro_core::model::{Environment, Frozen, Share};
 use maestro_core::names::{InstanceName, ShipName};
 use maestro_core::plan::{Action, Plan};
 use maestro_core::planner::budget;
@@ -87,10 +87,7 @@ pub(super) fn unless_frozen(
     plan: &Plan,
     more: bool,
 ) -> Result<bool, Fault> {
-    if !more && !plan.steps.iter().any(|step| touches(&step.action)) {
-        return Ok(false);
-    }
-    match (environment.safeguards.frozen(Timestamp::now()), &session.despite.freeze) {
+    match (frozen(environment, plan, more), &session.despite.freeze) {
         (None, _) => Ok(false),
         (Some(frozen), Some(reason)) => {
             warn(session, &frozen, reason);
@@ -98,6 +95,12 @@ pub(super) fn unless_frozen(
         }
         (Some(frozen), None) => Err(Fault::Frozen(frozen)),
     }
+}
+
+/// Why this is not the time for a plan.
+pub(super) fn frozen(environment: &Environment, plan: &Plan, more: bool) -> Option<Frozen> {
+    let touches = more || plan.steps.iter().any(|step| touches(&step.action));
+    touches.then(|| environment.safeguards.frozen(Timestamp::now())).flatten()
 }
 
 /// Whether users may notice it.

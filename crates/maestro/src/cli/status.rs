@@ -3,12 +3,14 @@
 use super::Outcome;
 use super::arguments::{Printing, Selecting};
 use super::interrupts::unless_interrupted;
+use super::kept::described;
 use super::look::look;
 use super::session::Session;
 use crate::report::status::{Look, print};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use maestro_core::boundary::Needs;
+use maestro_core::lease::Holder;
 use maestro_core::model::graph::Direction;
 use maestro_core::select::{SelectionRules, select};
 use maestro_core::status::{StatusRow, rows};
@@ -54,7 +56,9 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         })
         .await?;
     }
-    print(&session.printer, &rows, args.printing.output, Look { hosts: args.show_hosts, full: args.full });
+    let look = Look { hosts: args.show_hosts, full: args.full };
+    let at_work = Holder::seen(&environment, &fleet).map(|holder| described(&holder));
+    print(&session.printer, &rows, args.printing.output, look, at_work.as_deref());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -43,13 +43,18 @@ pub fn print(printer: &Printer, history: &History, unfinished: Option<&Deploymen
         }
     }
     if let Some(unfinished) = unfinished {
-        printer.talk(&format!(
-            "not finished: {} ({}, {}); `maestro resume` goes on, `maestro abort` goes back",
-            clean(&unfinished.doing),
-            clean(&unfinished.by),
-            at(unfinished.at)
-        ));
+        tell_unfinished(printer, unfinished);
     }
+}
+
+/// Says of a deployment that it is not finished.
+pub fn tell_unfinished(printer: &Printer, unfinished: &Deployment) {
+    printer.talk(&format!(
+        "not finished: {} ({}, {}); `maestro resume` goes on, `maestro abort` goes back",
+        clean(&unfinished.doing),
+        clean(&unfinished.by),
+        at(unfinished.at)
+    ));
 }
 
 /// The cells of a release.

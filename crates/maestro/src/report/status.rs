@@ -43,7 +43,8 @@ pub struct Look {
 }
 
 /// Prints rows in the form asked for. Ships that could not be seen are explained on standard error, each once.
-pub fn print(printer: &Printer, rows: &[StatusRow], output: Output, look: Look) {
+/// `at_work` says who is deploying.
+pub fn print(printer: &Printer, rows: &[StatusRow], output: Output, look: Look, at_work: Option<&str>) {
     match output {
         Output::Table => {
             let (capabilities, paint) = (printer.capabilities(), printer.paint(Stream::Out));
@@ -66,13 +67,19 @@ pub fn print(printer: &Printer, rows: &[StatusRow], output: Output, look: Look) 
     for (_, error) in ships_down(rows) {
         ErrorReport::from(error).warning().print(printer);
     }
+    if let Some(at_work) = at_work {
+        // What is there beside something is his.
+        printer.talk(at_work);
+        return;
+    }
     let left: Vec<&str> =
         rows.iter().filter(|row| !row.left.is_empty()).map(|row| row.instance.as_str()).collect();
     if !left.is_empty() {
         ErrorReport::new("a deployment was broken off, and has left containers beside what they were to replace")
             .warning()
             .about(&list(&left))
-            .hint("`maestro deploy` goes on with it, or goes back if the file is as it was; `maestro plan deploy` shows how")
+            .hint("`maestro resume` goes on with it, `maestro abort` goes back; `maestro releases` says who began it")
+            .hint("`maestro deploy` does what the file says now; `maestro plan deploy` shows how")
             .print(printer);
     }
 }

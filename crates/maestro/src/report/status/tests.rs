@@ -87,7 +87,7 @@ fn world() -> Vec<StatusRow> {
 
 fn shown(output: Output, look: Look, columns: usize) -> (String, String) {
     let (printer, captured) = Printer::captured(Capabilities::plain(columns));
-    print(&printer, &world(), output, look);
+    print(&printer, &world(), output, look, None);
     (captured.stdout(), captured.stderr())
 }
 
@@ -114,7 +114,7 @@ fn a_narrow_terminal_shows_as_much() {
     let terminal = |columns| {
         let capabilities = Capabilities { out_is_tty: true, ..Capabilities::plain(columns) };
         let (printer, captured) = Printer::captured(capabilities);
-        print(&printer, &world(), Output::Table, Look::default());
+        print(&printer, &world(), Output::Table, Look::default(), None);
         captured.stdout()
     };
     insta::assert_snapshot!(framed(&terminal(80)), @"

@@ -154,6 +154,21 @@ async fn what_only_a_balancer_has_to_be_told_is_deployed_too() {
     assert!(!shop.served().contains("of today"), "{}", shop.served());
 }
 
+/// As with containers that fail: what was served before is served, and nothing is left to be finished.
+#[tokio::test]
+async fn what_a_balancer_refuses_is_taken_back() {
+    let shop = Fronted::new("").await;
+    let served = shop.served();
+    shop.site.shell.write("front.j2", "no line with a hash and a space\n");
+    shop.site.clear_writes();
+    let ran = shop.run("deploy --yes").await.exits(4).says("everything is as in release 1 again");
+    assert_eq!(shop.site.changes(), Vec::<String>::new(), "{}", ran.all());
+    let without_generation = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(without_generation(&shop.served()), without_generation(&served));
+    shop.run("resume --yes").await.exits(1).says("no deployment is unfinished");
+    shop.run("releases").await.ok().never_says("not finished");
+}
+
 /// What balancers are told changes what users get, too.
 #[tokio::test]
 async fn balancers_are_told_nothing_while_that_is_frozen() {
