@@ -33,6 +33,20 @@ pub struct SavedPlan {
     checksum: String,
 }
 
+/// What is kept of an instance besides the attributes in which it differs, containers beside it, and images on its ship.
+const SHIP: &str = "ship";
+const CONTAINER: &str = "container";
+const STATE: &str = "state";
+const CONTENT: &str = "content";
+const SECRETS: &str = "what its container is made of, with secrets";
+/// Between an image and its ship.
+const ON: &str = " on ";
+
+/// Whether that is a container beside an instance's.
+fn is_beside(what: &str, instance: &InstanceName) -> bool {
+    what.strip_prefix(instance.as_str()).is_some_and(|rest| rest.starts_with('.'))
+}
+
 /// What was seen of an instance: what it is called, and how it was.
 pub type Sight = BTreeMap<String, String>;
 
@@ -51,8 +65,13 @@ pub struct Moved {
 
 impl fmt::Display for Moved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |value: &Option<String>| value.as_deref().map_or("nothing", shortened).to_owned();
-        write!(f, "{}: {} was {}, and is {}", self.instance, self.what, text(&self.was), text(&self.is))
+        let Self { instance, what, .. } = self;
+        match (self.was.as_deref().map(shortened), self.is.as_deref().map(shortened)) {
+            (None, Some(is)) if what == SHIP => write!(f, "{instance}: its ship is {is}"),
+            (None, Some(is)) => write!(f, "{instance}: {what} is {is}, and was not there"),
+            (Some(was), Some(is)) => write!(f, "{instance}: {what} was {was}, and is {is}"),
+            (was, None) => write!(f, "{instance}: {what} was {}, and is gone", was.unwrap_or("there")),
+        }
     }
 }
 
@@ -87,12 +106,25 @@ impl SavedPlan {
         {
             let (was, is) = (self.seen.get(instance).unwrap_or(&none), now.get(instance).unwrap_or(&none));
             let new = is.keys().filter(|what| !was.contains_key(*what));
-            for what in was.keys().chain(new).filter(|what| was.get(*what) != is.get(*what)) {
+            let all: Vec<&String> =
+                was.keys().chain(new).filter(|what| was.get(*what) != is.get(*what)).collect();
+            // What is told of a container that is out of sight, or another one, follows from that.
+            let says_all = [SHIP, CONTAINER].into_iter().find(|one| all.iter().any(|what| what == one));
+            let follows = |what: &str| match says_all {
+                Some(SHIP) => what != SHIP,
+                Some(_) => !(what == CONTAINER || what.contains(ON) || is_beside(what, instance)),
+                None => false,
+            };
+            for what in all.into_iter().filter(|what| !follows(what)) {
+                let is_attribute = ![SHIP, CONTAINER, STATE, CONTENT, SECRETS].contains(&&**what)
+                    && !what.contains(ON)
+                    && !is_beside(what, instance);
                 moved.push(Moved {
                     instance: instance.clone(),
                     what: what.clone(),
                     was: was.get(what).cloned(),
-                    is: is.get(what).cloned(),
+                    // Attributes are kept that differ.
+                    is: is.get(what).cloned().or_else(|| is_attribute.then(|| "as it is to be".to_owned())),
                 });
             }
         }
@@ -112,23 +144,23 @@ fn sight(item: &Item, plan: &Plan, fleet: &FleetSnapshot) -> Sight {
     let state = match fleet.ship(&item.ship) {
         Some(ShipView::Reachable(state)) => state,
         Some(ShipView::Unreachable(_)) | None => {
-            note("ship", "out of sight".to_owned());
+            note(SHIP, "out of sight".to_owned());
             return sight;
         }
     };
     if let Some(seen) = &item.container {
-        note("container", seen.id.as_str().to_owned());
-        note("state", seen.state.name().to_owned());
+        note(CONTAINER, seen.id.as_str().to_owned());
+        note(STATE, seen.state.name().to_owned());
     }
     if let Some(container) = state.containers.get(item.instance.as_str()) {
-        note("content", container.image_id.as_str().to_owned());
+        note(CONTENT, container.image_id.as_str().to_owned());
     }
     let on_ship = |image: &ImageRef| state.image(image).map(|image| image.id.as_str().to_owned());
     if let Some(id) = on_ship(&item.image) {
-        note(&format!("{} on {}", item.image.without_pin(), item.ship), id);
+        note(&format!("{}{ON}{}", item.image.without_pin(), item.ship), id);
     }
     if let Some(hash) = hash_of_secrets(item, plan) {
-        note("what its container is made of, with secrets", hash);
+        note(SECRETS, hash);
     }
     let prefix = format!("{}.", item.instance);
     let behind = state.containers.range::<str, _>((Bound::Included(&*prefix), Bound::Unbounded));

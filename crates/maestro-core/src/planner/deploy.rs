@@ -119,7 +119,11 @@ pub(super) fn fate<'a>(
         }
     };
     builder.turn.spare -= spared;
-    builder.turn.begin(&instance.name, way == Way::Beside, going);
+    if way == Way::InPlace && in_the_way.is_empty() {
+        builder.turn.begin_idle(&instance.name);
+    } else {
+        builder.turn.begin(&instance.name, way == Way::Beside, going);
+    }
     let mut chain = builder.chain(instance);
     if standing.wants_new() {
         start::image(builder, &mut chain, instance, None, false, false);

@@ -20,6 +20,8 @@ pub(super) struct Turn<'a> {
     pub(super) spare: usize,
     /// Those that are down while they are replaced.
     down: Line<'a>,
+    /// Those of which nothing serves: they have nothing to wait for, and whatever goes down waits for them.
+    idle: Vec<&'a InstanceName>,
     /// Those that are there twice while they are replaced.
     pub(super) beside: Line<'a>,
     /// Steps that come before all of them.
@@ -61,6 +63,12 @@ impl<'a> Turn<'a> {
         Self { behind: steps.to_vec(), ..self }
     }
 
+    /// An instance that something is done to and of which nothing serves.
+    pub(super) fn begin_idle(&mut self, instance: &'a InstanceName) {
+        self.after.clear();
+        self.idle.push(instance);
+    }
+
     /// The next instance that something is done to, for which so many stop.
     pub(super) fn begin(&mut self, instance: &'a InstanceName, beside: bool, places: usize) {
         let line = if beside { &mut self.beside } else { &mut self.down };
@@ -68,7 +76,11 @@ impl<'a> Turn<'a> {
         // Each of its places is that of one before it.
         for _ in 0..places.clamp(1, line.most.max(1)) {
             let before = line.begun.len().checked_sub(line.most.max(1));
-            self.after.extend(before.and_then(|place| line.begun.get(place)).copied());
+            match before.and_then(|place| line.begun.get(place)) {
+                Some(before) => self.after.push(before),
+                None if !beside => self.after.extend(&self.idle),
+                None => {}
+            }
             line.begun.push(instance);
         }
         self.after.dedup();

@@ -126,6 +126,10 @@ fn taken(
         return;
     }
     let replaced = here.members.iter().find(|other| *other.name.as_str() == *holder.name);
+    if goes_before && replaced.is_none() {
+        // It was kept of an instance, say, and runs all the same.
+        return;
+    }
     let gives_it_up = replaced.is_some_and(|other| {
         let wants = ports(other);
         !wants.iter().any(|choice| choice.len() == 1 && choice.iter().any(|own| own.clashes(port)))

@@ -80,20 +80,14 @@ fn what_has_moved_is_named() {
     let at = |from: &str, to: &str| moved(&fleet(&SEEN.replace(from, to)));
     insta::assert_snapshot!(at("web-1 running web:1", "web-1 exited web:1"), @"web-1: state was running, and is exited");
     insta::assert_snapshot!(at("a: web-1 running web:1", "a:"), @"
-    web-1: container was id-web-1, and is nothing
-    web-1: content was sha256:web:1, and is nothing
-    web-1: state was running, and is nothing
+    web-1: container was id-web-1, and is gone
     ");
     insta::assert_snapshot!(at("web-2 running web:1 |", "web-2 running web:1* |"), @"web-2: content was sha256:web:1, and is sha256:web:1*");
-    insta::assert_snapshot!(at("b: web-2 running web:1 | web:1 web:2", "b: web-2 running web:1 | web:1"), @"web-2: web:2 on b was sha256:web:2, and is nothing");
+    insta::assert_snapshot!(at("b: web-2 running web:1 | web:1 web:2", "b: web-2 running web:1 | web:1"), @"web-2: web:2 on b was sha256:web:2, and is gone");
     insta::assert_snapshot!(at("b: web-2 running web:1 | web:1 web:2", "b: down"), @"
-    web-2: container was id-web-2, and is nothing
-    web-2: content was sha256:web:1, and is nothing
-    web-2: state was running, and is nothing
-    web-2: web:2 on b was sha256:web:2, and is nothing
-    web-2: ship was nothing, and is out of sight
+    web-2: its ship is out of sight
     ");
-    insta::assert_snapshot!(at("a: web-1", "a: web-1.kept-1 exited web:0, web-1"), @"web-1: web-1.kept-1 was nothing, and is exited");
+    insta::assert_snapshot!(at("a: web-1", "a: web-1.kept-1 exited web:0, web-1"), @"web-1: web-1.kept-1 is exited, and was not there");
     insta::assert_snapshot!(at("a: web-1", "a: somebody running else, web-1"), @"");
     let mut other = fleet(SEEN);
     let Some(ShipView::Reachable(state)) = other.ships.get_mut("a") else { panic!() };

@@ -222,12 +222,12 @@ fn a_rolling_deployment_takes_a_few_at_a_time_and_those_that_are_down_first() {
         3. image web:2 on c: pull web:2
         4. image web:2 on d: pull web:2
         5. all images: done [after 1 2 3 4]
-        6. web-3 on c: rename web-3 to web-3.kept-1-000000000009 [after 3 5]
+        6. web-3 on c: rename web-3 to web-3.kept-1-000000000007 [after 3 5]
         7. web-3 on c: create web-3 from web:2 [after 6]
         8. web-3 on c: start web-3 [after 7]
         9. web-3 on c: wait until web-3 is running [after 8]
        10. web-3 on c: running check sleep [after 9]
-       11. web-1 on a: stop web-1 (grace 10 s) [after 1 5]
+       11. web-1 on a: stop web-1 (grace 10 s) [after 10 1 5]
        12. web-1 on a: wait until web-1 is not running [after 11]
        13. web-1 on a: rename web-1 to web-1.kept-1-000000000005 [after 12]
        14. web-1 on a: create web-1 from web:2 [after 13]
@@ -243,7 +243,7 @@ fn a_rolling_deployment_takes_a_few_at_a_time_and_those_that_are_down_first() {
        24. web-2 on b: running check sleep [after 23]
        25. web-4 on d: stop web-4 (grace 10 s) [after 17 4 5]
        26. web-4 on d: wait until web-4 is not running [after 25]
-       27. web-4 on d: rename web-4 to web-4.kept-1-00000000000a [after 26]
+       27. web-4 on d: rename web-4 to web-4.kept-1-000000000008 [after 26]
        28. web-4 on d: create web-4 from web:2 [after 27]
        29. web-4 on d: start web-4 [after 28]
        30. web-4 on d: wait until web-4 is running [after 29]

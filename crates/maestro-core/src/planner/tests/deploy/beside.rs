@@ -48,7 +48,7 @@ fn a_replacement_starts_beside_what_it_replaces() {
        17. web-2 on b: pre-stop check rexec [after 16]
        18. web-2 on b: stop web-2 (grace 10 s) [after 17]
        19. web-2 on b: wait until web-2 is not running [after 18]
-       20. web-2 on b: rename web-2 to web-2.kept-1-000000000005 [after 19]
+       20. web-2 on b: rename web-2 to web-2.kept-1-000000000004 [after 19]
        21. web-2 on b: rename web-2.next-e460fd788c20 to web-2 [after 20]
     ");
 }
@@ -82,7 +82,7 @@ fn what_cannot_be_there_twice_is_stopped_first_and_the_plan_says_why() {
        16. web-2 on b: pre-stop check rexec [after 15]
        17. web-2 on b: stop web-2 (grace 10 s) [after 16]
        18. web-2 on b: wait until web-2 is not running [after 17]
-       19. web-2 on b: rename web-2 to web-2.kept-1-000000000005 [after 18]
+       19. web-2 on b: rename web-2 to web-2.kept-1-000000000004 [after 18]
        20. web-2 on b: rename web-2.next-3cb6ab12b1e8 to web-2 [after 19]
     ");
 }

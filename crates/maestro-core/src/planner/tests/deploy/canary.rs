@@ -70,7 +70,7 @@ fn the_others_wait_until_they_are_told() {
         8. web-2 on b: running check sleep [after 7]
         9. web-2 on b: stop web-2 (grace 10 s) [after 8]
        10. web-2 on b: wait until web-2 is not running [after 9]
-       11. web-2 on b: rename web-2 to web-2.kept-1-000000000006 [after 10]
+       11. web-2 on b: rename web-2 to web-2.kept-1-000000000005 [after 10]
        12. web-2 on b: rename web-2.next-39da4f83a9f0 to web-2 [after 11]
        13. web-3 on c: create web-3.next-8dda4684b2da from web:2 [after 12 2 3]
        14. web-3 on c: start web-3.next-8dda4684b2da [after 13]
@@ -79,7 +79,7 @@ fn the_others_wait_until_they_are_told() {
        17. web-3 on c: running check sleep [after 16]
        18. web-3 on c: stop web-3 (grace 10 s) [after 17]
        19. web-3 on c: wait until web-3 is not running [after 18]
-       20. web-3 on c: rename web-3 to web-3.kept-1-000000000008 [after 19]
+       20. web-3 on c: rename web-3 to web-3.kept-1-000000000006 [after 19]
        21. web-3 on c: rename web-3.next-8dda4684b2da to web-3 [after 20]
     ");
     let mut back = world.clone();
@@ -146,7 +146,7 @@ fn with_a_pause_they_follow_by_themselves() {
        18. web-2 on b: running check tcp [after 17]
        19. web-2 on b: stop web-2 (grace 10 s) [after 18]
        20. web-2 on b: wait until web-2 is not running [after 19]
-       21. web-2 on b: rename web-2 to web-2.kept-1-000000000006 [after 20]
+       21. web-2 on b: rename web-2 to web-2.kept-1-000000000005 [after 20]
        22. web-2 on b: rename web-2.next-39da4f83a9f0 to web-2 [after 21]
        23. web-3 on c: create web-3.next-8dda4684b2da from web:2 [after 22 14 3 4]
        24. web-3 on c: start web-3.next-8dda4684b2da [after 23]
@@ -154,7 +154,7 @@ fn with_a_pause_they_follow_by_themselves() {
        26. web-3 on c: running check tcp [after 25]
        27. web-3 on c: stop web-3 (grace 10 s) [after 26]
        28. web-3 on c: wait until web-3 is not running [after 27]
-       29. web-3 on c: rename web-3 to web-3.kept-1-000000000008 [after 28]
+       29. web-3 on c: rename web-3 to web-3.kept-1-000000000006 [after 28]
        30. web-3 on c: rename web-3.next-8dda4684b2da to web-3 [after 29]
     ");
     // Broken off while the canary has to stay well: it has to once more.
@@ -174,7 +174,7 @@ fn with_a_pause_they_follow_by_themselves() {
         8. web-2 on b: running check tcp [after 7]
         9. web-2 on b: stop web-2 (grace 10 s) [after 8]
        10. web-2 on b: wait until web-2 is not running [after 9]
-       11. web-2 on b: rename web-2 to web-2.kept-1-000000000006 [after 10]
+       11. web-2 on b: rename web-2 to web-2.kept-1-000000000005 [after 10]
        12. web-2 on b: rename web-2.next-39da4f83a9f0 to web-2 [after 11]
        13. web-3 on c: create web-3.next-8dda4684b2da from web:2 [after 12 4]
        14. web-3 on c: start web-3.next-8dda4684b2da [after 13]
@@ -182,7 +182,7 @@ fn with_a_pause_they_follow_by_themselves() {
        16. web-3 on c: running check tcp [after 15]
        17. web-3 on c: stop web-3 (grace 10 s) [after 16]
        18. web-3 on c: wait until web-3 is not running [after 17]
-       19. web-3 on c: rename web-3 to web-3.kept-1-000000000008 [after 18]
+       19. web-3 on c: rename web-3 to web-3.kept-1-000000000006 [after 18]
        20. web-3 on c: rename web-3.next-8dda4684b2da to web-3 [after 19]
     ");
     let plan = planned(&with("web:2"), &world.fleet, &DEPLOY);

@@ -104,7 +104,7 @@ fn they_are_run_once_around_all_instances() {
        19. web-2 on b: wait until web-2.next-e51981b82798 is running [after 18]
        20. web-2 on b: stop web-2 (grace 10 s) [after 19]
        21. web-2 on b: wait until web-2 is not running [after 20]
-       22. web-2 on b: rename web-2 to web-2.kept-1-00000000000b [after 21]
+       22. web-2 on b: rename web-2 to web-2.kept-1-00000000000a [after 21]
        23. web-2 on b: rename web-2.next-e51981b82798 to web-2 [after 22]
        24. hook after-1 of web on a: remove web.after-1 [after 16 23 1]
        25. hook after-1 of web on a: create web.after-1 from web:2 [after 24]
@@ -140,7 +140,7 @@ fn they_are_run_once_around_all_instances() {
     b: edge-1 running edge:2
     b: edge-1.kept-1-00000000000f exited edge:1
     b: web-2 running web:2
-    b: web-2.kept-1-00000000000b exited web:1
+    b: web-2.kept-1-00000000000a exited web:1
     ");
     // What is as released needs none.
     assert!(nothing_is_left(&rolling(2), &world.fleet));

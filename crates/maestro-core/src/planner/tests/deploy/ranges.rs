@@ -91,7 +91,7 @@ fn each_container_gets_the_first_port_that_nobody_has() {
     api-1 admin=8202 http=8103
     api-1.kept-1-000000000003 admin=8200 http=8101
     api-2 admin=8203 http=8104
-    api-2.kept-1-000000000005 admin=8201 http=8102
+    api-2.kept-1-000000000004 admin=8201 http=8102
     ");
     assert!(super::nothing_is_left(&shop(2), &world.fleet));
     // The way back has the ports that it had.

@@ -116,7 +116,7 @@ fn a_plan_says_what_canaries_get() {
        16. web-2 on b: tell front, requests go to web-2.next-c81da8f1ed51 at 192.0.2.2:8101 (10% of them for 2 canaries), none go to web-2 any more [after 15]
        17. web-2 on b: stop web-2 (grace 10 s) [after 16]
        18. web-2 on b: wait until web-2 is not running [after 17]
-       19. web-2 on b: rename web-2 to web-2.kept-1-00000000000a [after 18]
+       19. web-2 on b: rename web-2 to web-2.kept-1-000000000008 [after 18]
        20. web-2 on b: rename web-2.next-c81da8f1ed51 to web-2 [after 19]
        21. web-2 on b: tell front, requests go to web-2 at 192.0.2.2:8101 (10% of them for 2 canaries), web-2.next-c81da8f1ed51 is gone [after 20]
     ");
