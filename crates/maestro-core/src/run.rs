@@ -439,12 +439,18 @@ impl Run {
         }
         self.halted = true;
         let spared = self.made_room_for();
+        let before = skipped.len();
         for id in self.plan.ids() {
             let unit = self.plan.steps[id.index()].unit;
             let is_begun = self.units[unit.index()].touched || spared.contains(&unit);
             if self.steps[id.index()] == StepState::Waiting && !is_begun {
                 self.skip(id, because, skipped);
             }
+        }
+        // What has been spared may come after what has not: nobody would ever let it begin.
+        let lost: Vec<StepId> = skipped.iter().skip(before).map(|(id, _)| *id).collect();
+        for id in lost {
+            self.skip_after(id, because, skipped);
         }
     }
 
@@ -457,7 +463,9 @@ impl Run {
             Unit::Instance { instance, .. } => rooms.contains_key(instance),
             _ => false,
         };
-        self.plan.steps.iter().map(|step| step.unit).filter(is_spared).collect()
+        // What else has to go for them goes, too.
+        let going = rooms.values().flatten().map(|id| self.plan.steps[id.index()].unit);
+        self.plan.steps.iter().map(|step| step.unit).filter(is_spared).chain(going).collect()
     }
 
     fn skip(&mut self, id: StepId, because: Skipped, skipped: &mut Vec<(StepId, Skipped)>) {

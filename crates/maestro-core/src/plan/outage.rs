@@ -42,15 +42,7 @@ impl Outage {
 impl Plan {
     /// What stops serving, by service, in the order of the plan's items.
     pub fn outages(&self) -> Vec<Outage> {
-        let mut rooms = self.rooms();
-        // What another service has left is an outage of that one, if it is one.
-        let services: BTreeMap<&InstanceName, &ServiceName> =
-            self.items.iter().map(|item| (&item.instance, &item.service)).collect();
-        for (instance, steps) in &mut rooms {
-            let own = self.items.iter().filter(|item| services.get(instance) == Some(&&item.service));
-            let own: BTreeSet<StepId> = own.filter(|item| item.goes()).flat_map(Item::steps).collect();
-            steps.retain(|step| own.contains(step));
-        }
+        let rooms = self.rooms_of_own();
         // Who makes room for another one is that one's outage.
         let making: BTreeSet<StepId> = rooms.values().flatten().copied().collect();
         let mut order: Vec<&ServiceName> = Vec::new();
@@ -75,6 +67,35 @@ impl Plan {
             })
         };
         order.into_iter().filter_map(outage).collect()
+    }
+
+    /// Who has to go before another one of its service can come. What goes for another service is an outage of its own one; if
+    /// it belongs elsewhere, of the instance that it serves for until that is up.
+    fn rooms_of_own(&self) -> BTreeMap<InstanceName, BTreeSet<StepId>> {
+        let items: BTreeMap<&str, &Item> =
+            self.items.iter().map(|item| (item.instance.as_str(), item)).collect();
+        let mut own: BTreeMap<InstanceName, BTreeSet<StepId>> = BTreeMap::new();
+        let going: Vec<&Item> = self.items.iter().filter(|item| item.goes()).collect();
+        for (instance, steps) in self.rooms() {
+            let service = items.get(instance.as_str()).map(|item| &item.service);
+            for item in going.iter().filter(|item| item.steps().any(|step| steps.contains(&step))) {
+                let home = item.instance.as_str().split('@').next().and_then(|name| items.get(name));
+                if Some(&item.service) == service {
+                    own.entry(instance.clone()).or_default().extend(item.steps());
+                } else if let Some(home) = home.filter(|home| !self.goes_after(item, home)) {
+                    own.entry(home.instance.clone()).or_default().extend(item.steps());
+                }
+            }
+        }
+        own
+    }
+
+    /// Whether one goes only when an instance is up for certain.
+    pub(crate) fn goes_after(&self, item: &Item, instance: &Item) -> bool {
+        let is_own = |id: &StepId| matches!(self.unit_of(*id), Some(Unit::Instance { instance: name, .. }) if *name == instance.instance);
+        let Some(first) = item.steps().next() else { return true };
+        let before = self.preceding(first);
+        instance.steps().filter(is_own).all(|step| before.contains(&step))
     }
 
     fn down(

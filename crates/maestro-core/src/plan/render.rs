@@ -125,7 +125,7 @@ impl fmt::Display for Blocked {
             Blocked::Variables(excess) => excess.fmt(f),
             Blocked::Unavailable { service, going, allowed, unseen: 0 } => write!(
                 f,
-                "{going} of {service} would have to stop before it starts, and {allowed} may be down at a time"
+                "{going} of {service} would have to stop before it starts, and {allowed} may be down, with those that are already"
             ),
             Blocked::Unavailable { service, unseen, allowed, .. } => write!(
                 f,

@@ -307,7 +307,8 @@ fn may_lose<'a>(builder: &Builder<'a>, instance: &'a Instance, intent: &Intent) 
     if is_up(builder, instance) {
         return !is_doubtful(intent, instance);
     }
-    !orphans::in_the_way(builder, instance, None).is_empty()
+    // What has gone for another service already does not serve any more.
+    orphans::going(builder, instance, &orphans::in_the_way(builder, instance, None)) > 0
 }
 
 /// Whether anything serves for an instance.

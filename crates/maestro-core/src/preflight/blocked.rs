@@ -30,7 +30,7 @@ pub fn blocked(plan: &Plan) -> Vec<Finding> {
                 "a container could not be started with its variables",
                 "give it fewer or shorter ones; `links:` and `requires:` say of whom it is told",
             ),
-            Blocked::Unavailable { going, allowed, .. } if going > allowed && *allowed > 0 => (
+            Blocked::Unavailable { allowed, .. } if *allowed > 0 => (
                 Topic::Plan,
                 "more instances would have to stop before another one starts than may be down",
                 "let as many be down (`max_unavailable`), or take away why they cannot be there together",

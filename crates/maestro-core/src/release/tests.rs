@@ -265,6 +265,55 @@ fn parts_tell_services_apart() {
 }
 
 /// Two services may be of one tag, each with what it meant when they were deployed.
+/// A balancer is told where a part of a release differs that it stands before: one that alone has changed makes the services
+/// behind it differ, and no others.
+#[test]
+fn balancers_are_told_by_the_parts_that_they_stand_before() {
+    let file = "
+__maestro: {schema: 2}
+name: shop
+ships: {a: {ip: 192.0.2.1}}
+services:
+  web: {image: 'web:1', ports: {http: 80}, instances: {web-1: {ship: a}}}
+  api: {image: 'api:1', ports: {http: 81}, instances: {api-1: {ship: a}}}
+  db: {image: 'db:1', ports: {sql: 5432}, instances: {db-1: {ship: a}}}
+balancers:
+  front: {kind: template, template: front.j2, config: /x, check: 'x {file}', reload: x, status: 91, local: true,
+          listen: '127.0.0.1:90', drain: 5, routes: [{service: web, port: http}, {service: api, port: http, host: api}]}
+  inner: {kind: template, template: inner.j2, config: /y, check: 'x {file}', reload: x, status: 93, local: true,
+          listen: '127.0.0.1:92', drain: 7, routes: [{service: api, port: http}]}
+";
+    let read = |file: &str, inner: &str| {
+        let generation = "{{ generation }}";
+        let sources = MapSources::of(file).with_file("front.j2", generation);
+        read(&sources.with_file("inner.j2", format!("{inner} {generation}")))
+    };
+    let (environment, release) = read(file, "inner");
+    let parts = release.parts();
+    let told = |other: &Release| {
+        let others = other.parts();
+        let services = parts.keys().filter(|name| parts.get(*name) != others.get(*name));
+        let services: Vec<&ServiceName> = services.collect();
+        let balancers = services.iter().flat_map(|name| environment.balancers_of(name));
+        let balancers: BTreeSet<&str> = balancers.map(|balancer| balancer.name.as_str()).collect();
+        let names: Vec<&str> = services.into_iter().map(ServiceName::as_str).collect();
+        format!("{}: {}", names.join(" "), balancers.into_iter().collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(told(&read(file, "inner").1), ": ");
+    assert_eq!(told(&read(&file.replace("drain: 5", "drain: 6"), "inner").1), "api web: front inner");
+    assert_eq!(told(&read(&file.replace("drain: 7", "drain: 8"), "inner").1), "api: front inner");
+    assert_eq!(told(&read(file, "another").1), "api: front inner", "its template");
+    assert_eq!(told(&read(&file.replace("db:1", "db:2"), "inner").1), "db: ", "nobody stands before it");
+    assert_eq!(told(&read(&file.replace("web:1", "web:2"), "inner").1), "web: front");
+    // One that does not lead to a service any more is none of its part.
+    let less = read(&file.replace(", {service: api, port: http, host: api}", ""), "inner").1;
+    assert_eq!(told(&less), "api web: front inner");
+    // Whoever deploys `web` alone leaves what is only before `api` as it was deployed.
+    let next = read(&file.replace("drain: 7", "drain: 8"), "inner").1;
+    let composed = release.with_services_of(&next, &named(&["web"]));
+    assert_eq!(told(&composed), ": ");
+}
+
 #[test]
 fn services_of_several_releases_are_put_together() {
     let file = FILE.replace("{{ env.TAG }}", "1").replace("reg:5000/db:1", "reg:5000/web:1");

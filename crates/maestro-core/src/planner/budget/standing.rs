@@ -72,7 +72,7 @@ pub(super) fn groups<'p>(
             join(instance, &maker.instance);
             let stood = standing_in.get(&maker.instance).and_then(|stood| items.get_key_value(stood));
             if let Some((stood, item)) = stood
-                && !goes_after(plan, maker, item)
+                && !plan.goes_after(maker, item)
             {
                 join(stood, &maker.instance);
             }
@@ -94,12 +94,4 @@ pub(super) fn groups<'p>(
         }
     }
     groups
-}
-
-/// Whether one goes only when an instance is up for certain.
-fn goes_after(plan: &Plan, maker: &Item, instance: &Item) -> bool {
-    let own = super::own(plan, instance);
-    let Some(first) = maker.steps().next() else { return true };
-    let before = plan.preceding(first);
-    own.iter().all(|step| before.contains(step))
 }

@@ -125,8 +125,17 @@ pub(super) fn missed(builder: &Builder<'_>, instance: &Instance, these: &[Orphan
         let going = builder.orphans.all.iter().filter(goes).count();
         let all = service.instances.len();
         let allowed = service.deploy.strategy.down(all);
-        let is_limited = allowed < all && going > allowed;
-        is_limited.then(|| Blocked::Unavailable { service: name.clone(), unseen: 0, going, allowed })
+        let up = service.instances.iter().filter_map(|name| builder.environment.instances.get(name));
+        let up = up.filter(|instance| super::is_up(builder, instance)).count();
+        let up = up + builder.orphans.all.iter().filter(|orphan| orphan.service == *name).count();
+        // Those that are down already are down, too.
+        let least = up.min(all).min(all.saturating_sub(allowed));
+        (up.saturating_sub(going) < least).then(|| Blocked::Unavailable {
+            service: name.clone(),
+            unseen: 0,
+            going,
+            allowed,
+        })
     })
 }
 

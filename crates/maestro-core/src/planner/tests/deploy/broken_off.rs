@@ -6,7 +6,7 @@ use super::{DEPLOY, PROMOTE, released, state};
 use crate::check::lint;
 use crate::fleet::{ContainerState, FleetSnapshot, ShipView, orphans};
 use crate::model::{Environment, Share};
-use crate::names::{ContainerId, ServiceName};
+use crate::names::{ContainerId, InstanceName, ServiceName};
 use crate::plan::{Action, EngineCall, Fate, Plan};
 use crate::planner::budget::keep;
 use proptest::prelude::*;
@@ -40,10 +40,18 @@ fn carry_out(
     let before = up(environment, world);
     let outages: BTreeMap<_, _> =
         plan.outages().into_iter().map(|outage| (outage.service.clone(), outage)).collect();
+    // A gap (0027): who is down and cannot come up before another one has gone for it is not counted besides that one.
+    let rooms = plan.rooms();
+    let stuck = |service: &ServiceName| {
+        let makes = |name: &&InstanceName| environment.instances[*name].service == *service;
+        let missing = environment.services[service].instances.len() - before[service];
+        rooms.keys().filter(makes).count().min(missing)
+    };
     world.carry_out(plan, most, choose, |world, action| {
         for (service, serve) in up(environment, world) {
             let all = environment.services[&service].instances.len();
-            let floor = before[&service].min(all.saturating_sub(target.may_be_down(&service)));
+            let most = target.may_be_down(&service).saturating_add(stuck(&service));
+            let floor = before[&service].min(all.saturating_sub(most));
             assert!(
                 serve + world.died >= floor,
                 "{serve} of {service} serve, not {floor}, after {action} of\n{plan}"
@@ -102,7 +110,7 @@ fn left(target: &Release, world: &World, sweeps: bool) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 384, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     /// Broken off after any number of steps, in any order that may occur, and whichever of them have failed, or were done
     /// and not heard of, a deployment can be gone on with and taken back, broken off again and again; each time the fleet

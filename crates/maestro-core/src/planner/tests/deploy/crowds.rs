@@ -2,11 +2,15 @@
 
 use super::world::World;
 use super::{DEPLOY, environment, planned, released, state};
+use crate::boundary::CallOutcome;
+use crate::event::StepOutcome;
 use crate::fleet::Configuration;
 use crate::model::{Environment, Share};
 use crate::plan::{Fate, Plan};
 use crate::planner::budget::keep;
+use crate::run::Run;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// A service whose instances are on one ship; each with its directory.
 fn db(strategy: &str, instances: &[(&str, &str)]) -> Environment {
@@ -92,7 +96,9 @@ fn what_would_take_more_down_than_may_be_is_blocked() {
     assert!(plan.items.iter().all(|item| matches!(item.fate, Fate::Blocked(_))), "{plan}");
     let text = plan.to_string();
     assert!(
-        text.contains("3 of db would have to stop before it starts, and 1 may be down at a time"),
+        text.contains(
+            "3 of db would have to stop before it starts, and 1 may be down, with those that are already"
+        ),
         "{text}"
     );
     let found = crate::preflight::blocked(&plan);
@@ -134,4 +140,99 @@ fn what_has_the_port_goes_before_who_moves_there() {
     world.finish(&plan);
     let running: Vec<String> = world.running().into_iter().map(|(name, _)| name).collect();
     assert_eq!(running, ["web-1@a"], "{plan}");
+}
+
+/// Whoever is interrupted between two that go for the same instance has it finished, if all that it waits for is done or
+/// goes; and whatever is left of a run comes to its end.
+#[test]
+fn an_instance_that_waits_for_several_is_finished_or_left() {
+    let of = |services: &str| {
+        environment(&format!(
+            "__maestro: {{schema: 2}}\nname: shop\nships: {{a: {{ip: 192.0.2.1}}}}\nservices:\n{services}"
+        ))
+    };
+    let web = |name: &str, ports: &str| format!("{name}: {{ship: a, ports: {{{ports}}}}}");
+    let (one, two) = (web("web-1", "h: '80:8080'"), web("web-2", "h: '80:8081'"));
+    let old = of(&format!(
+        "  api: {{image: 'x:1', instances: {{{}}}}}\n  web: {{image: 'x:1', instances: {{{one}, {two}}}}}\n",
+        web("api-1", "h: '80:8082'")
+    ));
+    // Two of its own, and one of a service that has to be done first.
+    for (ports, api) in [("h: '80:8080', s: '81:8081'", "h: '80:8082'"), ("h: '80:8080', s: '81:8082'", "")] {
+        let name = if api.is_empty() { "api-2" } else { "api-1" };
+        let new = of(&format!(
+            "  api: {{image: 'x:1', instances: {{{}}}}}\n  web: {{image: 'x:1', instances: {{{}}}}}\n",
+            web(name, api),
+            web("www-1", ports)
+        ));
+        let world = released(&old);
+        let plan = planned(&new, &world.fleet, &DEPLOY);
+        for interrupted in 0..plan.steps.len() {
+            let mut run = Run::new(Arc::new(plan.clone()));
+            let mut done = Vec::new();
+            while !run.is_over() {
+                let ready = run.take_ready();
+                assert!(!ready.is_empty(), "interrupted after {interrupted}, it does not end:\n{plan}");
+                for (place, step) in ready.into_iter().enumerate() {
+                    if done.len() == interrupted && place == 0 {
+                        run.interrupt();
+                    }
+                    done.push(plan.step(step).unwrap().action.to_string());
+                    run.finish(step, &StepOutcome::Done(CallOutcome::Done));
+                }
+            }
+            if !api.is_empty()
+                && interrupted < plan.steps.len()
+                && done.iter().any(|d| d.starts_with("stop web-1"))
+            {
+                assert!(done.contains(&"start www-1".to_owned()), "{interrupted}: {done:?}\n{plan}");
+            }
+        }
+    }
+}
+
+/// What another service takes the port of goes when its own service serves without it.
+#[test]
+fn what_another_service_waits_for_goes_when_its_own_one_is_done() {
+    let of = |api: &str, web: &str| {
+        environment(&format!(
+            "__maestro: {{schema: 2}}\nname: shop\nships: {{a: {{ip: 192.0.2.1}}, b: {{ip: 192.0.2.2}}}}\nservices:\n  api: \
+             {{image: 'x:1', instances: {{{api}}}}}\n  web: {{image: 'x:1', deploy: {{{ROLLING}}}, instances: {{{web}}}}}\n"
+        ))
+    };
+    let old = of("api-1: {ship: b}", "web-1: {ship: a, ports: {http: '80:8080'}}");
+    let new = of("api-1: {ship: b}, api-2: {ship: a, ports: {http: '80:8080'}}", "web-2: {ship: b}");
+    let world = released(&old);
+    let plan = planned(&new, &world.fleet, &DEPLOY);
+    let text = plan.to_string();
+    assert!(text.find("wait until web-2 is running") < text.find(": stop web-1"), "{text}");
+    assert!(text.find("wait until web-1 is not running") < text.find(": create api-2"), "{text}");
+    let mut end = world.clone();
+    end.carry_out(&plan, usize::MAX, |open| open - 1, |_, _| ());
+    let running: Vec<String> = end.running().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(running, ["api-2@a", "api-1@b", "web-2@b"]);
+}
+
+/// A port that was picked and that somebody else has by now is not what a container is started with again.
+#[test]
+fn what_comes_back_finds_its_picked_port_taken() {
+    let of = |web: &str, api: &str| {
+        environment(&format!(
+            "__maestro: {{schema: 2}}\nname: shop\nships: {{a: {{ip: 192.0.2.1}}, b: {{ip: 192.0.2.2}}}}\nservices:\n  api: \
+             {{image: 'x:1', instances: {{{api}}}}}\n  web: {{image: 'x:1', instances: {{{web}}}}}\n"
+        ))
+    };
+    let range = "ports: {http: '80:8080-8083'}";
+    let mut world = released(&of(&format!("web-1: {{ship: a, {range}}}"), "api-1: {ship: b}"));
+    let away = of("web-1: {ship: b}", "api-1: {ship: b}, api-2: {ship: a, ports: {http: '80:8080'}}");
+    world.finish(&planned(&away, &world.fleet, &DEPLOY));
+    let back = of(
+        &format!("web-1: {{ship: a, {range}}}"),
+        "api-1: {ship: b}, api-2: {ship: a, ports: {http: '80:8080'}}",
+    );
+    let plan = planned(&back, &world.fleet, &DEPLOY);
+    assert!(plan.to_string().contains("ports.http: from 8080 to one of 8080-8083 that is free"), "{plan}");
+    world.finish(&plan);
+    let running: Vec<String> = world.running().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(running, ["api-2@a", "web-1@a", "api-1@b"]);
 }

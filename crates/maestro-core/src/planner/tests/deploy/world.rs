@@ -119,6 +119,7 @@ impl World {
         self.died = 0;
         while done < most && !run.is_over() {
             open.extend(run.take_ready());
+            assert!(!open.is_empty(), "nothing can be next, and it is not over:\n{plan}");
             let step = open.remove(choose(open.len()));
             let action = &plan.step(step).unwrap().action;
             done += 1;
