@@ -65,11 +65,11 @@ fn wanted(plan: &Plan, start: StepId, instance: &Instance, fleet: &FleetSnapshot
     if matches!(mode, "host" | "none") || mode.starts_with("container:") {
         return Vec::new();
     }
-    let fixed = instance.ports.values().filter(|port| port.is_fixed()).flat_map(|port| {
+    let fixed = instance.ports.values().filter(|port| port.is_fixed()).filter_map(|port| {
         let (first, last) = port.external.split_once('-').unwrap_or((&port.external, &port.external));
-        first.parse::<u16>().ok().zip(last.parse::<u16>().ok()).map_or(1..=0, |(first, last)| first..=last)
+        Some(first.parse::<u16>().ok()?..=last.parse().ok()?)
     });
-    let mut ports: Vec<u16> = fixed.collect();
+    let mut ports: Vec<u16> = fixed.flatten().collect();
     if let Some(Action::Call(EngineCall::StartContainer { target: Target::Seen { id, .. } })) =
         plan.step(start).map(|step| &step.action)
         && let Some(ShipView::Reachable(state)) = fleet.ship(&instance.ship)

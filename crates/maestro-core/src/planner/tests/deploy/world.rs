@@ -6,7 +6,7 @@ use crate::event::{Failure, StepOutcome, Verdict};
 use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, ObservedImage, ShipView};
 use crate::model::{Check, Environment, HookName, LABEL_PORT, Phase};
 use crate::names::{ContainerId, ImageId, InstanceName, ServiceName};
-use crate::plan::{Action, Condition, EngineCall, Plan, StepId, Target, Unit};
+use crate::plan::{Action, Condition, EngineCall, Item, Plan, StepId, Target, Unit};
 use crate::run::Run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -330,7 +330,7 @@ impl InOrder {
         for item in &plan.items {
             let Some(needed) = order.get(&item.instance) else { continue };
             let needed = plan.items.iter().filter(|other| needed.contains(&other.instance));
-            let first: Arc<BTreeSet<StepId>> = Arc::new(needed.flat_map(|other| other.steps()).collect());
+            let first: Arc<BTreeSet<StepId>> = Arc::new(needed.flat_map(Item::steps).collect());
             // Images are pulled whenever they like.
             let own = |step: &StepId| matches!(plan.unit_of(*step), Some(Unit::Instance { instance, .. }) if *instance == item.instance);
             before.extend(item.steps().filter(own).map(|step| (step, first.clone())));
