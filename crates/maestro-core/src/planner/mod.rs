@@ -107,10 +107,10 @@ pub fn unexamined(plan: &Plan, fleet: &FleetSnapshot) -> Option<BTreeMap<ShipNam
     let mut found: BTreeMap<ShipName, BTreeSet<InstanceName>> = BTreeMap::new();
     for step in &plan.steps {
         let Action::Call(call) = &step.action else { continue };
-        let id = match call {
-            EngineCall::StartContainer { target: Target::Seen { id, .. } }
-            | EngineCall::RenameContainer { target: Target::Seen { id, .. }, .. } => id,
-            _ => continue,
+        let (EngineCall::StartContainer { target: Target::Seen { id, .. } }
+        | EngineCall::RenameContainer { target: Target::Seen { id, .. }, .. }) = call
+        else {
+            continue;
         };
         let Some(Unit::Instance { ship, instance }) = plan.units.get(step.unit.index()) else { continue };
         let Some(ShipView::Reachable(state)) = fleet.ship(ship) else { continue };

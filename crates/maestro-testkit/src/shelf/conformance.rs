@@ -396,7 +396,7 @@ async fn tells_the_last_heartbeat(cx: &Context<'_>) -> Outcome {
         }
         match cx.neighbour.claim(&name, keep, &labels()).await.map_err(say)? {
             Claimed::Taken(folder) => {
-                same("what who claims is told", &(folder.id, folder.beat), &(id.clone(), 1))?
+                same("what who claims is told", &(folder.id, folder.beat), &(id.clone(), 1))?;
             }
             Claimed::Made(_) => return Err("it was given twice".to_owned()),
         }

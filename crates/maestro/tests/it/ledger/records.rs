@@ -160,7 +160,7 @@ async fn what_one_anchor_lists_and_cannot_give_is_left_out() {
         let (world, bob) = died_while_he_wrote(0).await;
         if damaged {
             world[0].spoil(&ledger_name(), |files| {
-                files.retain(|path, _| !path.contains("bodies/00000000/0000000002"))
+                files.retain(|path, _| !path.contains("bodies/00000000/0000000002"));
             });
         } else {
             world[0].hold_back("bodies", 600 * SECOND);
