@@ -266,11 +266,10 @@ impl ObservedContainer {
             return if owner == environment.display_name() {
                 Ownership::Ours
             } else {
-                let service = self.labels.get(LABEL_SERVICE).map_or("", String::as_str);
-                let instance = self.labels.get(LABEL_INSTANCE).map_or("", String::as_str);
-                Ownership::Foreign(format!(
-                    "it is `{instance}` of service `{service}` in the environment `{owner}`"
-                ))
+                let instance = self.labels.get(LABEL_INSTANCE).map(|name| format!("`{name}` "));
+                let service = self.labels.get(LABEL_SERVICE).map(|name| format!("of service `{name}` "));
+                let [instance, service] = [instance, service].map(Option::unwrap_or_default);
+                Ownership::Foreign(format!("it is {instance}{service}in the environment `{owner}`"))
             };
         }
         let foreign =

@@ -209,10 +209,10 @@ fn ships_that_are_down_and_containers_of_others() {
     insta::assert_snapshot!(told(&fleet("b down, db-1 running@theirs", true), &START, well), @"
     INFO: ops is starting db-1, web-1, web-2.
     DEBUG: ops is starting db-1.
-    ERROR: Failed to start db-1! (message: a container of that name exists and is not ours: it is `` of service `` in the environment `theirs`)
+    ERROR: Failed to start db-1! (message: a container of that name exists and is not ours: it is in the environment `theirs`)
     DEBUG: ops is starting web-2.
     ERROR: Failed to start web-2! (message: ship b: listing containers: host down: 192.0.2.2:2375: connection refused)
-    ERROR: Failed to start db-1, web-1, web-2! (message: db-1: a container of that name exists and is not ours: it is `` of service `` in the environment `theirs`)
+    ERROR: Failed to start db-1, web-1, web-2! (message: db-1: a container of that name exists and is not ours: it is in the environment `theirs`)
     ");
 }
 

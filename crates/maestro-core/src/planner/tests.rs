@@ -188,7 +188,7 @@ fn start_replaces_what_is_stopped_and_goes_round_what_is_blocked() {
     insta::assert_snapshot!(shown(&world, &START), @"
     start shop
       db-1 (db) on a: the container does not run
-      api-1 (api) on a: blocked: a container of that name exists and is not ours: it is `` of service `` in the environment `other`
+      api-1 (api) on a: blocked: a container of that name exists and is not ours: it is in the environment `other`
       api-2 (api) on b: blocked: ship b: listing containers: host down: 192.0.2.2:2375: connection refused
       web-1 (web) on b: blocked: ship b: listing containers: host down: 192.0.2.2:2375: connection refused
         1. db-1 on a: remove db-1
@@ -442,7 +442,7 @@ fn who_takes_volumes_waits_also_behind_one_with_nothing_to_do() {
     ");
     insta::assert_snapshot!(shown("a: db-1 exited@other db:1, db-2 running db:1 | db:1"), @"
     start shop
-      db-1 (db) on a: blocked: a container of that name exists and is not ours: it is `` of service `` in the environment `other`
+      db-1 (db) on a: blocked: a container of that name exists and is not ours: it is in the environment `other`
       db-2 (db) on a: is up
       db-3 (db) on a: blocked: needs db-1, which is blocked
     ");

@@ -232,10 +232,8 @@ fn ports_are_taken_by_others_only() {
     assert_eq!(taken(vec![], Some(Ok(false))), NONE);
     assert_eq!(
         taken(vec![occupant("nginx", &[8080])], None),
-        [
-            "error ports: a port is taken by another container: a (8080/tcp of web-1: nginx, and it is `` of service `` \
-         in the environment `other` has it) [\"web-1\"]"
-        ]
+        ["error ports: a port is taken by another container: a (8080/tcp of web-1: nginx, and it is \
+         in the environment `other` has it) [\"web-1\"]"]
     );
     assert_eq!(
         taken(vec![], Some(Ok(true))),

@@ -360,7 +360,7 @@ fn a_name_that_somebody_else_has_is_in_the_way() {
         Fate::Blocked(Blocked::Foreign(whose)) => whose.as_str(),
         other => panic!("{other:?}"),
     });
-    let expected = "hook after-1 of web needs the name `web.after-1`: it is `` of service `web` in the environment `another`";
+    let expected = "hook after-1 of web needs the name `web.after-1`: it is of service `web` in the environment `another`";
     assert_eq!(whose.collect::<Vec<_>>(), [expected, expected]);
     assert_eq!(hooks_of(&plan), "");
 }
