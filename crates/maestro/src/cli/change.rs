@@ -14,7 +14,6 @@ use super::fault::HELD;
 use super::interrupts::{Interrupts, listen, unless_interrupted};
 use super::kept::{self, Kept, Past, Patience};
 use super::session::Session;
-use super::tidy::Leavings;
 use super::{Fault, Outcome, hooks};
 use crate::ledger::{Fence, HeldLease, OwnedLedger};
 use futures_util::future::{LocalBoxFuture, TryFutureExt, try_join};
@@ -273,7 +272,7 @@ impl<'a> Change<'a> {
                 Ok(Ended::with(PARTLY))
             }
             Sequel::Done => match self.line.send_everywhere().await {
-                Ok(()) => Ok(self.done(ledger, past, news, interrupts).await),
+                Ok(()) => Ok(self.done(ledger, past, news, summary.abandoned > 0, interrupts).await),
                 Err(fault) => {
                     fault.print(&self.session.printer);
                     let is_meant =
@@ -309,29 +308,35 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Everything is done: what is left is to say so in the ledger.
+    /// Everything is done: what is left is to say so in the ledger, and to take away what nobody needs any more.
+    /// `abandoned` is whether calls were given up that may still happen.
     async fn done(
         &self,
         ledger: &Arc<OwnedLedger>,
         past: &Past,
         news: Option<News>,
+        abandoned: bool,
         interrupts: &mut Interrupts,
     ) -> Ended {
-        let is_new = news.is_some() && self.target.back.is_none();
-        let outline = news.as_ref().map(|news| news.outline.clone());
-        if let Err(fault) = self.record(ledger, past, news).await {
+        // What came to nothing without a new release stays: it may be tried again, and another environment on these
+        // ships may be about to use the same images. Nor is anybody kept waiting for it who has had enough.
+        let leavings = match news.as_ref().filter(|_| self.target.back.is_none()) {
+            Some(news) if interrupts.unheard.is_empty() => {
+                self.line.leavings(&**ledger, past, &self.today.0, Some(&news.outline)).await
+            }
+            _ => None,
+        };
+        let ends = leavings.is_none() && !abandoned;
+        if let Err(fault) = self.record(ledger, past, news, ends).await {
             // Nobody knows that it is done.
             fault.print(&self.session.printer);
             explain(self.session, past);
             return Ended::with(PARTLY);
         }
-        let mut abandoned = false;
-        // What came to nothing without a new release stays: it may be tried again, and another environment on these
-        // ships may be about to use the same images. Nor is anybody kept waiting for it who has had enough.
-        if is_new && interrupts.unheard.is_empty() {
-            let leavings = Leavings { past, today: &self.today.0, news: outline.as_ref() };
-            abandoned = self.line.tidy(&**ledger, leavings, interrupts).await;
-        }
+        let abandoned = match leavings {
+            Some(plan) => self.line.tidy(plan, interrupts).await,
+            None => false,
+        };
         if self.target.gives_up {
             self.tell_taken_back(past);
         }

@@ -8,7 +8,7 @@ use super::kept::{self, Kept, Past, Patience, owner};
 use super::session::Session;
 use super::{Fault, Outcome, deploy};
 use crate::report::{ErrorReport, list};
-use futures_util::future::{FutureExt as _, join, try_join, try_join_all};
+use futures_util::future::{FutureExt as _, try_join, try_join_all};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maestro_core::boundary::Ledger;
@@ -100,8 +100,7 @@ impl<'a> Draft<'a> {
             return Err(NoReturn::FirstOf(unknown.clone()).into());
         }
         let back = past.history.back(&services, args.to)?;
-        let composing = join(composed(kept.reader(), &past, &back, &of_today), kept.read_ahead(&past));
-        let release = unless_interrupted(composing.map(|(release, ())| release)).await?;
+        let release = unless_interrupted(composed(kept.reader(), &past, &back, &of_today)).await?;
         let environment = deploy::environment(session, &release, &today)?;
         let mut selector = things(back.services.values().flatten());
         if let (Some(current), Some(_)) = (past.history.current(), back.whole) {
@@ -140,7 +139,9 @@ impl<'a> Draft<'a> {
 
     /// Looks at the fleet and decides what to do.
     pub(super) async fn plan(&self) -> Result<(Plan, FleetSnapshot), Fault> {
-        self.line.plan_seen(&self.intent, self.intent.selection_rules()).await
+        let seeing = self.line.plan_seen(&self.intent, self.intent.selection_rules());
+        let ahead = self.kept.read_ahead(&self.past).map(Ok);
+        Ok(unless_interrupted(try_join(seeing, ahead)).await?.0)
     }
 }
 

@@ -14,21 +14,11 @@ use maestro_core::fleet::FleetSnapshot;
 use maestro_core::history::Outline;
 use maestro_core::model::Environment;
 use maestro_core::names::{ServiceName, ShipName};
-use maestro_core::plan::{Action, EngineCall, StepId};
+use maestro_core::plan::{Action, EngineCall, Plan, StepId};
 use maestro_core::upkeep::{Forsaken, brought, forsaken, needed, plan, superfluous, superseded};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::Instant;
-
-/// What is to be looked for.
-pub(super) struct Leavings<'a> {
-    /// What was there before, and is listed.
-    pub(super) past: &'a Past,
-    /// The file as it is today.
-    pub(super) today: &'a Environment,
-    /// What has just been recorded, if that is a release.
-    pub(super) news: Option<&'a Outline>,
-}
 
 /// Remembers what has been done, and says nothing.
 #[derive(Default)]
@@ -45,15 +35,15 @@ impl Reporter for Noting {
 }
 
 impl Line<'_> {
-    /// Takes away what nobody needs any more. What keeps it from that is no fault of the deployment: the next one tries
-    /// again. Returns whether a call was given up that may still happen.
-    pub(super) async fn tidy(
+    /// How what nobody will need any more is taken away once what is new is listed; none if there is nothing. `past` is
+    /// what there was before, and `today` the file as it is today.
+    pub(super) async fn leavings(
         &self,
         ledger: &dyn Ledger,
-        leavings: Leavings<'_>,
-        interrupts: &mut Interrupts,
-    ) -> bool {
-        let Leavings { past, today, news } = leavings;
+        past: &Past,
+        today: &Environment,
+        news: Option<&Outline>,
+    ) -> Option<Plan> {
         let environment = self.environment();
         let history = &past.history;
         // Nobody needs what only a deployment has brought in whose place this one came.
@@ -77,16 +67,19 @@ impl Line<'_> {
         let late;
         let fleet = match &seen {
             Some(fleet) => fleet,
-            None if images.is_empty() => return false,
+            None if images.is_empty() => return None,
             None => {
                 late = look().await;
                 &late
             }
         };
-        let plan = plan(environment, &going, superfluous(fleet, &images, &going));
-        if plan.steps.is_empty() {
-            return false;
-        }
+        Some(plan(environment, &going, superfluous(fleet, &images, &going)))
+            .filter(|plan| !plan.steps.is_empty())
+    }
+
+    /// Takes that away. What keeps it from that is no fault of the deployment: the next one tries again. Returns whether a
+    /// call was given up that may still happen.
+    pub(super) async fn tidy(&self, plan: Plan, interrupts: &mut Interrupts) -> bool {
         if let Some(fence) = self.fence()
             && fence.pass().await.is_err()
         {

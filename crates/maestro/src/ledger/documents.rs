@@ -7,7 +7,7 @@ use super::quorum::{Anchors, Quorum, Said};
 use futures_util::future::BoxFuture;
 use maestro_core::boundary::{Contents, Document, File, Ledger, LedgerError, LedgerWriter};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub struct OwnedLedger {
     quorum: Arc<Quorum>,
     fence: Fence,
     written: AtomicU64,
+    /// Whether what is written next is the last.
+    ends: AtomicBool,
     /// Held while anything is read or written.
     known: tokio::sync::Mutex<Known>,
 }
@@ -99,7 +101,14 @@ impl Ledger for ShelfLedger {
 
 impl OwnedLedger {
     pub(super) fn new(quorum: Arc<Quorum>, fence: Fence) -> Self {
-        Self { quorum, fence, written: AtomicU64::new(0), known: tokio::sync::Mutex::default() }
+        let (written, ends) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { quorum, fence, written, ends, known: tokio::sync::Mutex::default() }
+    }
+
+    /// What is written next is the last, and no other call of this run is under way then: that it is over is recorded
+    /// with it, which saves the owner a way to the anchors and leaves his successor nobody to wait for.
+    pub fn ends_with_next(&self) {
+        self.ends.store(true, Ordering::Relaxed);
     }
 
     /// This is what anchors have: it was read since the lease was claimed, and nobody can have written since.
@@ -181,7 +190,16 @@ impl OwnedLedger {
         let epoch = self.fence.pass().await?;
         known.said = None;
         known.index = None;
-        self.quorum.put(&files(epoch)).await
+        let mut files = files(epoch);
+        let ends = self.ends.load(Ordering::Relaxed);
+        if ends {
+            files.push(self.fence.over(epoch));
+        }
+        self.quorum.put(&files).await?;
+        if ends {
+            self.fence.is_over();
+        }
+        Ok(())
     }
 
     /// Writes the next record of a journal, and then what goes with it.

@@ -102,8 +102,12 @@ fn times(settle: Duration) -> Vec<u8> {
 
 /// Records that a run is over.
 pub(super) async fn close(quorum: &Quorum, epoch: u64, run: &str) -> Result<(), LedgerError> {
-    let mark = File::new(format!("{}{OVER}", path(epoch, run)), seal(&Document::new(0, Vec::new())));
-    quorum.put(&[mark]).await
+    quorum.put(&[over(epoch, run)]).await
+}
+
+/// The mark that a run is over.
+pub(super) fn over(epoch: u64, run: &str) -> File {
+    File::new(format!("{}{OVER}", path(epoch, run)), seal(&Document::new(0, Vec::new())))
 }
 
 fn path(epoch: u64, run: &str) -> String {

@@ -185,6 +185,8 @@ struct State {
     ledger: Option<LedgerError>,
     /// What the ledger lists, as it was read with the epochs, where nobody can have written since.
     said: Option<Vec<Said<Vec<File>>>>,
+    /// Whether it is recorded that this run is over.
+    over: bool,
 }
 
 /// What came of an order.
@@ -215,7 +217,7 @@ impl HeldLease {
             times: claim.times,
             clock,
             grace: tokio::sync::Mutex::new(claim.grace),
-            state: Mutex::new(State { lease, failures, ledger: None, said: None }),
+            state: Mutex::new(State { lease, failures, ledger: None, said: None, over: false }),
             changes: watch::Sender::new(()),
             stop: CancellationToken::new(),
         });
@@ -244,7 +246,8 @@ impl HeldLease {
         }
         let (folders, epoch) = {
             let state = self.shared.lock();
-            (state.lease.folders(), state.lease.epoch().filter(|_| state.lease.may_close()))
+            let closes = state.lease.may_close() && !state.over;
+            (state.lease.folders(), state.lease.epoch().filter(|_| closes))
         };
         if let Some(epoch) = epoch {
             // Without it, the next one waits a little longer.
@@ -299,7 +302,7 @@ impl Fence {
         loop {
             {
                 let state = self.shared.lock();
-                if self.shared.stop.is_cancelled() {
+                if self.shared.stop.is_cancelled() || state.over {
                     return Err(LedgerError::Fenced("it was given back".to_owned()));
                 }
                 if state.lease.is_lost() {
@@ -324,6 +327,18 @@ impl Fence {
             }
             _ = timeout_at(patience, changes.changed()).await;
         }
+    }
+}
+
+impl Fence {
+    /// The mark that this run is over, for what is written last under this epoch.
+    pub(super) fn over(&self, epoch: u64) -> File {
+        epochs::over(epoch, &self.shared.run)
+    }
+
+    /// That mark has been recorded: from now on, nothing passes.
+    pub(super) fn is_over(&self) {
+        self.shared.lock().over = true;
     }
 }
 

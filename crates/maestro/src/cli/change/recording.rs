@@ -68,33 +68,41 @@ impl Change<'_> {
         Ok(Some(News { outline, release }))
     }
 
-    /// Writes down what the fleet is now, and that the deployment is over.
+    /// Writes down what the fleet is now, and that the deployment is over. `ends` is whether this run does nothing after
+    /// that.
     pub(super) async fn record(
         &self,
         ledger: &OwnedLedger,
         past: &Past,
         news: Option<News>,
+        ends: bool,
     ) -> Result<(), Fault> {
         let Some(News { outline, release }) = news else {
+            if ends {
+                ledger.ends_with_next();
+            }
             ledger.close_journal().await?;
             self.note_parts(past);
             return Ok(());
         };
         let number = past.history.next();
-        let Outline { before, back_to, services } = outline;
-        let Deployment { at, by, doing, .. } = self.target.clone();
-        let record = Record { number, at, by, doing, before, back_to, services };
-        let format = u16::try_from(FORMAT).unwrap_or(u16::MAX);
-        ledger.add(number, &record.document(), &Document::new(format, release.to_bytes())).await?;
-        self.session.printer.talk(&match back_to {
-            Some(back_to) => format!("this is release {number}, as {back_to} was"),
-            None => format!("this is release {number}"),
-        });
         let first = number.saturating_sub(KEPT_RELEASES - 1);
         if past.history.records().first().is_some_and(|record| record.number < first) {
             // The next one tries again.
             ledger.forget_below(first).await.ok();
         }
+        let Outline { before, back_to, services } = outline;
+        let Deployment { at, by, doing, .. } = self.target.clone();
+        let record = Record { number, at, by, doing, before, back_to, services };
+        let format = u16::try_from(FORMAT).unwrap_or(u16::MAX);
+        if ends {
+            ledger.ends_with_next();
+        }
+        ledger.add(number, &record.document(), &Document::new(format, release.to_bytes())).await?;
+        self.session.printer.talk(&match back_to {
+            Some(back_to) => format!("this is release {number}, as {back_to} was"),
+            None => format!("this is release {number}"),
+        });
         Ok(())
     }
 

@@ -1,11 +1,11 @@
 //! What is recorded, whichever anchors are there.
 
-use super::{Deployer, SECOND, TestClock, world};
+use super::{Deployer, SECOND, TestClock, times, world};
 use maestro::ledger::{HeldLease, ShelfLedger};
 use maestro_core::boundary::{Document, FolderName, Ledger, LedgerError, LedgerWriter};
 use maestro_testkit::shelf::{MemoryShelf, Weather};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 fn text(words: &str) -> Document {
     Document::new(1, words)
@@ -268,4 +268,47 @@ async fn a_reader_makes_nothing() {
     assert_eq!(numbers(&reader).await, [0; 0]);
     assert_eq!(reader.contents().await.unwrap().journal, None);
     assert!(world.iter().all(|shelf| shelf.puts() == 0 && shelf.folders() == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_what_is_written_last_a_run_is_over() {
+    let world = world(3);
+    let (ada, lease) = owner(&world).await;
+    let ledger = lease.ledger();
+    ledger.open_journal(&text("deploy")).await.unwrap();
+    ledger.ends_with_next();
+    ledger.add(1, &text("head 1"), &text("body 1")).await.unwrap();
+    // Nothing passes after that.
+    let refused = ledger.open_journal(&text("more")).await.unwrap_err();
+    assert!(matches!(refused, LedgerError::Fenced(_)), "{refused}");
+    assert!(lease.fence().pass().await.is_err());
+    // It died without giving the lease back: nobody waits until its last calls cannot happen any more.
+    drop(lease);
+    let bob = Deployer::of("bob", &world, TestClock::new(SECOND, 100));
+    let began = Instant::now();
+    let lease = bob.claim(Duration::ZERO).await.unwrap();
+    assert!(began.elapsed() < times().ttl + 2 * SECOND, "{:?}", began.elapsed());
+    assert_eq!(lease.fence().pass().await, Ok(2));
+    let there = lease.ledger().contents().await.unwrap();
+    assert_eq!((there.releases.len(), there.journal), (1, None));
+    lease.release().await.unwrap();
+    drop(ada);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_written_last_is_no_end() {
+    let world = world(3);
+    let (ada, lease) = owner(&world).await;
+    lease.ledger().open_journal(&text("deploy")).await.unwrap();
+    lease.ledger().ends_with_next();
+    for at in 0..2 {
+        ada.shelves[at].weather(Weather::Unreachable);
+    }
+    lease.ledger().add(1, &text("head 1"), &text("body 1")).await.unwrap_err();
+    ada.weather(Weather::Fine);
+    // Whoever comes next finds it written, or not, and a run that is over.
+    lease.release().await.unwrap();
+    let (_, lease) = owner(&world).await;
+    let there = lease.ledger().contents().await.unwrap();
+    assert!(there.journal.is_some() != (there.releases.len() == 1), "{there:?}");
 }
