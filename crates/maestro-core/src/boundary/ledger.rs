@@ -119,7 +119,10 @@ impl LedgerError {
     pub fn hint(&self) -> Option<String> {
         match self {
             LedgerError::TooFew { causes, .. } => causes.first()?.kind.hint(),
-            LedgerError::Fenced(_) | LedgerError::Damaged(_) | LedgerError::NoJournal => None,
+            LedgerError::Damaged(_) => {
+                Some("`maestro deploy` of everything records a release that can be read".to_owned())
+            }
+            LedgerError::Fenced(_) | LedgerError::NoJournal => None,
         }
     }
 }

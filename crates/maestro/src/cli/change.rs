@@ -163,7 +163,7 @@ impl<'a> Change<'a> {
         self.remember_hooks(&past);
         let seeing = self.line.plan_seen(&self.intent, self.intent.selection_rules());
         let (before, (plan, fleet)) =
-            try_join(kept::current(&*ledger, &past), seeing.map_err(untouched)).await?;
+            try_join(kept::way_back(self.session, &*ledger, &past), seeing.map_err(untouched)).await?;
         match agreed {
             Agreed::Saved(saved) => super::apply::is_still(&saved, &plan, &fleet)?,
             Agreed::Shown if plan.to_string() != shown => {

@@ -11,7 +11,7 @@ use crate::etcd::EtcdShelf;
 use crate::ledger::{
     Anchors, BootClock, Claim, HeldLease, LeaseError, ShelfLedger, Waiting, at_work, claim, holders,
 };
-use crate::report::{Printer, list};
+use crate::report::{ErrorReport, Printer, list};
 use jiff::{SignedDuration, Timestamp};
 use maestro_core::boundary::{Contents, Deadlines, Ledger, LedgerError, Shelf};
 use maestro_core::deployment::Deployment;
@@ -221,6 +221,23 @@ pub(super) async fn current(ledger: &dyn Ledger, past: &Past) -> Result<Option<R
     match past.history.current().map(|record: &Record| record.number) {
         Some(number) => Ok(Some(release(ledger, number).await?)),
         None => Ok(None),
+    }
+}
+
+/// The same for whoever could go back to it, and can do without: of one that is damaged everywhere, that is said.
+pub(super) async fn way_back(
+    session: &Session,
+    ledger: &dyn Ledger,
+    past: &Past,
+) -> Result<Option<Release>, Fault> {
+    match current(ledger, past).await {
+        Err(Fault::Ledger(error @ LedgerError::Damaged(_))) => {
+            ErrorReport::new(format!("there is no way back to what is there now: {error}"))
+                .warning()
+                .print(&session.printer);
+            Ok(None)
+        }
+        other => other,
     }
 }
 

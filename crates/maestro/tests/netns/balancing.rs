@@ -15,13 +15,14 @@ use maestro_testkit::practice::LoadBalancer;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-const RATE: u32 = 250;
+/// Half as much again as is asked for.
+const RATE: u32 = 300;
 
 /// Two front ends of one kind on this machine.
 struct Edge {
@@ -31,15 +32,21 @@ struct Edge {
     balancing: Balancing,
     programs: BTreeMap<&'static str, Child>,
     rotation: Rotation,
+    _ports: [UdpSocket; 4],
 }
 
 const NAMES: [&str; 2] = ["left", "right"];
 
 /// Ports that nobody listens on, all of them different, and none that a connection is given for its own end: while a
-/// front end is down, who tries to reach it would sooner or later reach himself.
-fn free_ports<const N: usize>() -> [u16; N] {
+/// front end is down, who tries to reach it would sooner or later reach himself. As long as the sockets are there, no
+/// other test takes them, which asks for the same numbers of UDP.
+fn free_ports<const N: usize>() -> [(u16, UdpSocket); N] {
     let from = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    let mut free = (from..32_768).filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    let taken = |port| {
+        let mine = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok().then_some((port, mine))
+    };
+    let mut free = (from..32_768).filter_map(taken);
     [(); N].map(|()| free.next().unwrap())
 }
 
@@ -52,7 +59,8 @@ impl Edge {
             "name: t\nships: {a: {ip: 127.0.0.1}}\nservices:\n  web: {image: w, ports: {http: 80}, \
                         instances: {web-0: {ship: a}}}\nbalancers:\n"
                 .to_owned();
-        let ports = free_ports::<4>();
+        let taken = free_ports::<4>();
+        let ports = taken.each_ref().map(|(port, _)| *port);
         for (name, ports) in NAMES.into_iter().zip(ports.chunks(2)) {
             let at = |file: &str| dir.path().join(format!("{name}.{file}")).display().to_string();
             std::fs::create_dir(at("files")).unwrap();
@@ -87,7 +95,8 @@ impl Edge {
         let balancing = Balancing::new(&environment, &BTreeMap::new(), &EngineOptions::default());
         let mut rotation = Rotation::all(&environment);
         rotation.withdraw(&"web-0".into());
-        let mut edge = Self { kind, dir, environment, balancing, programs: BTreeMap::new(), rotation };
+        let (programs, _ports) = (BTreeMap::new(), taken.map(|(_, socket)| socket));
+        let mut edge = Self { kind, dir, environment, balancing, programs, rotation, _ports };
         for name in NAMES {
             let balancer = &edge.environment.balancers[name];
             let empty = configuration(balancer, &edge.rotation.endpoints()).unwrap();

@@ -8,7 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Rounds of each strategy, if `MAESTRO_CUTOVERS` says nothing else.
 const ROUNDS: usize = 3;
-const RATE: u32 = 200;
+/// Requests a second, a quarter more than is asked for.
+const RATE: u32 = 250;
 
 const THREE: [&str; 3] = ["web-1: ship-1", "web-2: ship-2", "web-3: ship-3"];
 
@@ -99,7 +100,7 @@ async fn deployed_behind(kind: LoadBalancer) -> Tally {
         site.maestro("plan deploy --detailed-exitcode").await.ok();
     }
     let (tally, rate) = load.stop().await;
-    assert!(rate > f64::from(RATE) * 0.9, "{rate} requests a second");
+    assert!(rate >= 200.0, "only {rate} requests a second");
     tally
 }
 

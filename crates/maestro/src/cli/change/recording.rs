@@ -57,15 +57,20 @@ impl Change<'_> {
         };
         let others: BTreeSet<_> =
             outline.services.keys().filter(|name| !deployed.contains(*name)).cloned().collect();
-        let Some(before) = before.filter(|_| !others.is_empty()) else {
+        if others.is_empty() {
             return Ok(Some(News { outline, release: self.target.release.clone() }));
-        };
-        let release = self.target.release.and_ships_of(before).with_services_of(before, &others);
-        if deploy::environment(self.session, &release, &self.today.0).is_err() {
-            let others: Vec<&str> = others.iter().map(ServiceName::as_str).collect();
-            return Err(Fault::Unkept(list(&others)));
         }
-        Ok(Some(News { outline, release }))
+        let whole =
+            before.map(|before| self.target.release.and_ships_of(before).with_services_of(before, &others));
+        match whole {
+            Some(release) if deploy::environment(self.session, &release, &self.today.0).is_ok() => {
+                Ok(Some(News { outline, release }))
+            }
+            _ => {
+                let others: Vec<&str> = others.iter().map(ServiceName::as_str).collect();
+                Err(Fault::Unkept(list(&others)))
+            }
+        }
     }
 
     /// Writes down what the fleet is now, and that the deployment is over. `ends` is whether this run does nothing after

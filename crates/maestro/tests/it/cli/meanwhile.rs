@@ -207,3 +207,31 @@ fn running(ship: &FakeDockerd) -> String {
     });
     up.into_iter().collect::<Vec<_>>().join(" ")
 }
+
+/// Without a way back, there is still one forward.
+#[tokio::test]
+async fn a_release_that_is_damaged_everywhere_is_followed_by_another() {
+    let site = Site::new(TWO);
+    site.run("deploy").await.ok();
+    let damage = |engine: &FakeDockerd| {
+        engine.meddle(|machine, now| {
+            let ledger = "maestro.ledger.shop";
+            let Ok(mut bodies) = machine.get_archive(ledger, "/files/bodies") else { return 0 };
+            bodies.retain(|file| file.content.is_some());
+            for file in &mut bodies {
+                file.path = format!("files/{}", file.path);
+                file.content = Some(b"garbage".to_vec());
+            }
+            let count = bodies.len();
+            machine.put_archive(ledger, bodies, now).unwrap();
+            count
+        })
+    };
+    assert_eq!(site.engines().map(damage).sum::<usize>(), 1, "two ships have one anchor");
+    site.write(&TWO.replace("web:2.0", "web:3.0"));
+    site.run("deploy --yes web").await.exits(1).says("it does not go together with db");
+    assert!(site.image("web-1").contains("web:2.0"));
+    site.run("deploy --yes").await.ok().says("release 1 is damaged").says("this is release 2");
+    assert!(site.image("web-1").contains("web:3.0") && site.image("web-2").contains("web:3.0"));
+    site.run("deploy --yes web").await.ok().never_says("damaged");
+}
