@@ -1,6 +1,6 @@
 //! Whoever deploys may die after any step: somebody else goes on, or back, and nothing is left half done.
 
-use super::site::{SHOP, Site, until};
+use super::site::{SHOP, Site, until_within};
 use futures_util::future::join_all;
 use maestro_testkit::daemon::{Latency, Write};
 use maestro_testkit::faults::Operation;
@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 /// Long enough to see each change of a container before the next one.
 const A_WHILE: Duration = Duration::from_millis(150);
 /// Dead owners are found out, and what they asked for is waited for: both the longer, the longer calls may take.
-const BRIEF: &str = ", timeout: 2";
+pub(super) const BRIEF: &str = ", timeout: 2";
 
 /// How a service is deployed.
 const STRATEGIES: [&str; 6] = [
@@ -45,7 +45,7 @@ fn shop(tag: &str, strategy: &str) -> String {
 
 /// How a broken-off deployment is brought to an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
     Resume,
     Abort,
     DeployAgain,
@@ -53,13 +53,30 @@ enum Then {
 
 /// So many deploy at the same time: more would only keep each other from their deadlines. Whoever waits for somebody who
 /// died does not count.
-static DEPLOYING: Semaphore = Semaphore::const_new(10);
+pub(super) static DEPLOYING: Semaphore = Semaphore::const_new(10);
 
 /// How much has been done. What is tidied when it is over is no part of it.
-fn changes_of(site: &Site) -> usize {
+pub(super) fn changes_of(site: &Site) -> usize {
     let is_kept =
         |write: &Write| write.subject.starts_with("maestro.") || write.operation == Operation::RemoveImage;
     site.writes().iter().filter(|write| !is_kept(write)).count()
+}
+
+/// Begins a deployment, and kills it when something is so; whether it had got that far.
+pub(super) async fn killed_when(site: &Site, line: &str, case: &str, mut so: impl FnMut() -> bool) -> bool {
+    let mut deploying = site.shell.spawn(line);
+    let mut ended = false;
+    until_within(Duration::from_mins(1), case, || {
+        ended = deploying.has_ended();
+        ended || so()
+    })
+    .await;
+    if ended {
+        return false;
+    }
+    deploying.send(Signal::KILL);
+    deploying.end().await.exits(-1);
+    true
 }
 
 /// Kills a deployment after so many changes; whether it had got that far.
@@ -72,21 +89,10 @@ async fn killed_after(changes: usize, strategy: &str, tag: &str, then: Then) -> 
     site.clear_writes();
     site.changes_take(A_WHILE);
     let promoting = if strategy == STRATEGIES[5] { " --promote" } else { "" };
-    let mut deploying = site.shell.spawn(&format!("deploy --yes -c 1 web{promoting}"));
-    let ended = async {
-        let mut ended = false;
-        until(&case, || {
-            ended = deploying.has_ended();
-            ended || changes_of(&site) >= changes
-        })
-        .await;
-        ended
-    };
-    if ended.await {
+    let line = format!("deploy --yes -c 1 web{promoting}");
+    if !killed_when(&site, &line, &case, || changes_of(&site) >= changes).await {
         return false;
     }
-    deploying.send(Signal::KILL);
-    deploying.end().await.exits(-1);
     site.changes_take(Duration::ZERO);
     drop(turn);
     let releases = site.run("releases").await.ok();
