@@ -1,5 +1,6 @@
 //! Whoever deploys may die after any step: somebody else goes on, or back, and nothing is left half done.
 
+use super::shell::Ran;
 use super::site::{SHOP, Site, until_within};
 use futures_util::future::join_all;
 use maestro_testkit::daemon::{Latency, Write};
@@ -11,7 +12,7 @@ use tokio::sync::Semaphore;
 /// Long enough to see each change of a container before the next one.
 const A_WHILE: Duration = Duration::from_millis(150);
 /// Dead owners are found out, and what they asked for is waited for: both the longer, the longer calls may take.
-pub(super) const BRIEF: &str = ", timeout: 2";
+const BRIEF: &str = ", timeout: 2";
 
 /// How a service is deployed.
 const STRATEGIES: [&str; 6] = [
@@ -53,7 +54,7 @@ pub(super) enum Then {
 
 /// So many deploy at the same time: more would only keep each other from their deadlines. Whoever waits for somebody who
 /// died does not count.
-pub(super) static DEPLOYING: Semaphore = Semaphore::const_new(10);
+static DEPLOYING: Semaphore = Semaphore::const_new(10);
 
 /// How much has been done. What is tidied when it is over is no part of it.
 pub(super) fn changes_of(site: &Site) -> usize {
@@ -62,8 +63,13 @@ pub(super) fn changes_of(site: &Site) -> usize {
     site.writes().iter().filter(|write| !is_kept(write)).count()
 }
 
-/// Begins a deployment, and kills it when something is so; whether it had got that far.
-pub(super) async fn killed_when(site: &Site, line: &str, case: &str, mut so: impl FnMut() -> bool) -> bool {
+/// Begins a deployment, and kills it when something is so. What it did, if it came to its end before.
+pub(super) async fn killed_when(
+    site: &Site,
+    line: &str,
+    case: &str,
+    mut so: impl FnMut() -> bool,
+) -> Option<Ran> {
     let mut deploying = site.shell.spawn(line);
     let mut ended = false;
     until_within(Duration::from_mins(1), case, || {
@@ -72,11 +78,11 @@ pub(super) async fn killed_when(site: &Site, line: &str, case: &str, mut so: imp
     })
     .await;
     if ended {
-        return false;
+        return Some(deploying.end().await);
     }
     deploying.send(Signal::KILL);
     deploying.end().await.exits(-1);
-    true
+    None
 }
 
 /// Kills a deployment after so many changes; whether it had got that far.
@@ -90,7 +96,7 @@ async fn killed_after(changes: usize, strategy: &str, tag: &str, then: Then) -> 
     site.changes_take(A_WHILE);
     let promoting = if strategy == STRATEGIES[5] { " --promote" } else { "" };
     let line = format!("deploy --yes -c 1 web{promoting}");
-    if !killed_when(&site, &line, &case, || changes_of(&site) >= changes).await {
+    if killed_when(&site, &line, &case, || changes_of(&site) >= changes).await.is_some() {
         return false;
     }
     site.changes_take(Duration::ZERO);

@@ -1,22 +1,29 @@
 //! Whoever deploys behind balancers, and runs hooks, may die at any step, those of balancers and hooks included: somebody
 //! else goes on, or back, and every front end sends requests where they are answered.
 
-use super::killed::{BRIEF, DEPLOYING, Then, changes_of, killed_when};
+use super::killed::{Then, changes_of, killed_when};
 use super::shell::Ran;
 use super::site::{SHOP, Site};
 use futures_util::future::join_all;
 use maestro_testkit::daemon::Latency;
+use maestro_testkit::faults::Operation;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 /// Long enough to see each step before the next one; the second one is for `sleep`.
 const A_WHILE: Duration = Duration::from_millis(100);
-const WHILE: &str = "0.1";
+const WHILE: &str = "0.1\n";
+
+/// Dead owners are found out, and what they asked for is waited for: both the longer, the longer calls may take.
+const BRIEF: &str = ", timeout: 4";
+/// So many deploy at the same time: more would only keep each other from their deadlines. Each runs dozens of programs.
+static DEPLOYING: Semaphore = Semaphore::const_new(6);
 
 const ROLLING: &str = "strategy: rolling, max_unavailable: 0";
 const BLUE_GREEN: &str = "strategy: blue-green";
@@ -26,7 +33,7 @@ const CANARY: &str = "strategy: canary, max_unavailable: 0, weight: 10%, pause: 
 /// if whoever asked for it is dead by then.
 const STEP: &str = "step() {
     echo \"$1\" >>steps
-    sleep \"$(cat pace)\"
+    read -r pace <pace && [ \"$pace\" = 0 ] || sleep \"$pace\"
     kill -0 \"$PPID\" 2>/dev/null || exit 1
 }
 ";
@@ -34,17 +41,18 @@ const STEP: &str = "step() {
 /// Both front ends of this machine. One does what it is told at once, each step of the other one can be seen.
 const KINDS: [&str; 2] = ["haproxy", "nginx"];
 
-/// A site with two front ends, one of which tells at a page of this process what it serves, as front ends do.
+/// A site with two front ends, which tell at pages of this process what they serve, as front ends do.
 struct Fronted {
     site: Site,
     slow: &'static str,
-    page: u16,
-    serving: JoinHandle<()>,
+    /// The ports of these pages.
+    pages: Vec<u16>,
+    telling: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Fronted {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.telling.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -52,15 +60,19 @@ impl Fronted {
     async fn new(slow: &'static str) -> Self {
         let site = Site::slow_with(SHOP, &Latency::default(), BRIEF);
         site.shell.write("step", STEP);
-        site.shell.write("pace", "0");
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let page = listener.local_addr().unwrap().port();
-        let serving = tokio::spawn(tell(listener, site.shell.file("nginx.cfg.serving")));
-        Self { site, slow, page, serving }
+        site.shell.write("pace", "0\n");
+        let mut fronted = Self { site, slow, pages: Vec::new(), telling: Vec::new() };
+        for kind in KINDS {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            fronted.pages.push(listener.local_addr().unwrap().port());
+            let file = fronted.site.shell.file(&format!("{kind}.cfg.serving"));
+            fronted.telling.push(tokio::spawn(tell(listener, file)));
+        }
+        fronted
     }
 
-    /// A file in which a front end says how it is told, and what it serves.
-    fn balancer(&self, kind: &str) -> String {
+    /// A front end whose process is a file beside the one that it is given: what it has loaded.
+    fn balancer(&self, kind: &str, page: u16) -> String {
         let file = self.site.shell.file(&format!("{kind}.cfg")).display().to_string();
         let load = "cp \"$0\" \"$0.new\" && mv \"$0.new\" \"$0.serving\"";
         let (check, reload) = if kind == self.slow {
@@ -69,15 +81,9 @@ impl Fronted {
         } else {
             ("[test, -s, '{file}']".to_owned(), format!("[sh, -c, '{load}', {file}]"))
         };
-        let asked = match kind {
-            "nginx" => format!("status: {}", self.page),
-            _ => {
-                format!("acknowledge: [sed, -n, '1s/.*generation \\([0-9a-f]*\\):.*/\\1/p', {file}.serving]")
-            }
-        };
         format!(
             "  by-{kind}:\n    kind: {kind}\n    local: true\n    config: {file}\n    listen: 8{}\n    check: {check}\n    \
-             reload: {reload}\n    {asked}\n    drain: 1s\n    timeout: 20s\n    routes: [{{service: web, port: http}}]\n",
+             reload: {reload}\n    status: {page}\n    drain: 1s\n    timeout: 20s\n    routes: [{{service: web, port: http}}]\n",
             kind.len(),
         )
     }
@@ -98,10 +104,9 @@ impl Fronted {
       web-1: {{ship: atlantic, stop_timeout: 1, ports: {{http: '8080:18100-18109'}}}}
       web-2: {{ship: pacific, stop_timeout: 1, ports: {{http: '8080:18110-18119'}}}}
 balancers:
-{}{}",
+{}",
             strategy.replace(", ", "\n      "),
-            self.balancer("haproxy"),
-            self.balancer("nginx"),
+            KINDS.iter().zip(&self.pages).map(|(kind, page)| self.balancer(kind, *page)).collect::<String>(),
         ));
     }
 
@@ -128,7 +133,7 @@ balancers:
     /// From now on, nothing takes any time.
     fn hurry(&self) {
         self.site.changes_take(Duration::ZERO);
-        self.site.shell.write("pace", "0");
+        self.site.shell.write("pace", "0\n");
     }
 
     /// What programs on this machine have written down.
@@ -137,9 +142,10 @@ balancers:
         text.lines().map(str::to_owned).collect()
     }
 
-    /// How many steps have been begun.
+    /// How many steps have been begun. Pulls come before all that is about balancers and hooks.
     fn steps(&self) -> usize {
-        self.noted("steps").len() + changes_of(&self.site)
+        let pulls = self.site.writes().iter().filter(|write| write.operation == Operation::Pull).count();
+        self.noted("steps").len() + changes_of(&self.site) - pulls
     }
 
     /// The ports at which instances answer, by containers.
@@ -273,8 +279,9 @@ async fn killed_at(step: usize, strategy: &str, slow: &'static str, then: Then) 
     let turn = DEPLOYING.acquire().await;
     let fronted = Fronted::released(slow, strategy).await;
     let before = fronted.ids();
-    let killed = killed_when(&fronted.site, DEPLOY, &case, || fronted.steps() >= step).await;
-    assert!(killed, "{case}: it came to its end");
+    if let Some(ran) = killed_when(&fronted.site, DEPLOY, &case, || fronted.steps() >= step).await {
+        panic!("{case}: it came to its end: {}\n{:?}", ran.all(), fronted.noted("steps"));
+    }
     let hooked = fronted.noted("hooked");
     fronted.hurry();
     drop(turn);

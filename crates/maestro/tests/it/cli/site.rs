@@ -216,6 +216,6 @@ pub(super) async fn until_within(longest: Duration, what: &str, mut so: impl FnM
     let deadline = tokio::time::Instant::now() + longest;
     while !so() {
         assert!(tokio::time::Instant::now() < deadline, "{what}: not within {longest:?}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(longest / 10_000).await;
     }
 }
