@@ -10,16 +10,20 @@ use maestro_testkit::faults::Operation;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 /// Long enough to see each step before the next one; the second one is for `sleep`.
 const A_WHILE: Duration = Duration::from_millis(100);
 const WHILE: &str = "0.1\n";
 
+/// How often it is looked whether all who ask are answered: more often than a front end takes to be told.
+const LOOK: Duration = Duration::from_millis(40);
 /// Dead owners are found out, and what they asked for is waited for: both the longer, the longer calls may take.
 const BRIEF: &str = ", timeout: 4";
 /// So many deploy at the same time: more would only keep each other from their deadlines. Each runs dozens of programs.
@@ -134,12 +138,6 @@ balancers:
         fronted
     }
 
-    /// From now on, nothing takes any time.
-    fn hurry(&self) {
-        self.site.changes_take(Duration::ZERO);
-        self.site.shell.write("pace", "0\n");
-    }
-
     /// What programs on this machine have written down.
     fn noted(&self, name: &str) -> Vec<String> {
         let text = std::fs::read_to_string(self.site.shell.file(name)).unwrap_or_default();
@@ -179,11 +177,25 @@ balancers:
         sent.filter(|(_, weight)| *weight > 0).collect()
     }
 
+    /// The same, and once it has begun, whoever asks a front end gets an answer all the while.
+    async fn run_watched(&self, line: &str, case: &str) -> Ran {
+        let mut running = self.site.shell.spawn(&format!("PATH=/usr/bin:/bin {line}"));
+        running.until_it_says("unfinished: ").await;
+        let mut ending = pin!(running.end());
+        loop {
+            tokio::select! {
+                ran = &mut ending => return ran,
+                () = sleep(LOOK) => self.all_are_answered(case),
+            }
+        }
+    }
+
     /// Whoever asks a front end gets an answer.
     fn all_are_answered(&self, case: &str) {
+        // What was there first is looked at first: who gets no more requests goes on for a second.
+        let sent = KINDS.map(|kind| (kind, self.sends(kind)));
         let answering = self.answering();
-        for kind in KINDS {
-            let sends = self.sends(kind);
+        for (kind, sends) in sent {
             assert!(!sends.is_empty(), "{case}: {kind} sends nobody anywhere");
             let is_up = |port: &u16| answering.values().any(|up| up == port);
             assert!(sends.keys().all(is_up), "{case}: {kind} sends requests to {sends:?} of {answering:?}");
@@ -287,12 +299,12 @@ async fn killed_at(step: usize, strategy: &str, slow: &'static str, then: Then) 
         panic!("{case}: it came to its end: {}\n{:?}", ran.all(), fronted.noted("steps"));
     }
     let hooked = fronted.noted("hooked");
-    fronted.hurry();
+    fronted.site.changes_take(Duration::ZERO);
     drop(turn);
     fronted.all_are_answered(&case);
     let case = format!("{case}, after {:?} and {:?}", fronted.site.changes(), fronted.noted("steps"));
     let (line, tag) = if then == Then::Resume { ("resume --yes", "3.0") } else { ("abort --yes", "2.0") };
-    let ran = fronted.run(line).await;
+    let ran = fronted.run_watched(line, &case).await;
     let case = format!("{case}: {}", ran.all());
     assert_eq!(ran.code, 0, "{case}");
     for name in ["web-1", "web-2"] {

@@ -1,8 +1,10 @@
-//! A ship that accepts connections and answers nothing from the middle of a deployment on, or from before it, and is well
-//! again later. Once it keeps lease and ledger with two others, and once it does not.
+//! A ship that accepts connections and answers nothing from the middle of a deployment on, or from before it, or is gone,
+//! and is well again later. Once it keeps lease and ledger with two others, and once it does not.
 
+use super::shell::Ran;
 use super::site::{Site, until};
 use futures_util::future::join_all;
+use maestro_testkit::daemon::Write;
 use maestro_testkit::faults::{Fault, Faults, On, Operation, When};
 use std::time::Duration;
 
@@ -25,6 +27,17 @@ enum Keeps {
 }
 
 const EITHER: [Keeps; 2] = [Keeps::Them, Keeps::Nothing];
+
+/// How it is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    /// It hangs, before it has done what it is asked for.
+    Hangs,
+    /// It has done that, and hangs.
+    DoesAndHangs,
+    /// It has done that, and nobody is there any more.
+    DoesAndDies,
+}
 
 /// Four ships, the last of which is to hang. What does not need it is on another one.
 fn file(tag: &str, how: &str, policy: &str, keeps: Keeps) -> String {
@@ -69,30 +82,38 @@ async fn released(how: &str, policy: &str, keeps: Keeps) -> Site {
     site
 }
 
-/// Deploys, and from the first call of this kind on, nothing is answered. Whether that one is done all the same.
-async fn hung_at(site: &Site, operation: Operation, keeps: Keeps, is_done: bool) -> super::shell::Ran {
-    // The lease is a container, too.
-    let nth = if operation == Operation::Create && keeps == Keeps::Them { 2 } else { 1 };
-    let fault = if is_done { Fault::Slow(NEVER) } else { Fault::Hangs };
+/// Which call of a kind is the first one for the instance: lease and ledger are containers, too.
+fn number_of(operation: Operation, keeps: Keeps) -> u64 {
+    if operation == Operation::Create && keeps == Keeps::Them { 3 } else { 1 }
+}
+
+/// Deploys, and loses the ship by the first call of this kind.
+async fn lost_at(site: &Site, (operation, lost): (Operation, Lost), keeps: Keeps) -> Ran {
+    let nth = number_of(operation, keeps);
+    let fault = match lost {
+        Lost::Hangs => Fault::Hangs,
+        Lost::DoesAndHangs => Fault::Slow(NEVER),
+        Lost::DoesAndDies => Fault::Dies,
+    };
     site.pacific.set_faults(Faults::none().and(On::Only(operation), When::From(nth), fault));
     let mut deploying = site.shell.spawn("deploy --yes");
     let mut ended = false;
-    until("it hangs", || {
+    until("it is lost", || {
         ended = deploying.has_ended();
-        let is_it = |write: &maestro_testkit::daemon::Write| {
-            write.operation == operation && write.subject.contains("web-2")
-        };
+        let is_it = |write: &Write| write.operation == operation && write.subject.contains("web-2");
         ended || site.pacific.writes().iter().any(is_it)
     })
     .await;
-    site.pacific.set_faults(Faults::hung());
+    if lost != Lost::DoesAndDies {
+        site.pacific.set_faults(Faults::hung());
+    }
     deploying.end().await
 }
 
-async fn finished_later(how: &'static str, policy: &'static str, keeps: Keeps, at: (Operation, bool)) {
-    let case = format!("{how}, {policy}, {keeps:?}, hung at {at:?}");
+async fn finished_later(how: &'static str, policy: &'static str, keeps: Keeps, at: (Operation, Lost)) {
+    let case = format!("{how}, {policy}, {keeps:?}, lost at {at:?}");
     let site = released(how, policy, keeps).await;
-    let ran = hung_at(&site, at.0, keeps, at.1).await.within(AT_MOST);
+    let ran = lost_at(&site, at, keeps).await.within(AT_MOST);
     let said = format!("{case}: {}", ran.all());
     assert_eq!(ran.code, 3, "{said}");
     assert!(ran.stderr.contains("the deployment is not finished"), "{said}");
@@ -128,10 +149,12 @@ async fn what_was_deferred_is_finished_when_it_is_well_again() {
     let mut cases = Vec::new();
     for keeps in EITHER {
         for (how, policy) in [(ONE, "pause"), (BESIDE, "continue"), (ALL, "continue")] {
-            for (operation, is_done) in REPLACING.into_iter().zip([true, false, false, true]) {
-                // Whoever keeps the ledger has done what the other one has not.
-                let is_done = is_done == (keeps == Keeps::Them);
-                cases.push(finished_later(how, policy, keeps, (operation, is_done)));
+            let lost = match keeps {
+                Keeps::Them => [Lost::DoesAndHangs, Lost::Hangs, Lost::DoesAndDies, Lost::Hangs],
+                Keeps::Nothing => [Lost::Hangs, Lost::DoesAndHangs, Lost::Hangs, Lost::DoesAndDies],
+            };
+            for at in REPLACING.into_iter().zip(lost) {
+                cases.push(finished_later(how, policy, keeps, at));
             }
         }
     }
@@ -139,10 +162,10 @@ async fn what_was_deferred_is_finished_when_it_is_well_again() {
 }
 
 /// What can be taken back is, at once.
-async fn taken_back_later(how: &'static str, keeps: Keeps, at: (Operation, bool)) {
-    let case = format!("{how}, {keeps:?}, hung at {at:?}");
+async fn taken_back_later(how: &'static str, keeps: Keeps, at: (Operation, Lost)) {
+    let case = format!("{how}, {keeps:?}, lost at {at:?}");
     let site = released(how, "rollback", keeps).await;
-    let ran = hung_at(&site, at.0, keeps, at.1).await.within(AT_MOST);
+    let ran = lost_at(&site, at, keeps).await.within(AT_MOST);
     let said = format!("{case}: {}", ran.all());
     assert_eq!(ran.code, 3, "{said}");
     assert!(ran.stderr.contains("not everything is as in release 1 again"), "{said}");
@@ -166,8 +189,9 @@ async fn what_could_not_be_taken_back_is_when_it_is_well_again() {
     let mut cases = Vec::new();
     for keeps in EITHER {
         for how in [ONE, BESIDE] {
-            for (operation, is_done) in REPLACING.into_iter().zip([true, false, true, false]) {
-                cases.push(taken_back_later(how, keeps, (operation, is_done)));
+            let lost = [Lost::DoesAndHangs, Lost::Hangs, Lost::DoesAndDies, Lost::Hangs];
+            for at in REPLACING.into_iter().zip(lost) {
+                cases.push(taken_back_later(how, keeps, at));
             }
         }
     }
@@ -210,12 +234,12 @@ async fn what_was_done_while_it_hung_is_found() {
     let found = async |operation: Operation, keeps: Keeps| {
         let case = format!("{operation:?}, {keeps:?}");
         let site = released(ONE, "rollback", keeps).await;
-        // The first one is the lease.
-        let nth = if operation == Operation::Create && keeps == Keeps::Them { 2 } else { 1 };
+        let nth = number_of(operation, keeps);
         let slow = Fault::Slow(NEVER);
         site.pacific.set_faults(Faults::none().and(On::Only(operation), When::Nth(nth), slow));
         let ran = site.run("deploy --yes").await.within(AT_MOST);
         assert_eq!(ran.code, 0, "{case}: {}", ran.all());
+        assert!(ran.took > Duration::from_secs(3), "{case}: nothing hung: {}", ran.all());
         assert!(NAMES.iter().all(|name| is_up(&site, name, "3.0")), "{case}: {}", ran.all());
     };
     let cases = EITHER.into_iter().flat_map(|keeps| REPLACING.map(|operation| found(operation, keeps)));
