@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -264,8 +264,9 @@ async fn tell(listener: TcpListener, file: PathBuf) {
             |it| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{it}", it.len()),
         );
         tokio::spawn(async move {
-            // One request without a body, which is small.
-            stream.read(&mut [0; 1024]).await.ok();
+            // One request without a body: it ends with an empty line.
+            let mut request = BufReader::new(&mut stream).lines();
+            while matches!(request.next_line().await, Ok(Some(line)) if !line.is_empty()) {}
             stream.write_all(answer.as_bytes()).await.ok();
         });
     }
