@@ -32,32 +32,55 @@ impl Bad {
     }
 }
 
-/// How instances are replaced: beside what serves, or in its place.
+/// How instances are replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum How {
+    /// One after another, beside what serves.
     StartFirst,
+    /// One after another, in its place.
     StopFirst,
+    BlueGreen,
+    Canary,
+    Recreate,
 }
 
-/// Three instances with images of these tags.
+impl How {
+    fn strategy(self) -> &'static str {
+        match self {
+            How::StartFirst => "strategy: rolling, max_unavailable: 0",
+            How::StopFirst => "strategy: rolling, max_unavailable: 1",
+            How::BlueGreen => "strategy: blue-green",
+            How::Canary => "strategy: canary, max_unavailable: 0, pause: 1s",
+            How::Recreate => "strategy: recreate",
+        }
+    }
+
+    /// Whether what serves goes on while its replacement is tried.
+    fn is_beside(self) -> bool {
+        !matches!(self, How::StopFirst | How::Recreate)
+    }
+}
+
+const NAMES: [&str; 3] = ["web-1", "web-2", "web-3"];
+
+/// Three instances on three ships, with images of these tags.
 fn file(tags: [&str; 3], how: How, policy: &str) -> String {
     let mut text = format!(
         "
   web:
     image: shop/web:2.0
-    deploy: {{strategy: rolling, max_unavailable: {}, bake: 3s, on_failure: {policy}}}
+    deploy: {{{}, bake: 3s, on_failure: {policy}}}
     lifecycle:
       running: [{{type: exec, command: \"/bin/sh -c '[ $DOCKER_TAG != never-3 ]'\", attempts: 2}}]
     instances:
 ",
-        u8::from(how == How::StopFirst)
+        how.strategy()
     );
-    for (number, tag) in (1..).zip(tags) {
-        let ship = if number == 2 { "pacific" } else { "atlantic" };
-        let port = if how == How::StartFirst { "18080-18089".to_owned() } else { format!("1808{number}") };
+    for ((name, tag), ship) in NAMES.iter().zip(tags).zip(["atlantic", "pacific", "arctic"]) {
+        let port = if how.is_beside() { "18080-18089" } else { "18080" };
         writeln!(
             text,
-            "      web-{number}: {{ship: {ship}, image: 'shop/web:{tag}', stop_timeout: 1, ports: {{http: '8080:{port}'}}}}"
+            "      {name}: {{ship: {ship}, image: 'shop/web:{tag}', stop_timeout: 1, ports: {{http: '8080:{port}'}}}}"
         )
         .unwrap();
     }
@@ -67,7 +90,7 @@ fn file(tags: [&str; 3], how: How, policy: &str) -> String {
 async fn deployed(bad: Bad, count: usize, policy: &'static str, how: How) {
     let case = format!("{bad:?} on {count} of 3, {policy}, {how:?}");
     let tags = |good: &'static str| std::array::from_fn(|i| if i + count < 3 { good } else { bad.tag() });
-    let site = Site::new(&file(["2.0"; 3], how, policy));
+    let site = Site::of_three(&file(["2.0"; 3], how, policy), "");
     site.run("deploy").await.ok();
     let next = file(tags("3.0"), how, policy);
     site.write(&next);
@@ -81,19 +104,13 @@ async fn deployed(bad: Bad, count: usize, policy: &'static str, how: How) {
         }
         Bad::Never | Bad::Later => {}
     }
-    let ids = |site: &Site| {
-        ["web-1", "web-2", "web-3"].map(|name| {
-            let found = site.atlantic.container(name).or_else(|| site.pacific.container(name));
-            found.map(|container| container.id.as_str().to_owned())
-        })
-    };
+    let ids = |site: &Site| NAMES.map(|name| site.id(name));
     let (before, refused) = (ids(&site), matches!(bad, Bad::Missing | Bad::Elsewhere));
     site.clear_writes();
     let ran = site.run("deploy --yes").await;
     let said = format!("{case}: {}", ran.all());
-    let images =
-        || ["web-1", "web-2", "web-3"].map(|name| site.image(name).rsplit_once(':').unwrap().0.to_owned());
-    let state = || ["web-1", "web-2", "web-3"].map(|name| site.state(name));
+    let is_of = |number: usize, tag: &str| site.image(NAMES[number]).contains(&format!("web:{tag}"));
+    let state = || NAMES.map(|name| site.state(name));
     let good = 3 - count;
     if refused {
         assert_eq!(ran.code, 1, "{said}");
@@ -102,35 +119,41 @@ async fn deployed(bad: Bad, count: usize, policy: &'static str, how: How) {
         assert!(ran.stderr.contains(bad.tag()), "{said}");
         return;
     }
-    let is_new = |number: usize| images()[number].contains("3.0");
-    match policy {
-        "rollback" => {
-            assert_eq!(ran.code, 4, "{said}");
-            assert!(ran.stderr.contains("everything is as in release 1 again"), "{said}");
-            assert!((0..3).all(|number| images()[number].contains("2.0")), "{said}");
-            assert_eq!(ids(&site), before, "the containers of the release that it went back to: {said}");
-        }
-        "pause" => {
-            assert_eq!(ran.code, 3, "{said}");
-            assert!(ran.stderr.contains("the deployment is not finished"), "{said}");
-            assert!((0..good).all(is_new), "{said}");
-        }
-        _ => {
-            assert_eq!(ran.code, 3, "{said}");
-            assert!((0..good).all(is_new), "{said}");
-        }
+    if policy == "rollback" {
+        assert_eq!(ran.code, 4, "{said}");
+        assert!(ran.stderr.contains("everything is as in release 1 again"), "{said}");
+        assert_eq!(ids(&site), before, "the containers of the release that it went back to: {said}");
+        assert_eq!(state(), ["running"; 3], "{said}");
+    } else {
+        assert_eq!(ran.code, 3, "{said}");
+        assert!(ran.stderr.contains("the deployment is not finished"), "{said}");
+        // Nobody takes over before all have been proved, where they take over together.
+        let tag = if how == How::BlueGreen { "2.0" } else { "3.0" };
+        let is_well = |number: usize| is_of(number, tag) && state()[number] == "running";
+        assert!((0..good).all(is_well), "{said}");
     }
-    // What failed first is the last one that was touched, but for where the others are to go on.
     let changes = site.changes();
     let stopped = |number: usize| {
-        let name = format!("web-{}", number + 1);
-        changes.iter().any(|change| change.starts_with("stop") && change.ends_with(&format!(" {name}")))
+        changes
+            .iter()
+            .any(|change| change.starts_with("stop") && change.ends_with(&format!(" {}", NAMES[number])))
     };
-    if policy != "continue" {
-        assert!((good + 1..3).all(|number| !stopped(number)), "{said}\n{changes:?}");
+    let touched = |number: usize| {
+        changes.iter().any(|change| !change.starts_with("pull") && change.contains(NAMES[number]))
+    };
+    // What failed first is the last one that was touched, but where others are to go on, or all go at once.
+    let all_at_once = matches!(how, How::BlueGreen | How::Recreate);
+    if policy != "continue" && !all_at_once {
+        assert!((good + 1..3).all(|number| !touched(number)), "{said}\n{changes:?}");
     }
-    if how == How::StartFirst {
-        assert!((good..3).all(|number| !stopped(number)), "what serves serves on: {said}\n{changes:?}");
+    // Nobody follows canaries that are no good, whatever the policy.
+    if how == How::Canary && count == 3 {
+        assert!(!touched(1) && !touched(2), "{said}\n{changes:?}");
+    }
+    if how.is_beside() {
+        let first = if how == How::BlueGreen { 0 } else { good };
+        assert!((first..3).all(|number| !stopped(number)), "what serves serves on: {said}\n{changes:?}");
+        assert!((first..3).all(|number| is_of(number, "2.0")), "{said}");
         assert_eq!(state(), ["running"; 3], "{said}");
     }
     if policy != "rollback" {
@@ -142,34 +165,47 @@ async fn deployed(bad: Bad, count: usize, policy: &'static str, how: How) {
     site.run("resume --yes").await.exits(1).says("no deployment is unfinished");
 }
 
-async fn all(bad: Bad) {
+async fn all(bad: Bad, hows: &[How]) {
     let mut cases = Vec::new();
     for count in 1..=3 {
         for policy in ["rollback", "pause", "continue"] {
-            for how in [How::StartFirst, How::StopFirst] {
-                cases.push(deployed(bad, count, policy, how));
+            for how in hows {
+                cases.push(deployed(bad, count, policy, *how));
             }
         }
     }
     join_all(cases).await;
 }
 
+const ROLLING: [How; 2] = [How::StartFirst, How::StopFirst];
+const OTHERS: [How; 3] = [How::BlueGreen, How::Canary, How::Recreate];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_never_answers() {
-    all(Bad::Never).await;
+    all(Bad::Never, &ROLLING).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_never_answers_of_all_or_of_the_first() {
+    all(Bad::Never, &OTHERS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_dies_while_it_is_watched() {
-    all(Bad::Later).await;
+    all(Bad::Later, &ROLLING).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_dies_while_it_is_watched_of_all_or_of_the_first() {
+    all(Bad::Later, &OTHERS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_registry_has() {
-    all(Bad::Missing).await;
+    all(Bad::Missing, &ROLLING).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_for_other_machines() {
-    all(Bad::Elsewhere).await;
+    all(Bad::Elsewhere, &ROLLING).await;
 }

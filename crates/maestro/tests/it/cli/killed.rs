@@ -1,6 +1,7 @@
 //! Whoever deploys may die after any step: somebody else goes on, or back, and nothing is left half done.
 
-use super::site::{SHOP, Site, until};
+use super::shell::Ran;
+use super::site::{SHOP, Site, until_within};
 use futures_util::future::join_all;
 use maestro_testkit::daemon::{Latency, Write};
 use maestro_testkit::faults::Operation;
@@ -45,7 +46,7 @@ fn shop(tag: &str, strategy: &str) -> String {
 
 /// How a broken-off deployment is brought to an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
     Resume,
     Abort,
     DeployAgain,
@@ -56,10 +57,32 @@ enum Then {
 static DEPLOYING: Semaphore = Semaphore::const_new(10);
 
 /// How much has been done. What is tidied when it is over is no part of it.
-fn changes_of(site: &Site) -> usize {
+pub(super) fn changes_of(site: &Site) -> usize {
     let is_kept =
         |write: &Write| write.subject.starts_with("maestro.") || write.operation == Operation::RemoveImage;
     site.writes().iter().filter(|write| !is_kept(write)).count()
+}
+
+/// Begins a deployment, and kills it when something is so. What it did, if it came to its end before.
+pub(super) async fn killed_when(
+    site: &Site,
+    line: &str,
+    case: &str,
+    mut so: impl FnMut() -> bool,
+) -> Option<Ran> {
+    let mut deploying = site.shell.spawn(line);
+    let mut ended = false;
+    until_within(Duration::from_mins(1), case, || {
+        ended = deploying.has_ended();
+        ended || so()
+    })
+    .await;
+    if ended {
+        return Some(deploying.end().await);
+    }
+    deploying.send(Signal::KILL);
+    deploying.end().await.exits(-1);
+    None
 }
 
 /// Kills a deployment after so many changes; whether it had got that far.
@@ -72,21 +95,10 @@ async fn killed_after(changes: usize, strategy: &str, tag: &str, then: Then) -> 
     site.clear_writes();
     site.changes_take(A_WHILE);
     let promoting = if strategy == STRATEGIES[5] { " --promote" } else { "" };
-    let mut deploying = site.shell.spawn(&format!("deploy --yes -c 1 web{promoting}"));
-    let ended = async {
-        let mut ended = false;
-        until(&case, || {
-            ended = deploying.has_ended();
-            ended || changes_of(&site) >= changes
-        })
-        .await;
-        ended
-    };
-    if ended.await {
+    let line = format!("deploy --yes -c 1 web{promoting}");
+    if killed_when(&site, &line, &case, || changes_of(&site) >= changes).await.is_some() {
         return false;
     }
-    deploying.send(Signal::KILL);
-    deploying.end().await.exits(-1);
     site.changes_take(Duration::ZERO);
     drop(turn);
     let releases = site.run("releases").await.ok();

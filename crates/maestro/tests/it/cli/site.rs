@@ -34,8 +34,8 @@ pub(super) struct Site {
     pub(super) shell: Shell,
     pub(super) atlantic: FakeDockerd,
     pub(super) pacific: FakeDockerd,
-    /// A third one, where three are wanted.
-    pub(super) arctic: Option<FakeDockerd>,
+    /// More of them, where more are wanted, by the names of their ships.
+    more: Vec<(&'static str, FakeDockerd)>,
     pub(super) registries: Registries,
     /// What is said of each ship besides where it is.
     ships: &'static str,
@@ -62,9 +62,23 @@ impl Site {
 
     /// The same on three ships, each of which keeps lease and ledger then.
     pub(super) fn of_three(services: &str, ships: &'static str) -> Self {
+        Self::of_more(services, &["arctic"], ships)
+    }
+
+    /// The same on four ships, three of which keep lease and ledger: the first ones, if the file does not say.
+    pub(super) fn of_four(services: &str, ships: &'static str) -> Self {
+        Self::of_more(services, &["arctic", "baltic"], ships)
+    }
+
+    fn of_more(services: &str, names: &[&'static str], ships: &'static str) -> Self {
         let mut site = Self::new("");
-        let setup = Setup::new("arctic").edition(Edition::V28).registries(&site.registries);
-        site.arctic = Some(FakeDockerd::serve(setup, At::Unix(site.shell.file("arctic.sock"))).unwrap());
+        let clock = Clock::wall();
+        let serve = |name: &'static str| {
+            let setup = Setup::new(name).edition(Edition::V28).clock(clock).registries(&site.registries);
+            let socket = At::Unix(site.shell.file(&format!("{name}.sock")));
+            (name, FakeDockerd::serve(setup, socket).unwrap())
+        };
+        site.more = names.iter().copied().map(serve).collect();
         site.ships = ships;
         site.write(services);
         site
@@ -80,19 +94,21 @@ impl Site {
         };
         let atlantic = serve("atlantic", Edition::V20, At::Unix(shell.file("atlantic.sock")));
         let pacific = serve("pacific", Edition::V28, At::loopback());
-        let site = Self { shell, atlantic, pacific, arctic: None, registries, ships: "" };
+        let site = Self { shell, atlantic, pacific, more: Vec::new(), registries, ships: "" };
         site.write(services);
         site
     }
 
     /// Writes the environment file anew. Its images are in their registries then.
     pub(super) fn write(&self, services: &str) {
-        let arctic = self.arctic.as_ref().map_or_else(String::new, |_| {
-            let socket = self.shell.file("arctic.sock");
-            format!("  arctic: {{ip: 127.0.0.1, socket_path: {}{}}}\n", socket.display(), self.ships)
+        let more: String = self.more.iter().fold(String::new(), |mut text, (name, _)| {
+            let socket = self.shell.file(&format!("{name}.sock"));
+            writeln!(text, "  {name}: {{ip: 127.0.0.1, socket_path: {}{}}}", socket.display(), self.ships)
+                .unwrap();
+            text
         });
         let text = format!(
-            "__maestro: {{schema: 2}}\nname: shop\nships:\n{arctic}  atlantic: {{ip: 127.0.0.1, socket_path: {}{ships}}}\n  \
+            "__maestro: {{schema: 2}}\nname: shop\nships:\n{more}  atlantic: {{ip: 127.0.0.1, socket_path: {}{ships}}}\n  \
              pacific: {{ip: 127.0.0.1, docker_port: {}{ships}}}\nservices:{services}",
             self.shell.file("atlantic.sock").display(),
             self.pacific.tcp_address().unwrap().port(),
@@ -122,7 +138,7 @@ impl Site {
     }
 
     pub(super) fn engines(&self) -> impl Iterator<Item = &FakeDockerd> {
-        self.arctic.iter().chain([&self.atlantic, &self.pacific])
+        self.more.iter().map(|(_, engine)| engine).chain([&self.atlantic, &self.pacific])
     }
 
     pub(super) async fn run(&self, line: &str) -> Ran {
@@ -167,6 +183,11 @@ impl Site {
         self.engines().for_each(|engine| engine.clear_writes());
     }
 
+    /// The id of a container, if there is one.
+    pub(super) fn id(&self, name: &str) -> Option<String> {
+        self.engines().find_map(|engine| engine.container(name)).map(|container| container.id.to_string())
+    }
+
     /// State of a container as Docker calls it; `absent` if there is none.
     pub(super) fn state(&self, name: &str) -> &'static str {
         let found = self.engines().find_map(|engine| engine.container(name));
@@ -186,10 +207,15 @@ fn without_slowest(text: &str) -> String {
 }
 
 /// Waits until something is so that no engine tells.
-pub(super) async fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+pub(super) async fn until(what: &str, so: impl FnMut() -> bool) {
+    until_within(Duration::from_secs(20), what, so).await;
+}
+
+/// The same where that may take longer.
+pub(super) async fn until_within(longest: Duration, what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + longest;
     while !so() {
-        assert!(tokio::time::Instant::now() < deadline, "{what}: not within 20 s");
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        assert!(tokio::time::Instant::now() < deadline, "{what}: not within {longest:?}");
+        tokio::time::sleep(longest / 10_000).await;
     }
 }
