@@ -352,6 +352,11 @@ impl Release {
     /// What there is to be done yet, if somebody would do it.
     pub(super) fn is_reached(&self, fleet: &FleetSnapshot, sweeps: bool) -> bool {
         let (plan, _) = self.planned(fleet, &DEPLOY, sweeps);
-        plan.items.iter().all(|item| matches!(item.fate, Fate::Settled(_)))
+        is_settled(&plan)
     }
+}
+
+/// Whether nothing is to be done to anybody.
+pub(super) fn is_settled(plan: &Plan) -> bool {
+    plan.items.iter().all(|item| matches!(item.fate, Fate::Settled(_)))
 }
