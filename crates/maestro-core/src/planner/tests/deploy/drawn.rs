@@ -34,10 +34,8 @@ pub(super) struct Drawn {
     /// How many hooks it has before, and after.
     hooks: (usize, usize),
     on_failure: Remedy,
-    /// Balancers send it requests.
-    is_routed: bool,
-    /// Front ends run in its containers, if it is the first such one that gets no requests itself.
-    is_edge: bool,
+    /// What balancers have to do with it.
+    side: Side,
     /// Engines tell what containers were made of.
     is_told: bool,
     /// Its instances in either release; none if that does not have it.
@@ -76,6 +74,15 @@ enum Changes {
     Nothing,
     Image,
     Variable,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    None,
+    /// They send it requests.
+    Behind,
+    /// Front ends run in its containers, if it is the first such one.
+    Before,
 }
 
 /// Which directories of their ship instances have.
@@ -123,25 +130,14 @@ pub(super) fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
     let hooks = prop_oneof![2 => Just((0, 0)), 1 => (0..3usize, 0..3usize)];
     let remedy =
         prop_oneof![2 => Just(Remedy::Rollback), 1 => Just(Remedy::Pause), 3 => Just(Remedy::Continue)];
-    let more = (volumes, hooks, remedy, any::<bool>(), prop::bool::weighted(0.2), any::<bool>());
+    let side = prop_oneof![3 => Just(Side::None), 5 => Just(Side::Behind), 2 => Just(Side::Before)];
+    let more = (volumes, hooks, remedy, side, any::<bool>());
     let service = (rolling, way, any::<bool>(), changes, first, next, more).prop_map(
         |(rolling, way, needs, changes, first, next, more)| {
             let next = next.unwrap_or_else(|| first.clone());
-            let (volumes, hooks, on_failure, is_routed, is_edge, is_told) = more;
+            let (volumes, hooks, on_failure, side, is_told) = more;
             let releases = [first, next];
-            Drawn {
-                rolling,
-                way,
-                needs,
-                changes,
-                volumes,
-                hooks,
-                on_failure,
-                is_routed,
-                is_edge,
-                is_told,
-                releases,
-            }
+            Drawn { rolling, way, needs, changes, volumes, hooks, on_failure, side, is_told, releases }
         },
     );
     prop::collection::vec(service, 1..4).prop_map(|mut services| {
@@ -177,7 +173,7 @@ impl Drawn {
         let mut keys = Vec::new();
         if let (way, Some((down, surge))) = self.strategy(release) {
             let pace = format!("max_unavailable: {down}, max_surge: {surge}");
-            let weight = if self.is_routed { "weight: 10%, " } else { "" };
+            let weight = if self.side == Side::Behind { "weight: 10%, " } else { "" };
             keys.push(match way {
                 Way::Rolling => format!("strategy: rolling, {pace}"),
                 Way::BlueGreen => "strategy: blue-green".to_owned(),
@@ -236,7 +232,9 @@ fn file(services: &[Drawn], release: usize) -> String {
             let ports = match port {
                 Port::Fixed(port) if taken.insert((*ship, *port)) => format!(", ports: {{p: '80:{port}'}}"),
                 // Requests go to all instances.
-                Port::None | Port::Fixed(_) if service.is_routed => ", ports: {p: '80:9000-9031'}".to_owned(),
+                Port::None | Port::Fixed(_) if service.side == Side::Behind => {
+                    ", ports: {p: '80:9000-9031'}".to_owned()
+                }
                 Port::None | Port::Fixed(_) => String::new(),
                 Port::Few => ", ports: {p: '80:8080-8083'}".to_owned(),
                 Port::Many => {
@@ -251,9 +249,9 @@ fn file(services: &[Drawn], release: usize) -> String {
         let found = services.iter().enumerate().filter(|(_, service)| service.releases[release].is_some());
         found.filter(move |(_, service)| is_such(service)).map(|(number, _)| number)
     };
-    let edge = with(|service| service.is_edge && !service.is_routed).next();
+    let edge = with(|service| service.side == Side::Before).next();
     let place = edge.map_or("local: true".to_owned(), |edge| format!("service: s{edge}"));
-    let routes = with(|service| service.is_routed);
+    let routes = with(|service| service.side == Side::Behind);
     let routes = routes.map(|number| format!("{{path: /s{number}, service: s{number}, port: p}}"));
     let routes: Vec<String> = routes.collect();
     if !routes.is_empty() {
@@ -293,7 +291,7 @@ impl Release {
     pub(super) fn begun(&self) -> World {
         let mut world = World::of(super::fleet("a:\nb:\nc:"));
         // Where a container of an earlier release answers is only known if its engine tells.
-        world.tells = self.services.iter().any(|service| service.is_routed || service.is_told);
+        world.tells = self.services.iter().any(|service| service.side == Side::Behind || service.is_told);
         world.obeys(&self.rules);
         let (plan, _) = self.planned(&world.fleet, &DEPLOY, false);
         world.finish(&plan);
