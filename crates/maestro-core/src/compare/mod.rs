@@ -18,6 +18,13 @@ mod texts;
 #[cfg(test)]
 mod tests;
 
+/// What an engine would tell of a container in its usual network that was made of this, and of an image that says nothing.
+#[cfg(test)]
+pub(crate) fn told(spec: &ContainerSpec) -> crate::fleet::Configuration {
+    let networks = [("bridge".to_owned(), crate::fleet::Connection::default())].into();
+    crate::fleet::Configuration { networks, ..asked::configuration(spec, &asked::NO_IMAGE) }
+}
+
 pub use between::{Difference, Extent, between};
 
 use crate::fleet::{EngineState, ObservedContainer};

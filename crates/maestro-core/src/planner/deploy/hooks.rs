@@ -82,6 +82,11 @@ fn replaces(fate: &Fate) -> bool {
     matches!(fate, Fate::Act { because: Reason::Missing | Reason::Differs(_), .. })
 }
 
+/// Whether an instance is not what it is to be when all is done.
+fn is_left_out(fate: &Fate) -> bool {
+    matches!(fate, Fate::Blocked(_) | Fate::Waits { .. })
+}
+
 /// How far the hooks of a service are; none if none are run.
 fn progress(intent: &Intent, service: &ServiceName) -> Option<Begun> {
     match intent {
@@ -178,11 +183,19 @@ impl<'a> Hooked<'a> {
         })
     }
 
-    /// The instance, if its image has to be brought to its ship for them.
+    /// The instance, if its image has to be brought to its ship for those that are run now.
     pub(in crate::planner) fn pulls(&self, builder: &Builder<'_>) -> Option<&'a Instance> {
-        let runs = [&self.hooks.before, &self.hooks.after].into_iter().flatten();
-        let mut runs = runs.filter(|hook| hook.place == HookPlace::Container);
-        let needs = self.blocked.is_none() && runs.next().is_some();
+        let mut fates = builder.fates().filter(|(instance, _)| instance.service == *self.service());
+        let is_whole = !fates.any(|(_, fate)| is_left_out(fate));
+        let times = [(When::Before, self.is_replaced), (When::After, is_whole)];
+        let run = times.into_iter().filter(|(_, is_run)| *is_run);
+        let mut run = run.flat_map(|(when, _)| self.left(builder, when));
+        // One that is there has its image.
+        let is_made = |(name, hook): &(HookName, Hook)| {
+            hook.place == HookPlace::Container
+                && matches!(found(builder, name, &self.begun.run), Found::Nothing)
+        };
+        let needs = self.blocked.is_none() && run.any(|run| is_made(&run));
         (needs && !has_image(builder.fleet, &self.instance.ship, &self.instance.image))
             .then_some(self.instance)
     }
@@ -341,8 +354,8 @@ pub(super) fn after(builder: &mut Builder<'_>, service: &ServiceName, members: &
                 ends.extend(builder.ends_of(steps));
                 acting.push(*index);
             }
-            Some(Fate::Blocked(_) | Fate::Waits { .. }) => is_whole = false,
-            Some(Fate::Settled(_)) | None => {}
+            Some(fate) => is_whole &= !is_left_out(fate),
+            None => {}
         }
     }
     if is_whole {

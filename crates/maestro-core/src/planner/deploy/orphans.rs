@@ -141,8 +141,10 @@ pub(super) fn missed(builder: &Builder<'_>, instance: &Instance, these: &[Orphan
 
 /// How many more of a service run than there are to be.
 pub(super) fn spare(builder: &Builder<'_>, service: &ServiceName, up: usize, all: usize) -> usize {
+    // What has gone for another service serves no more.
+    let is_left = |orphan: &&Orphan<'_>| builder.orphans.item(&orphan.name()).is_none();
     let orphans = builder.orphans.all.iter().filter(|orphan| orphan.service == *service);
-    (up + orphans.count()).saturating_sub(all)
+    (up + orphans.filter(is_left).count()).saturating_sub(all)
 }
 
 fn members(builder: &Builder<'_>, instance: &Instance) -> usize {

@@ -30,7 +30,10 @@ impl World {
                 known.push(id.clone());
                 known.len() - 1
             });
-            *id = FolderId(format!("f{at}"));
+            // Most have it already.
+            if id.0.strip_prefix('f').and_then(|at| at.parse().ok()) != Some(at) {
+                *id = FolderId(format!("f{at}"));
+            }
         };
         for kept in self.shelves.iter_mut().flatten() {
             number(&mut kept.id);

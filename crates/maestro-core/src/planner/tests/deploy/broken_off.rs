@@ -1,13 +1,14 @@
 //! Deployments of random worlds, broken off anywhere, of which any step may fail.
 
-use super::drawn::{Release, drawn, releases};
+use super::drawn::{Release, drawn, is_settled, releases};
+use super::journal::Journal;
 use super::world::{End, World, names};
-use super::{DEPLOY, PROMOTE, released, state};
+use super::{DEPLOY, PROMOTE, state};
 use crate::check::lint;
 use crate::fleet::{ContainerState, FleetSnapshot, ShipView, orphans};
-use crate::model::{Environment, Share};
+use crate::model::{Environment, Remedy, Share};
 use crate::names::{ContainerId, InstanceName, ServiceName};
-use crate::plan::{Action, EngineCall, Fate, Plan};
+use crate::plan::{Action, EngineCall, Fate, Hooking, Intent, Plan};
 use crate::planner::budget::keep;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -34,10 +35,18 @@ fn carry_out(
     world: &mut World,
     most: usize,
     choose: &mut impl FnMut(usize) -> usize,
-) {
+) -> bool {
     let environment = &target.environment;
-    world.obeys(environment);
+    world.obeys(&target.rules);
     let before = up(environment, world);
+    let answer = |world: &World, service: &ServiceName| {
+        let rotation = world.published.as_ref().unwrap_or(&plan.rotation);
+        target.rules.answering(service, rotation, &world.fleet)
+    };
+    // What is known to be no good gets no requests.
+    let is_in_doubt = matches!(&plan.intent, Intent::Deploy { doubtful, .. } if !doubtful.is_empty());
+    let routed = target.rules.routed.iter().filter(|_| !is_in_doubt);
+    let answered: BTreeMap<&ServiceName, usize> = routed.map(|name| (name, answer(world, name))).collect();
     let outages: BTreeMap<_, _> =
         plan.outages().into_iter().map(|outage| (outage.service.clone(), outage)).collect();
     // A gap (0027): who is down and cannot come up before another one has gone for it is not counted besides that one.
@@ -59,8 +68,16 @@ fn carry_out(
             let down = before[&service].saturating_sub(serve);
             let said = outages.get(&service).map_or(0, |outage| outage.at_once) + world.died;
             assert!(down <= said, "{down} of {service} are down, not {said}, after {action} of\n{plan}");
+            if let Some(answered) = answered.get(&service) {
+                let answer = answer(world, &service);
+                let floor = (*answered).min(all.saturating_sub(most));
+                assert!(
+                    answer + world.died >= floor,
+                    "{answer} of {service} answer, not {floor}, after {action} of\n{plan}"
+                );
+            }
         }
-    });
+    })
 }
 
 /// How steps end: most of them well.
@@ -73,6 +90,11 @@ fn ends() -> impl Strategy<Value = Vec<End>> {
 fn well(plan: &Plan, fleet: &FleetSnapshot) -> Vec<ContainerId> {
     let settled = plan.items.iter().filter(|item| matches!(item.fate, Fate::Settled(_)));
     settled.filter_map(|item| Some(fleet.container(&item.ship, &item.instance)?.id.clone())).collect()
+}
+
+/// Whether anybody waits for canaries.
+fn waits(plan: &Plan) -> bool {
+    plan.items.iter().any(|item| matches!(item.fate, Fate::Waits { .. }))
 }
 
 /// Somebody puts a container there that looks as if it were to take an instance's place.
@@ -126,40 +148,75 @@ proptest! {
         ends in prop::option::of(ends()),
     ) {
         let releases = releases(&services);
-        let mut world = released(&releases[0].environment);
-        world.made = 1000;
+        let mut world = releases[0].begun();
         let others = somebody(&mut world).unwrap();
         let mut luck = luck.into_iter().cycle();
         let mut choose = |count: usize| luck.next().unwrap().index(count);
         world.ends = ends.unwrap_or_default();
+        let mut journal = Journal::default();
+        // The release that was there last as a whole.
+        let mut last = 0;
         for (on, most) in tries {
-            let target = &releases[usize::from(on)];
-            let (plan, is_refused) = target.planned(&world.fleet, &DEPLOY, sweeps);
-            if !is_refused {
-                carry_out(target, &plan, &mut world, most, &mut choose);
+            let back = std::mem::take(&mut world.failures).filter(|failures| failures.remedy == Remedy::Rollback);
+            let number = if back.is_some() { last } else { usize::from(on) };
+            let target = &releases[number];
+            let intent = match back {
+                Some(failures) => {
+                    journal.close();
+                    let doubtful = failures.doubtful;
+                    Intent::Deploy { ask_again: true, promote: true, doubtful, hooks: Hooking::Off }
+                }
+                None => journal.intent(number, &DEPLOY),
+            };
+            let goes_back = intent.goes_back();
+            // Whoever goes back stops what the release had added that he leaves.
+            let (plan, is_refused) = target.planned(&world.fleet, &intent, sweeps || goes_back);
+            if is_refused {
+                continue;
+            }
+            prop_assert!(!goes_back || plan.hooked().is_empty(), "{plan}");
+            journal.begin(&plan);
+            let is_done = carry_out(target, &plan, &mut world, most, &mut choose);
+            journal.note(&target.environment, &mut world);
+            if is_done && !waits(&plan) {
+                last = number;
+                prop_assert!(is_up(&target.environment, &world), "{}", names(&world.fleet));
+                if !goes_back {
+                    journal.finish(&target.environment, &plan);
+                }
             }
         }
         world.ends.clear();
-        for target in &releases {
-            let mut branch = world.clone();
+        for (number, target) in releases.iter().enumerate() {
+            let (mut branch, mut journal) = (world.clone(), journal.clone());
             branch.stopped.clear();
-            let (plan, is_refused) = target.planned(&branch.fleet, &DEPLOY, sweeps);
+            let (plan, is_refused) = target.planned(&branch.fleet, &journal.intent(number, &DEPLOY), sweeps);
             if is_refused {
                 continue;
             }
             let settled = well(&plan, &branch.fleet);
+            journal.begin(&plan);
             carry_out(target, &plan, &mut branch, usize::MAX, &mut choose);
-            let (plan, _) = target.planned(&branch.fleet, &DEPLOY, sweeps);
-            prop_assert!(plan.is_empty(), "the next plan is {plan}");
-            // Those that wait for canaries follow.
-            let (plan, is_refused) = target.planned(&branch.fleet, &PROMOTE, sweeps);
-            if is_refused {
-                continue;
+            journal.note(&target.environment, &mut branch);
+            let (next, _) = target.planned(&branch.fleet, &journal.intent(number, &DEPLOY), sweeps);
+            prop_assert!(next.is_empty(), "the next plan is {next}");
+            if waits(&next) {
+                // Those that wait for canaries follow.
+                let promote = journal.intent(number, &PROMOTE);
+                let (plan, is_refused) = target.planned(&branch.fleet, &promote, sweeps);
+                if is_refused {
+                    continue;
+                }
+                journal.begin(&plan);
+                carry_out(target, &plan, &mut branch, usize::MAX, &mut choose);
+                journal.note(&target.environment, &mut branch);
+                prop_assert!(target.is_reached(&branch.fleet, sweeps));
+            } else {
+                prop_assert!(next.steps.is_empty() && is_settled(&next), "the next plan is {next}");
             }
-            carry_out(target, &plan, &mut branch, usize::MAX, &mut choose);
+            journal.finish(&target.environment, &plan);
             prop_assert!(is_up(&target.environment, &branch), "{}", names(&branch.fleet));
             prop_assert_eq!(left(target, &branch, sweeps), Vec::<String>::new());
-            prop_assert!(target.is_reached(&branch.fleet, sweeps));
             prop_assert!(branch.stopped.iter().all(|id| !settled.contains(id)), "a good one was stopped");
             prop_assert!(names(&branch.fleet).contains(&others), "somebody else's was touched");
         }
@@ -177,14 +234,14 @@ proptest! {
         tries in prop::collection::vec((any::<bool>(), 0..90usize), 1..6),
     ) {
         let releases = releases(&services);
-        let mut world = released(&releases[0].environment);
-        world.made = 1000;
+        let mut world = releases[0].begun();
         let mut luck = luck.into_iter().cycle();
         for (on, most) in tries {
             world.ends.clone_from(&ends);
             let target = &releases[usize::from(on)];
             let environment = &target.environment;
             let all = environment.instances.len();
+            world.obeys(&target.rules);
             let (mut plan, is_refused) = target.planned(&world.fleet, &DEPLOY, sweeps);
             if is_refused {
                 continue;
@@ -222,12 +279,13 @@ proptest! {
         tries in prop::collection::vec((any::<bool>(), 0..90usize), 1..4),
     ) {
         let releases = releases(&services);
-        let mut world = released(&releases[0].environment);
-        world.made = 1000;
+        let mut world = releases[0].begun();
         world.ends = ends.unwrap_or_default();
         let mut luck = luck.into_iter().cycle();
         for (on, most) in tries {
-            let (plan, is_refused) = releases[usize::from(on)].planned(&world.fleet, &DEPLOY, sweeps);
+            let target = &releases[usize::from(on)];
+            world.obeys(&target.rules);
+            let (plan, is_refused) = target.planned(&world.fleet, &DEPLOY, sweeps);
             if is_refused {
                 continue;
             }

@@ -1,9 +1,11 @@
 //! Random worlds: two releases of a file, which have of each service what they like, on whichever ships and ports.
 
+use super::rules::Rules;
+use super::world::World;
 use super::{DEPLOY, environment};
 use crate::check::lint;
 use crate::fleet::{FleetSnapshot, HostPort, Occupant, ShipView};
-use crate::model::{Environment, Protocol};
+use crate::model::{Environment, Protocol, Remedy};
 use crate::names::{InstanceName, ServiceName, ShipName};
 use crate::plan::{Blocked, Fate, Intent, Limits, Plan};
 use crate::planner::plan;
@@ -12,6 +14,7 @@ use crate::select::{Selector, select};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 const SHIPS: [&str; 3] = ["a", "b", "c"];
 
@@ -26,6 +29,15 @@ pub(super) struct Drawn {
     needs: bool,
     /// What changes with the next release, besides its instances.
     changes: Changes,
+    /// What its instances can write to.
+    volumes: Volumes,
+    /// How many hooks it has before, and after.
+    hooks: (usize, usize),
+    on_failure: Remedy,
+    /// What balancers have to do with it.
+    side: Side,
+    /// Engines tell what containers were made of.
+    is_told: bool,
     /// Its instances in either release; none if that does not have it.
     releases: [Option<Vec<Place>>; 2],
 }
@@ -64,6 +76,27 @@ enum Changes {
     Variable,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    None,
+    /// They send it requests.
+    Behind,
+    /// Front ends run in its containers, if it is the first such one.
+    Before,
+}
+
+/// Which directories of their ship instances have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Volumes {
+    None,
+    /// All the same one, which none can write to.
+    Read,
+    /// Each one of its own.
+    Own,
+    /// All the same one.
+    Shared,
+}
+
 fn places() -> impl Strategy<Value = Vec<Place>> {
     let port = prop_oneof![
         4 => Just(Port::None),
@@ -88,10 +121,23 @@ pub(super) fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
     // Half of the services have the same instances in both, the others what they like, or nothing.
     let next = prop_oneof![5 => Just(None), 4 => places().prop_map(|places| Some(Some(places))), 1 => Just(Some(None))];
     let first = prop::option::weighted(0.9, places());
-    let service = (rolling, way, any::<bool>(), changes, first, next).prop_map(
-        |(rolling, way, needs, changes, first, next)| {
+    let volumes = prop_oneof![
+        5 => Just(Volumes::None),
+        1 => Just(Volumes::Read),
+        1 => Just(Volumes::Own),
+        1 => Just(Volumes::Shared),
+    ];
+    let hooks = prop_oneof![2 => Just((0, 0)), 1 => (0..3usize, 0..3usize)];
+    let remedy =
+        prop_oneof![2 => Just(Remedy::Rollback), 1 => Just(Remedy::Pause), 3 => Just(Remedy::Continue)];
+    let side = prop_oneof![3 => Just(Side::None), 5 => Just(Side::Behind), 2 => Just(Side::Before)];
+    let more = (volumes, hooks, remedy, side, any::<bool>());
+    let service = (rolling, way, any::<bool>(), changes, first, next, more).prop_map(
+        |(rolling, way, needs, changes, first, next, more)| {
             let next = next.unwrap_or_else(|| first.clone());
-            Drawn { rolling, way, needs, changes, releases: [first, next] }
+            let (volumes, hooks, on_failure, side, is_told) = more;
+            let releases = [first, next];
+            Drawn { rolling, way, needs, changes, volumes, hooks, on_failure, side, is_told, releases }
         },
     );
     prop::collection::vec(service, 1..4).prop_map(|mut services| {
@@ -105,13 +151,51 @@ pub(super) fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
 }
 
 impl Drawn {
-    fn has_fixed_ports(&self, release: usize) -> bool {
-        self.releases[release].iter().flatten().any(|place| matches!(place.port, Port::Fixed(_)))
+    /// Whether there cannot be two of any of its instances at the same time.
+    fn is_single(&self, release: usize) -> bool {
+        let mut places = self.releases[release].iter().flatten();
+        matches!(self.volumes, Volumes::Own | Volumes::Shared)
+            || places.any(|place| matches!(place.port, Port::Fixed(_)))
+    }
+
+    /// What a bind of one of its instances says.
+    fn bind(&self, service: usize, name: u8) -> String {
+        match self.volumes {
+            Volumes::None => String::new(),
+            Volumes::Read => format!(", volumes: {{/srv/s{service}: {{target: /data, mode: ro}}}}"),
+            Volumes::Own => format!(", volumes: {{/srv/s{service}-{name}: /data}}"),
+            Volumes::Shared => format!(", volumes: {{/srv/s{service}: /data}}"),
+        }
+    }
+
+    /// Its `deploy:` section in a release.
+    fn deploy(&self, release: usize) -> String {
+        let mut keys = Vec::new();
+        if let (way, Some((down, surge))) = self.strategy(release) {
+            let pace = format!("max_unavailable: {down}, max_surge: {surge}");
+            let weight = if self.side == Side::Behind { "weight: 10%, " } else { "" };
+            keys.push(match way {
+                Way::Rolling => format!("strategy: rolling, {pace}"),
+                Way::BlueGreen => "strategy: blue-green".to_owned(),
+                Way::Canary => format!("strategy: canary, {weight}{pace}"),
+                Way::CanaryWithPause => format!("strategy: canary, pause: 1m, {pace}"),
+            });
+        }
+        keys.push(format!("on_failure: {}", self.on_failure.name()));
+        let hooks = |count: usize| {
+            let all = ["{run: bin/do}", "{local: [./do]}"].iter().cycle().take(count).copied();
+            all.collect::<Vec<_>>().join(", ")
+        };
+        if self.hooks != (0, 0) {
+            let (before, after) = (hooks(self.hooks.0), hooks(self.hooks.1));
+            keys.push(format!("hooks: {{before: [{before}], after: [{after}]}}"));
+        }
+        keys.join(", ")
     }
 
     /// Its strategy in a release: what a file may say of it.
     fn strategy(&self, release: usize) -> (Way, Option<(u32, u32)>) {
-        let fixed = self.has_fixed_ports(release);
+        let fixed = self.is_single(release);
         let way = if self.way == Way::BlueGreen && fixed { Way::Rolling } else { self.way };
         let pace = |(down, surge): (u32, u32)| (if surge == 0 || fixed { down.max(1) } else { down }, surge);
         // All are there twice, and none is down.
@@ -142,28 +226,40 @@ fn file(services: &[Drawn], release: usize) -> String {
             _ = writeln!(text, "    requires: [s{before}]");
         }
         before = Some(number);
-        if let (way, Some((down, surge))) = service.strategy(release) {
-            let pace = format!("max_unavailable: {down}, max_surge: {surge}");
-            let deploy = match way {
-                Way::Rolling => format!("strategy: rolling, {pace}"),
-                Way::BlueGreen => "strategy: blue-green".to_owned(),
-                Way::Canary => format!("strategy: canary, {pace}"),
-                Way::CanaryWithPause => format!("strategy: canary, pause: 1m, {pace}"),
-            };
-            _ = writeln!(text, "    deploy: {{{deploy}}}");
-        }
+        _ = writeln!(text, "    deploy: {{{}}}", service.deploy(release));
         text += "    instances:\n";
         for Place { name, ship, port } in places {
             let ports = match port {
                 Port::Fixed(port) if taken.insert((*ship, *port)) => format!(", ports: {{p: '80:{port}'}}"),
+                // Requests go to all instances.
+                Port::None | Port::Fixed(_) if service.side == Side::Behind => {
+                    ", ports: {p: '80:9000-9031'}".to_owned()
+                }
                 Port::None | Port::Fixed(_) => String::new(),
                 Port::Few => ", ports: {p: '80:8080-8083'}".to_owned(),
                 Port::Many => {
                     ", ports: {p: '80:9000-9031'}, lifecycle: {running: [{type: tcp, port: p}]}".to_owned()
                 }
             };
-            _ = writeln!(text, "      s{number}-{name}: {{ship: {}{ports}}}", SHIPS[*ship]);
+            let bind = service.bind(number, *name);
+            _ = writeln!(text, "      s{number}-{name}: {{ship: {}{ports}{bind}}}", SHIPS[*ship]);
         }
+    }
+    let with = |is_such: fn(&Drawn) -> bool| {
+        let found = services.iter().enumerate().filter(|(_, service)| service.releases[release].is_some());
+        found.filter(move |(_, service)| is_such(service)).map(|(number, _)| number)
+    };
+    let edge = with(|service| service.side == Side::Before).next();
+    let place = edge.map_or("local: true".to_owned(), |edge| format!("service: s{edge}"));
+    let routes = with(|service| service.side == Side::Behind);
+    let routes = routes.map(|number| format!("{{path: /s{number}, service: s{number}, port: p}}"));
+    let routes: Vec<String> = routes.collect();
+    if !routes.is_empty() {
+        let routes = routes.join(", ");
+        _ = writeln!(
+            text,
+            "balancers: {{front: {{kind: haproxy, {place}, acknowledge: [told], routes: [{routes}]}}}}"
+        );
     }
     text
 }
@@ -171,6 +267,7 @@ fn file(services: &[Drawn], release: usize) -> String {
 /// A release of a random world.
 pub(super) struct Release {
     pub(super) environment: Environment,
+    pub(super) rules: Arc<Rules>,
     services: Vec<Drawn>,
     number: usize,
     /// Services that only the other one has.
@@ -183,12 +280,27 @@ pub(super) fn releases(services: &[Drawn]) -> [Release; 2] {
         let environment = environment(&file(services, number));
         let names = (0..services.len()).map(|number| ServiceName::from(format!("s{number}").as_str()));
         let gone = names.filter(|name| !environment.services.contains_key(name)).collect();
-        Release { environment, services: services.to_vec(), number, gone }
+        let rules = Arc::new(Rules::of(&environment));
+        Release { environment, rules, services: services.to_vec(), number, gone }
     };
     [of(0), of(1)]
 }
 
 impl Release {
+    /// A fleet on which all is as it says.
+    pub(super) fn begun(&self) -> World {
+        let mut world = World::of(super::fleet("a:\nb:\nc:"));
+        // Where a container of an earlier release answers is only known if its engine tells.
+        world.tells = self.services.iter().any(|service| service.side == Side::Behind || service.is_told);
+        world.obeys(&self.rules);
+        let (plan, _) = self.planned(&world.fleet, &DEPLOY, false);
+        world.finish(&plan);
+        world.hooks.clear();
+        world.stopped.clear();
+        world.made = 1000;
+        world
+    }
+
     /// How many of a service may be down.
     pub(super) fn may_be_down(&self, service: &ServiceName) -> usize {
         let number: usize = service.as_str()[1..].parse().unwrap();
@@ -238,6 +350,11 @@ impl Release {
     /// What there is to be done yet, if somebody would do it.
     pub(super) fn is_reached(&self, fleet: &FleetSnapshot, sweeps: bool) -> bool {
         let (plan, _) = self.planned(fleet, &DEPLOY, sweeps);
-        plan.items.iter().all(|item| matches!(item.fate, Fate::Settled(_)))
+        is_settled(&plan)
     }
+}
+
+/// Whether nothing is to be done to anybody.
+pub(super) fn is_settled(plan: &Plan) -> bool {
+    plan.items.iter().all(|item| matches!(item.fate, Fate::Settled(_)))
 }

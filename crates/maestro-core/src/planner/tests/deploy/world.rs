@@ -1,12 +1,15 @@
 //! A fleet that does what plans say, and no more than engines would.
 
+use super::rules::{Rules, is_hooks, up, written};
+use super::watch::{Failures, Watch};
 use crate::balance::Rotation;
-use crate::boundary::CheckFailure;
-use crate::event::{Failure, StepOutcome, Verdict};
+use crate::boundary::{CallOutcome, CheckFailure};
+use crate::compare::told;
+use crate::event::{Failure, StepOutcome};
 use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, ObservedImage, ShipView};
 use crate::model::{Check, Environment, HookName, LABEL_PORT, Phase};
-use crate::names::{ContainerId, ImageId, InstanceName, ServiceName};
-use crate::plan::{Action, Condition, EngineCall, Item, Plan, StepId, Target, Unit};
+use crate::names::{ContainerId, ImageId, InstanceName, ServiceName, ShipName};
+use crate::plan::{Action, Condition, EngineCall, Plan, StepId, Target};
 use crate::run::Run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -33,15 +36,26 @@ pub(super) struct World {
     /// Fixed ports of containers.
     ports: BTreeMap<ContainerId, Vec<String>>,
     /// Containers that have been seen to run since they were started.
-    proved: BTreeSet<ContainerId>,
+    pub(super) proved: BTreeSet<ContainerId>,
     /// Hooks that have come to a good end.
     pub(super) hooks: Vec<HookName>,
     /// How the next steps end, over and over; all well if it is empty.
     pub(super) ends: Vec<End>,
-    /// Instances, and those that have to be done before anything is done to them.
-    order: BTreeMap<InstanceName, BTreeSet<InstanceName>>,
+    /// What no step may break.
+    rules: Option<Arc<Rules>>,
+    /// Whether engines tell what containers were made of.
+    pub(super) tells: bool,
+    /// The directories that containers can write to.
+    binds: BTreeMap<ContainerId, Vec<String>>,
+    /// Where the plan that is carried out sends requests by now, and what front ends have been told last.
+    rotation: Rotation,
+    pub(super) published: Option<Rotation>,
+    /// Ships and ports of the containers of that plan that have died by themselves.
+    pub(super) dead: Vec<(ShipName, BTreeSet<u16>)>,
     /// Containers that were started by the plan that is carried out.
     started: BTreeSet<ContainerId>,
+    /// What has failed of that plan, if anything has.
+    pub(super) failures: Option<Failures>,
     /// How many containers of that plan have died by themselves that had been seen to run.
     pub(super) died: usize,
 }
@@ -56,15 +70,37 @@ impl World {
             proved: BTreeSet::new(),
             hooks: Vec::new(),
             ends: Vec::new(),
-            order: BTreeMap::new(),
+            rules: None,
+            tells: false,
+            binds: BTreeMap::new(),
+            rotation: Rotation::default(),
+            published: None,
+            dead: Vec::new(),
             started: BTreeSet::new(),
+            failures: None,
             died: 0,
         }
     }
 
-    /// From now on, nothing may be done to an instance before all that it needs is as it is to be.
-    pub(super) fn obeys(&mut self, environment: &Environment) {
-        self.order = needed(environment);
+    /// From now on, no step may break what a file says.
+    pub(super) fn obeys(&mut self, rules: &Arc<Rules>) {
+        self.rules = Some(rules.clone());
+    }
+
+    /// The directories that a container can write to.
+    pub(super) fn binds_of(&self, container: &ObservedContainer) -> &[String] {
+        self.binds.get(&container.id).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// How many containers run that can write to a directory of a ship.
+    pub(super) fn writers(&self) -> BTreeMap<(ShipName, String), usize> {
+        let mut all = BTreeMap::new();
+        for (ship, container) in up(&self.fleet).filter(|(_, container)| !is_hooks(container)) {
+            for source in self.binds_of(container) {
+                *all.entry((ship.clone(), source.clone())).or_default() += 1;
+            }
+        }
+        all
     }
 
     /// What runs, as `name@ship`, and the image of each.
@@ -89,51 +125,50 @@ impl World {
         most: usize,
         mut look: impl FnMut(&World, &Rotation, &Action),
     ) -> (usize, Rotation) {
-        let mut rotation = plan.rotation.clone();
         let mut steps = 0;
         let followed = |world: &World, action: &Action| {
             steps += 1;
-            if let Action::Route { change, .. } = action {
-                rotation.change(change);
-            }
-            look(world, &rotation, action);
+            look(world, &world.rotation, action);
         };
         self.carry_out(plan, most, |_| 0, followed);
-        (steps, rotation)
+        (steps, self.rotation.clone())
     }
 
     /// Carries a plan out up to a number of steps; of those that could be next, `choose` says which one is. After each,
-    /// `look` looks at what there is.
+    /// `look` looks at what there is. Returns whether all has been done.
     pub(super) fn carry_out(
         &mut self,
         plan: &Plan,
         most: usize,
         mut choose: impl FnMut(usize) -> usize,
         mut look: impl FnMut(&World, &Action),
-    ) {
+    ) -> bool {
         let mut run = Run::new(Arc::new(plan.clone()));
-        let mut in_order = InOrder::new(plan, &self.order);
+        let mut watch = self.rules.clone().map(|rules| Watch::new(plan, &rules, self));
         let mut open: Vec<StepId> = Vec::new();
         let mut done = 0;
+        let mut is_well = true;
         self.started.clear();
+        self.dead.clear();
         self.died = 0;
+        self.failures = None;
+        self.rotation.clone_from(&plan.rotation);
         while done < most && !run.is_over() {
-            open.extend(run.take_ready());
+            let ready = run.take_ready();
+            if let Some(watch) = &mut watch {
+                watch.given(plan, &ready);
+            }
+            open.extend(ready);
             assert!(!open.is_empty(), "nothing can be next, and it is not over:\n{plan}");
             let step = open.remove(choose(open.len()));
             let action = &plan.step(step).unwrap().action;
             done += 1;
             let end = if self.ends.is_empty() { End::Well } else { self.ends[done % self.ends.len()] };
-            in_order.begin(plan, step);
-            if end == End::Failed {
-                self.fail(plan, step);
-                look(self, action);
-                let outcome = StepOutcome::Failed(failure());
-                in_order.end(plan, step, &outcome);
-                run.finish(step, &outcome);
-                continue;
+            if let Some(watch) = &watch {
+                watch.begin(plan, step, self);
             }
             match action {
+                _ if end == End::Failed => self.fail(plan, step),
                 Action::Call(call) => self.perform(plan, step, call),
                 Action::Await { target, condition: Condition::Running, .. } => {
                     let container = found(self.state(plan, step), target);
@@ -154,29 +189,56 @@ impl World {
                     self.hooks.push(hook.name.clone());
                 }
                 Action::Local { hook, .. } => self.hooks.push(hook.name.clone()),
+                Action::Route { change, .. } => {
+                    self.rotation.change(change);
+                    self.published = Some(self.rotation.clone());
+                }
                 _ => {}
             }
             look(self, action);
-            let outcome = match action {
-                Action::Call(_) if end == End::Unheard => StepOutcome::Failed(failure()),
-                _ => StepOutcome::Done(crate::boundary::CallOutcome::Done),
+            let outcome = match (action, end) {
+                (_, End::Failed) | (Action::Call(_), End::Unheard) => StepOutcome::Failed(failure()),
+                _ => StepOutcome::Done(CallOutcome::Done),
             };
-            in_order.end(plan, step, &outcome);
+            is_well &= matches!(outcome, StepOutcome::Done(_));
+            if let Some(watch) = &mut watch {
+                watch.end(plan, step, &outcome, self);
+            }
             run.finish(step, &outcome);
         }
+        if let Some(watch) = watch {
+            self.failures = watch.failures(plan);
+            if run.is_over() {
+                watch.finish(plan);
+            }
+        }
+        is_well &= run.is_over();
+        if is_well {
+            // Whoever is done tells all front ends where requests go by then.
+            self.published = Some(self.rotation.clone());
+        }
+        is_well
     }
 
-    /// What has been started dies where it fails to prove itself; calls that fail do nothing.
+    /// What has been started dies where it fails to prove itself, and hooks end; calls that fail do nothing.
     fn fail(&mut self, plan: &Plan, step: StepId) {
-        let (Action::Await { target, condition: Condition::Running, .. }
-        | Action::Check { target, phase: Phase::Running, .. }) = &plan.step(step).unwrap().action
-        else {
-            return;
-        };
-        let id = found(self.state(plan, step), target).id.clone();
-        if self.started.contains(&id) {
-            found(self.state(plan, step), target).state = ContainerState::Exited;
-            self.died += usize::from(self.proved.remove(&id));
+        match &plan.step(step).unwrap().action {
+            Action::Await { target, condition: Condition::Running, .. }
+            | Action::Check { target, phase: Phase::Running, .. } => {
+                let id = found(self.state(plan, step), target).id.clone();
+                if self.started.contains(&id) {
+                    let container = found(self.state(plan, step), target);
+                    container.state = ContainerState::Exited;
+                    let ports = container.ports.keys().copied().collect();
+                    self.dead.push((plan.unit_of(step).unwrap().ship().unwrap().clone(), ports));
+                    self.died += usize::from(self.proved.remove(&id));
+                }
+            }
+            Action::Finish { target, .. } => {
+                let container = found(self.state(plan, step), target);
+                (container.state, container.exit_code) = (ContainerState::Exited, Some(1));
+            }
+            _ => {}
         }
     }
 
@@ -213,7 +275,8 @@ impl World {
         let id = ContainerId::new(format!("{:012x}{:052}", self.made, 0));
         let mut stopped = None;
         let fixed = self.ports.clone();
-        let mut ports = None;
+        let mut made = None;
+        let tells = self.tells;
         let state = self.state(plan, step);
         match call {
             EngineCall::Login { .. } | EngineCall::RemoveImage { .. } => {}
@@ -231,7 +294,7 @@ impl World {
                 // Of a range, the engine picks one that is free.
                 let is_one = |port: &String| port.parse::<u16>().is_ok();
                 let bindings = spec.ports.iter().map(|binding| binding.external.to_string()).filter(is_one);
-                ports = Some((id.clone(), bindings.collect()));
+                made = Some((id.clone(), bindings.collect(), written(&spec.settings.binds)));
                 let name: Arc<str> = spec.name.as_str().into();
                 let container = ObservedContainer {
                     id,
@@ -252,7 +315,7 @@ impl World {
                             Some((port.external.parse().ok()?, u16::try_from(port.exposed).ok()?))
                         })
                         .collect(),
-                    configuration: None,
+                    configuration: tells.then(|| told(spec).into()),
                 };
                 assert!(state.containers.insert(name.clone(), container).is_none(), "{name} is taken");
             }
@@ -281,9 +344,12 @@ impl World {
                     "{to} is taken"
                 );
             }
-            EngineCall::SetRestart { target, .. } => {
+            EngineCall::SetRestart { target, restart } => {
                 let container = found(state, target);
                 assert!(!container.state.is_running(), "what runs is left alone");
+                if let Some(configuration) = &mut container.configuration {
+                    Arc::make_mut(configuration).restart = restart.clone();
+                }
             }
             EngineCall::RemoveContainer { target } => {
                 let container = found(state, target);
@@ -296,57 +362,9 @@ impl World {
             self.proved.remove(id);
         }
         self.stopped.extend(stopped);
-        self.ports.extend(ports);
-    }
-}
-
-/// Whom each instance needs: all of the services that its own requires, over any number of others, and those of its own that
-/// it takes something from. Worked out from the file, and not from the planner's graph.
-fn needed(environment: &Environment) -> BTreeMap<InstanceName, BTreeSet<InstanceName>> {
-    let mut all: BTreeMap<InstanceName, BTreeSet<InstanceName>> = BTreeMap::new();
-    for (name, instance) in &environment.instances {
-        let mut services: BTreeSet<&ServiceName> = BTreeSet::new();
-        let mut open = vec![&instance.service];
-        while let Some(service) = open.pop() {
-            open.extend(environment.services[service].requires.iter().filter(|next| services.insert(next)));
-        }
-        let of = |service: &&ServiceName| environment.services[*service].instances.iter().cloned();
-        let needed = services.iter().flat_map(of).chain(instance.after.iter().cloned());
-        all.insert(name.clone(), needed.collect());
-    }
-    all
-}
-
-/// Looks that nothing is done to an instance before what it needs is done.
-struct InOrder {
-    /// For each step, those that have to be over.
-    before: BTreeMap<StepId, Arc<BTreeSet<StepId>>>,
-    over: BTreeSet<StepId>,
-}
-
-impl InOrder {
-    fn new(plan: &Plan, order: &BTreeMap<InstanceName, BTreeSet<InstanceName>>) -> Self {
-        let mut before = BTreeMap::new();
-        for item in &plan.items {
-            let Some(needed) = order.get(&item.instance) else { continue };
-            let needed = plan.items.iter().filter(|other| needed.contains(&other.instance));
-            let first: Arc<BTreeSet<StepId>> = Arc::new(needed.flat_map(Item::steps).collect());
-            // Images are pulled whenever they like.
-            let own = |step: &StepId| matches!(plan.unit_of(*step), Some(Unit::Instance { instance, .. }) if *instance == item.instance);
-            before.extend(item.steps().filter(own).map(|step| (step, first.clone())));
-        }
-        Self { before, over: BTreeSet::new() }
-    }
-
-    fn begin(&self, plan: &Plan, step: StepId) {
-        let mut before = self.before.get(&step).into_iter().flat_map(|before| before.iter());
-        let open = before.find(|before| !self.over.contains(before));
-        assert_eq!(open, None, "{step:?} is done before what it needs is in\n{plan}");
-    }
-
-    fn end(&mut self, plan: &Plan, step: StepId, outcome: &StepOutcome) {
-        if !matches!(outcome.verdict(plan.step(step).unwrap().on_failure), Verdict::Failed) {
-            self.over.insert(step);
+        if let Some((id, ports, binds)) = made {
+            self.ports.insert(id.clone(), ports);
+            self.binds.insert(id, binds);
         }
     }
 }
