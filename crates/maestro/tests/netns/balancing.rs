@@ -95,8 +95,9 @@ impl Edge {
         let balancing = Balancing::new(&environment, &BTreeMap::new(), &EngineOptions::default());
         let mut rotation = Rotation::all(&environment);
         rotation.withdraw(&"web-0".into());
-        let (programs, _ports) = (BTreeMap::new(), taken.map(|(_, socket)| socket));
-        let mut edge = Self { kind, dir, environment, balancing, programs, rotation, _ports };
+        let ports = taken.map(|(_, socket)| socket);
+        let mut edge =
+            Self { kind, dir, environment, balancing, programs: BTreeMap::new(), rotation, _ports: ports };
         for name in NAMES {
             let balancer = &edge.environment.balancers[name];
             let empty = configuration(balancer, &edge.rotation.endpoints()).unwrap();

@@ -222,6 +222,18 @@ fn what_is_in_the_way_goes_first_and_one_at_a_time() {
     reaches(&world, &to, &plan, 1, "edge-1@a web-2@a web-1@b web-3@c");
 }
 
+/// What had to make room for another service is none that the own service could do without.
+#[test]
+fn what_went_for_another_service_is_not_counted_again() {
+    let world = released(&shop(FIXED, ROLLING, THREE));
+    let api = "services:\n  api: {image: 'api:1', ports: {http: '80:8080'}, instances: {api-1: {ship: c}}}\n";
+    let to = SHOP.replace("services:\n", api).replace("    deploy:", "    requires: [api]\n    deploy:");
+    let to = to.replace("PORTS", FIXED).replace("STRATEGY", ROLLING);
+    let to = environment(&to.replace("INSTANCES", "web-1: {ship: a}, web-5: {ship: b}"));
+    let plan = planned(&to, &world.fleet, &DEPLOY);
+    reaches(&world, &to, &plan, 1, "edge-1@a web-1@a web-5@b api-1@c");
+}
+
 /// Without a strategy, there are never two of an instance.
 #[test]
 fn what_is_stopped_first_is_so_on_another_ship() {
