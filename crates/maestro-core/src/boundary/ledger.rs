@@ -99,9 +99,12 @@ pub enum LedgerError {
     /// The lease is gone, or could not be confirmed in time: nothing may be written any more.
     #[error("the lease is lost: {0}")]
     Fenced(String),
-    /// A document is damaged on every anchor that has it.
+    /// What lists documents is damaged on every anchor that has it.
     #[error("{0} is damaged on every anchor that has it")]
     Damaged(String),
+    /// A release that is listed is damaged on every anchor that has it.
+    #[error("release {0} is damaged on every anchor that has it")]
+    DamagedRelease(u64),
     /// A record was to be written, and no journal is in progress.
     #[error("no journal is in progress")]
     NoJournal,
@@ -119,10 +122,10 @@ impl LedgerError {
     pub fn hint(&self) -> Option<String> {
         match self {
             LedgerError::TooFew { causes, .. } => causes.first()?.kind.hint(),
-            LedgerError::Damaged(_) => {
+            LedgerError::DamagedRelease(_) => {
                 Some("`maestro deploy` of everything records a release that can be read".to_owned())
             }
-            LedgerError::Fenced(_) | LedgerError::NoJournal => None,
+            LedgerError::Fenced(_) | LedgerError::Damaged(_) | LedgerError::NoJournal => None,
         }
     }
 }

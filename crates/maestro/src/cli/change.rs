@@ -29,7 +29,12 @@ use sequel::Sequel;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use way_back::explain;
+
+/// So long what is done waits for a look at what is to be taken away after it.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// All is done.
 const DONE: u8 = 0;
@@ -320,19 +325,25 @@ impl<'a> Change<'a> {
     ) -> Ended {
         // What came to nothing without a new release stays: it may be tried again, and another environment on these
         // ships may be about to use the same images. Nor is anybody kept waiting for it who has had enough.
-        let leavings = match news.as_ref().filter(|_| self.target.back.is_none()) {
-            Some(news) if interrupts.unheard.is_empty() => {
-                self.line.leavings(&**ledger, past, &self.today.0, Some(&news.outline)).await
-            }
-            _ => None,
+        let tidies = self.target.back.is_none() && interrupts.unheard.is_empty();
+        let outline = news.as_ref().filter(|_| tidies).map(|news| news.outline.clone());
+        let look = async || match &outline {
+            Some(outline) => self.line.leavings(&**ledger, past, &self.today.0, Some(outline)).await,
+            None => None,
         };
-        let ends = leavings.is_none() && !abandoned;
+        // No ship that hangs keeps what is done from being recorded.
+        let seen = timeout(A_MOMENT, look()).await;
+        let ends = matches!(seen, Ok(None)) && !abandoned;
         if let Err(fault) = self.record(ledger, past, news, ends).await {
             // Nobody knows that it is done.
             fault.print(&self.session.printer);
             explain(self.session, past);
             return Ended::with(PARTLY);
         }
+        let leavings = match seen {
+            Ok(leavings) => leavings,
+            Err(_) => look().await,
+        };
         let abandoned = match leavings {
             Some(plan) => self.line.tidy(plan, interrupts).await,
             None => false,

@@ -212,7 +212,7 @@ pub(super) async fn past(ledger: &dyn Ledger) -> Result<Past, Fault> {
 /// Reads a release that is listed.
 pub(super) async fn release(ledger: &dyn Ledger, number: u64) -> Result<Release, Fault> {
     let document = ledger.release(number).await?;
-    let document = document.ok_or_else(|| LedgerError::Damaged(format!("release {number}")))?;
+    let document = document.ok_or(LedgerError::DamagedRelease(number))?;
     Release::from_bytes(&document.bytes).map_err(|error| Fault::Release { number, error })
 }
 
@@ -231,7 +231,7 @@ pub(super) async fn way_back(
     past: &Past,
 ) -> Result<Option<Release>, Fault> {
     match current(ledger, past).await {
-        Err(Fault::Ledger(error @ LedgerError::Damaged(_))) => {
+        Err(Fault::Ledger(error @ LedgerError::DamagedRelease(_))) => {
             ErrorReport::new(format!("there is no way back to what is there now: {error}"))
                 .warning()
                 .print(&session.printer);

@@ -64,7 +64,7 @@ async fn body(quorum: &Quorum, index: &Index, number: u64, epoch: u64) -> Result
 }
 
 fn damaged(number: u64) -> LedgerError {
-    LedgerError::Damaged(format!("release {number}"))
+    LedgerError::DamagedRelease(number)
 }
 
 impl ShelfLedger {

@@ -328,9 +328,7 @@ impl Fence {
             _ = timeout_at(patience, changes.changed()).await;
         }
     }
-}
 
-impl Fence {
     /// The mark that this run is over, for what is written last under this epoch.
     pub(super) fn over(&self, epoch: u64) -> File {
         epochs::over(epoch, &self.shared.run)

@@ -1,7 +1,7 @@
 //! What is left on the ships, and when it goes.
 
 use super::site::Site;
-use maestro_testkit::faults::Operation;
+use maestro_testkit::faults::{Fault, Faults, On, Operation, When};
 use maestro_testkit::state::LocalImage;
 
 /// A service with instances, each on a ship.
@@ -74,4 +74,29 @@ async fn images_of_a_deployment_that_was_replaced_go() {
     site.write(&shop("4", "pause"));
     let ran = site.run("deploy --yes").await.ok().says("removed what nobody needs any more: ");
     assert_eq!(images(&site)[1], 3, "{}", ran.all());
+}
+
+/// What is tidied is looked for on all ships; what is done is recorded all the same, at once.
+#[tokio::test]
+async fn a_ship_that_hangs_keeps_no_release_from_being_recorded() {
+    let db = "\n  db: {image: 'shop/db:1', instances: {db-1: {ship: pacific}}}";
+    let file = |tag: u32| db.to_owned() + &shop(&tag.to_string(), "web-1: {ship: atlantic}");
+    let site = Site::new(&file(1));
+    for tag in 1..=6 {
+        site.write(&file(tag));
+        site.run("deploy --yes").await.ok();
+    }
+    site.write(&file(7));
+    site.pacific.set_faults(Faults::none().and(On::Any, When::Always, Fault::Hangs));
+    let mut deploying = site.shell.spawn("deploy --yes web");
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(40);
+    loop {
+        let listed = site.run("releases --output name").await.ok();
+        if listed.stdout.lines().count() == 7 {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{}", listed.all());
+    }
+    assert!(!deploying.has_ended(), "whoever deploys looks at that ship yet");
+    deploying.end().await.ok();
 }
