@@ -28,9 +28,11 @@ demo:
 demo-down:
 	@scripts/demo-down
 
-# As root, real engines are there, and a test that does without them fails.
+# As root, real engines are there, and a test that does without them fails. Two tests at a time mostly wait for those
+# engines: one test more than there are cores keeps the cores at work (.config/nextest.toml).
 test: nextest practice maestro-ng
 	[ "$$(id -u)" != 0 ] || export MAESTRO_REQUIRE_NETNS=1; \
+	export NEXTEST_TEST_THREADS="$${NEXTEST_TEST_THREADS:-$$(($$(nproc) + 1))}"; \
 	cargo nextest run --workspace --locked $(ARGS)
 
 lint: deny
