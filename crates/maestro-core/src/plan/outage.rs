@@ -29,6 +29,8 @@ struct Down {
     first: StepId,
     /// The steps that are over when it serves again; none if it does not.
     ends: Vec<StepId>,
+    /// Whether it keeps its slot of the limit until it is over; what makes room for another one has a slot before that.
+    is_one_unit: bool,
     within: Duration,
 }
 
@@ -58,11 +60,14 @@ impl Plan {
         let outage = |service: &ServiceName| {
             let mut own = downs.remove(service)?;
             own.sort_by_key(|down| down.first);
+            let stay = own.iter().filter(|down| down.ends.is_empty()).count();
+            let slots = self.limits.units.filter(|_| own.iter().all(|down| down.is_one_unit));
+            let most = slots.map_or(own.len(), |slots| stay + slots.max(1));
             Some(Outage {
                 service: service.clone(),
                 instances: own.len(),
-                at_once: self.at_once(&own),
-                stay: own.iter().filter(|down| down.ends.is_empty()).count(),
+                at_once: self.at_once(&own).min(most),
+                stay,
                 within: own.iter().map(|down| down.within).max().unwrap_or_default(),
             })
         };
@@ -130,17 +135,18 @@ impl Plan {
         if own_one.is_some_and(|seen| !seen.state.is_awake()) {
             return None;
         }
+        let is_one_unit = room.is_none();
         let start = calls().find(|(_, call)| matches!(call, EngineCall::StartContainer { .. }));
         match start.map(|(id, _)| id) {
             Some(start) if start < first => None,
             Some(_) => {
                 let awaited: BTreeSet<StepId> = own.iter().flat_map(|id| self.after(*id)).copied().collect();
                 let ends = own.iter().copied().filter(|id| !awaited.contains(id)).collect();
-                Some(Down { first, ends, within: self.within(&own, first) })
+                Some(Down { first, ends, is_one_unit, within: self.within(&own, first) })
             }
             // What is to be runs already, and has been proved.
             None if matches!(self.intent, Intent::Deploy { .. }) && !item.goes() => None,
-            None => Some(Down { first, ends: Vec::new(), within: Duration::ZERO }),
+            None => Some(Down { first, ends: Vec::new(), is_one_unit, within: Duration::ZERO }),
         }
     }
 
