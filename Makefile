@@ -11,12 +11,13 @@ FUZZ_SECONDS ?= 60
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint bench fuzz guest nextest deny cargo-fuzz practice maestro-ng
+.PHONY: help demo demo-down test soak lint bench fuzz guest nextest deny cargo-fuzz practice maestro-ng
 
 help:
 	@echo 'make demo       three real Docker Engines on this machine, a registry, and a sample shop deployed on them'
 	@echo 'make demo-down  removes all of that'
 	@echo 'make test       every test; those on real engines need root'
+	@echo 'make soak       forty deployments in a row behind each kind of balancer, under load; half an hour'
 	@echo 'make lint       format, clippy, documentation, licences and bans'
 	@echo 'make bench      Maestro beside the fewest API calls that could do the same'
 	@echo 'make guest      maestro-guest as one static file, to be added to images'
@@ -28,12 +29,14 @@ demo:
 demo-down:
 	@scripts/demo-down
 
-# As root, real engines are there, and a test that does without them fails. Two tests at a time mostly wait for those
-# engines: one test more than there are cores keeps the cores at work (.config/nextest.toml).
+# As root, real engines are there, and a test that does without them fails.
 test: nextest practice maestro-ng
 	[ "$$(id -u)" != 0 ] || export MAESTRO_REQUIRE_NETNS=1; \
-	export NEXTEST_TEST_THREADS="$${NEXTEST_TEST_THREADS:-$$(($$(nproc) + 1))}"; \
 	cargo nextest run --workspace --locked $(ARGS)
+
+# Without a lost request; `make test` does a few of them.
+soak: nextest practice
+	MAESTRO_REQUIRE_NETNS=1 MAESTRO_CUTOVERS=20 cargo nextest run --profile soak -p maestro --test netns --locked -E 'test(cutover::)'
 
 lint: deny
 	cargo fmt --all --check

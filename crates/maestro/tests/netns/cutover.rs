@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::net::{IpAddr, SocketAddr};
 
 /// Rounds of each strategy, if `MAESTRO_CUTOVERS` says nothing else.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 /// Requests a second, a quarter more than is asked for.
 const RATE: u32 = 250;
 
