@@ -252,7 +252,7 @@ impl InstanceChain<'_> {
                 )
                 | None => {}
             }
-            if let Some(Action::Await { target, condition: Condition::Running, .. }) =
+            if let Some(Action::Await { target, condition: Condition::Steady, .. }) =
                 plan.step(id).map(|step| &step.action)
             {
                 certain.proved.insert(target.name().as_str());

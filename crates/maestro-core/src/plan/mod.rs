@@ -4,6 +4,7 @@
 //! comes after, and could have been printed first.
 
 mod call;
+mod condition;
 mod hooks;
 mod intent;
 mod outage;
@@ -13,6 +14,7 @@ mod takeover;
 mod trial;
 
 pub use call::{EngineCall, RegistryAuth};
+pub use condition::Condition;
 pub use hooks::{Begun, HookTask, Hooking};
 pub use intent::{Intent, Restart};
 pub use outage::Outage;
@@ -337,7 +339,8 @@ pub enum Action {
         condition: Condition,
         /// How long to wait before the first look: a process that fails at once needs a moment to do so.
         steady: Duration,
-        /// How long at most, from then on.
+        /// How long at most, from then on. One that has been started again by its engine is watched for so long, and is
+        /// steady if that does not happen another time.
         within: Duration,
     },
     /// Runs a check, and meanwhile watches that the container stays as it should.
@@ -400,15 +403,6 @@ pub enum DelayReason {
     Step,
     /// Between stop and start of one instance.
     StopStart,
-}
-
-/// A state of a container that can be waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition {
-    /// It runs.
-    Running,
-    /// It does not run, or does not exist.
-    NotRunning,
 }
 
 /// Which container.

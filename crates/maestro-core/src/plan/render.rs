@@ -27,6 +27,7 @@ impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Condition::Running => "running",
+            Condition::Steady => "steady",
             Condition::NotRunning => "not running",
         })
     }

@@ -371,10 +371,28 @@ impl<'a> Builder<'a> {
         guard: Condition,
         on_failure: OnFailure,
     ) {
-        let Some(checks) = instance.checks.get(&phase).filter(|checks| !checks.is_empty()) else { return };
-        let mut ends = Vec::with_capacity(checks.len());
-        for check in checks {
-            let action = self.checking(instance, phase, target, check.clone(), guard);
+        let checks = instance.checks.get(&phase).into_iter().flatten();
+        let actions: Vec<_> =
+            checks.map(|c| self.checking(instance, phase, target, c.clone(), guard)).collect();
+        self.side_by_side(chain, actions, on_failure);
+    }
+
+    /// The checks of a container that has passed them; none only waits.
+    pub(super) fn checks_again(&mut self, chain: &mut Chain, instance: &'a Instance, target: &Target) {
+        let (phase, guard) = (Phase::Running, Condition::Running);
+        let checks = instance.checks.get(&phase).into_iter().flatten();
+        let checks = checks.filter(|check| !matches!(check, Check::Sleep { .. }));
+        let actions: Vec<_> =
+            checks.map(|c| self.checking(instance, phase, target, c.clone(), guard)).collect();
+        self.side_by_side(chain, actions, OnFailure::Fail);
+    }
+
+    fn side_by_side(&mut self, chain: &mut Chain, actions: Vec<Action>, on_failure: OnFailure) {
+        if actions.is_empty() {
+            return;
+        }
+        let mut ends = Vec::with_capacity(actions.len());
+        for action in actions {
             ends.push(self.add(chain.unit, action, chain.last.clone(), on_failure));
         }
         chain.steps.extend(&ends);

@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::daemon::{Latency, Setup};
 use crate::fake_engine::FakeEngine;
 use crate::faults::Faults;
-use crate::state::{Behaviour, Content, Edition, OnTerm, Registries};
+use crate::state::{Behaviour, Content, Edition, Ends, OnTerm, Registries};
 use maestro_core::boundary::{Engine, LogStream};
 use maestro_core::image::ImageRef;
 use maestro_core::model::{Environment, Transport};
@@ -15,7 +15,8 @@ use std::time::Duration;
 
 /// What an image's containers do, told by its name: those of `…healthy…` become healthy after a second, those of
 /// `…unhealthy…` do not, those of `…stubborn…` ignore SIGTERM, those of `…slow…` stop after two seconds, those of
-/// `…brief…` end at once with code 1, those of `…fleeting…` after two seconds; all others run forever. With the command
+/// `…brief…` end at once with code 1, those of `…fleeting…` after two seconds, those of `…stumbling…` at once when they are
+/// started first, and not the second time; all others run forever. With the command
 /// `bin/migrate`, they end well, with `bin/broken` with code 3, and with `bin/endless` not by themselves.
 pub fn usual_behaviour(image: &ImageRef) -> Behaviour {
     let moment = Duration::from_millis(20);
@@ -42,6 +43,11 @@ fn by_name(image: &ImageRef) -> Behaviour {
         Behaviour::exits(Duration::ZERO, 1)
     } else if name.contains("fleeting") {
         Behaviour::exits(2 * second, 1)
+    } else if name.contains("stumbling") {
+        Behaviour {
+            ends: Ends::FirstStarts { starts: 1, after: second / 50, code: 1 },
+            ..Behaviour::default()
+        }
     } else {
         Behaviour::forever()
     }

@@ -71,7 +71,6 @@ impl Machine {
         let id = wake.container;
         match wake.what {
             What::StartAgain if container.state == ContainerState::Restarting => {
-                container.restarts += 1;
                 self.launch(&id, at);
             }
             _ if !container.has_process() => {}
@@ -147,6 +146,7 @@ impl Machine {
         container.published.clear();
         let again = starts_again(container, code);
         container.state = if again { ContainerState::Restarting } else { ContainerState::Exited };
+        container.restarts += u64::from(again);
         let was_stopping = std::mem::take(&mut container.stopping);
         if ran >= SignedDuration::from_secs(10) || container.backoff.is_zero() {
             container.backoff = FIRST_BACKOFF;

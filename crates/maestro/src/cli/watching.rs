@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// The container that a step wanted to see running.
 pub(super) fn started(action: &Action) -> Option<&Target> {
     match action {
-        Action::Await { target, condition: Condition::Running, .. } => Some(target),
+        Action::Await { target, condition: Condition::Running | Condition::Steady, .. } => Some(target),
         Action::Check { target, phase: Phase::Running, .. } => Some(target),
         Action::Await { .. }
         | Action::Check { .. }

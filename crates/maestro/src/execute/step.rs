@@ -58,6 +58,9 @@ async fn attempt(
             let fence = means.fence.as_ref();
             Calling { id, ship, engine: &**engine, looks, news, fence }.call(call).await
         }
+        Action::Await { target, condition: Condition::Steady, within, .. } => {
+            stay(looks, ship, target, *within).await
+        }
         Action::Await { target, condition, steady, within } => {
             sleep(*steady).await;
             reach(looks, ship, target, *condition, *steady, *within).await
@@ -74,6 +77,7 @@ async fn attempt(
                     }
                 }
             };
+            let before = restarts(looks, ship, target, *guard).await?;
             tokio::select! {
                 biased;
                 result = checking => result?,
@@ -83,7 +87,13 @@ async fn attempt(
                 return Ok(CallOutcome::Done);
             }
             // It may have ended since the guard last looked, and not every check would notice.
-            broken(looks, ship, target, *guard, Closely(true)).await.map_or(Ok(CallOutcome::Done), Err)
+            if let Some(broken) = broken(looks, ship, target, *guard, Closely(true)).await {
+                return Err(broken);
+            }
+            if restarts(looks, ship, target, *guard).await? != before {
+                return Err(not_kept(looks, ship, target, *guard).await);
+            }
+            Ok(CallOutcome::Done)
         }
         Action::Route { balancers, change } => {
             let routes = means.routes.as_ref().ok_or_else(|| internal("without balancers"))?;
@@ -203,7 +213,7 @@ async fn reach(
     let deadline = Instant::now() + within;
     loop {
         match looks.settled(ship, target, given).await {
-            Ok(found) if holds(condition, found.as_ref()) => return Ok(CallOutcome::Done),
+            Ok(found) if condition.holds(found.as_ref()) => return Ok(CallOutcome::Done),
             // It was started, so it has ended, and nobody starts it again.
             Ok(Some(found)) if condition == Condition::Running && has_ended(&found) => {
                 return Err(not_kept(looks, ship, target, condition).await);
@@ -223,6 +233,51 @@ async fn reach(
         }
         sleep(LOOK_AGAIN.min(deadline - Instant::now())).await;
     }
+}
+
+/// Looks whether a container runs and has not been started again by its engine; if it has been, whether that happens
+/// another time.
+async fn stay(
+    looks: &Looks,
+    ship: &ShipName,
+    target: &Target,
+    within: Duration,
+) -> Result<CallOutcome, Failure> {
+    let condition = Condition::Steady;
+    let deadline = Instant::now() + within;
+    let mut before = None;
+    loop {
+        let is_over = Instant::now() >= deadline;
+        match looks.detail(ship, target).await {
+            Ok(Some(found)) if condition.holds(Some(&found)) => {
+                let count = found.restarts.unwrap_or_default();
+                if *before.get_or_insert(count) != count {
+                    return Err(not_kept(looks, ship, target, condition).await);
+                }
+                if count == 0 || is_over {
+                    return Ok(CallOutcome::Done);
+                }
+            }
+            Ok(Some(found)) if found.state == ContainerState::Restarting && before.is_none() && !is_over => {}
+            Ok(_) => return Err(not_kept(looks, ship, target, condition).await),
+            Err(error) if error.kind.is_transient() && !is_over => {}
+            Err(error) => return Err(error.into()),
+        }
+        sleep(LOOK_AGAIN.min(deadline.saturating_duration_since(Instant::now()))).await;
+    }
+}
+
+/// How often its engine has started a container again, where that matters.
+async fn restarts(
+    looks: &Looks,
+    ship: &ShipName,
+    target: &Target,
+    guard: Condition,
+) -> Result<Option<u64>, Failure> {
+    if guard != Condition::Steady {
+        return Ok(None);
+    }
+    Ok(looks.detail(ship, target).await?.and_then(|found| found.restarts))
 }
 
 /// Ends when a container is no longer as it should be.
@@ -253,7 +308,7 @@ async fn broken(
             looks.at(ship, target.name()).await.map(|state| target.among(&state).cloned())
         };
         match found {
-            Ok(found) if holds(condition, found.as_ref()) => return None,
+            Ok(found) if condition.holds(found.as_ref()) => return None,
             Ok(_) if again => sleep(LOOK_AGAIN).await,
             Ok(_) => return Some(not_kept(looks, ship, target, condition).await),
             // Who hangs has had a whole deadline already.
@@ -275,19 +330,14 @@ pub(super) fn has_ended(container: &ObservedContainer) -> bool {
     matches!(container.state, ContainerState::Exited | ContainerState::Dead)
 }
 
-fn holds(condition: Condition, found: Option<&ObservedContainer>) -> bool {
-    let running = found.is_some_and(|c| c.state.is_running());
-    match condition {
-        Condition::Running => running,
-        Condition::NotRunning => !running,
-    }
-}
-
 pub(super) fn describe(found: Option<&ObservedContainer>) -> String {
     match found {
         None => "gone".to_owned(),
         Some(ObservedContainer { state, exit_code: Some(code), .. }) if !state.is_running() => {
             format!("{} with code {code}", state.name())
+        }
+        Some(ObservedContainer { state, restarts: Some(count @ 1..), .. }) => {
+            format!("{}, and has been started again {count} times by its engine", state.name())
         }
         Some(container) => container.state.name().to_owned(),
     }

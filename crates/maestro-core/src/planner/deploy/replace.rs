@@ -6,13 +6,17 @@ use super::standing::{Standing, Wanted, aside_name, is_kept, kept, kept_name, ne
 use crate::fleet::{ContainerState, EngineState, ObservedContainer, Ownership};
 use crate::model::{Check, Instance, Phase, Picked};
 use crate::names::{ContainerId, InstanceName};
-use crate::plan::{Condition, EngineCall, OnFailure, Reason, Target};
+use crate::plan::{Action, Condition, EngineCall, OnFailure, Reason, Target};
 use crate::planner::builder::Builder;
 use crate::planner::{Chain, start, stop};
 use std::time::Duration;
 
 /// So many containers that were replaced are kept of an instance. More than one: the last one may have been no good.
 const KEPT: usize = 3;
+
+/// An engine that starts a container again takes that for a success when it has run for so long
+/// (<https://docs.docker.com/engine/containers/start-containers-automatically/>).
+const STEADY: Duration = Duration::from_secs(10);
 
 /// What is left to be done when the container that is to be has been proved, and bears a name of its own.
 pub(in crate::planner) struct Switch<'a> {
@@ -28,6 +32,8 @@ pub(in crate::planner) struct Switch<'a> {
     /// What comes back, if it was kept.
     back: Option<&'a ContainerId>,
     because: Reason,
+    /// How it is to run while it is proved.
+    condition: Condition,
 }
 
 /// A container that was to take the place of another, and is not what is to be.
@@ -55,6 +61,7 @@ pub(super) fn bring_up<'a>(
     (way, because): (Way, Reason),
 ) -> Switch<'a> {
     let runs = standing.runs_already();
+    let condition = condition(&standing);
     let Standing { mut spec, hash, current, wanted, left, ask_again, .. } = standing;
     let is_current = matches!(wanted, Wanted::Current(_));
     // Whether it has the instance's name before it is started. If not, the name says that it has not been proved.
@@ -138,9 +145,15 @@ pub(super) fn bring_up<'a>(
     let is_proved = because == Reason::LeftBeside && !ask_again && left.iter().all(|one| one.is_stopped);
     if !is_proved {
         start::prove(builder, chain, instance, &target);
+        if condition == Condition::Steady {
+            let target = target.clone();
+            let wait = Action::Await { target, condition, steady: Duration::ZERO, within: STEADY };
+            builder.push(chain, wait, OnFailure::Fail);
+        }
     }
-    if because != Reason::LeftBeside {
-        bake(builder, chain, instance, &target);
+    let bake = builder.deploy_of(instance).bake;
+    if because != Reason::LeftBeside && !bake.is_zero() {
+        stay_well(builder, chain, instance, (&target, condition), bake);
     }
     let back = match wanted {
         Wanted::Kept(container) | Wanted::Next(container) => Some(&container.id),
@@ -150,7 +163,28 @@ pub(super) fn bring_up<'a>(
     if is_named_first {
         builder.admit(chain, instance, &target, None);
     }
-    Switch { instance, state, current, next: target, is_named: is_named_first, left, back, because }
+    Switch {
+        instance,
+        state,
+        current,
+        next: target,
+        is_named: is_named_first,
+        left,
+        back,
+        because,
+        condition,
+    }
+}
+
+/// How a container is to run when it has been proved. What is as the file says, and is started again and again since before
+/// anybody deployed, is told of, and judged by its checks alone.
+fn condition(standing: &Standing<'_>) -> Condition {
+    match standing.wanted {
+        Wanted::Current(current) if current.state == ContainerState::Restarting && !standing.ask_again => {
+            Condition::Running
+        }
+        Wanted::Current(_) | Wanted::Next(_) | Wanted::Kept(_) | Wanted::New => Condition::Steady,
+    }
 }
 
 impl<'a> Switch<'a> {
@@ -166,7 +200,7 @@ impl<'a> Switch<'a> {
 
 /// From the old one to the new one, which has been proved: the old one stops and is kept, the new one gets its name.
 pub(super) fn hand_over<'a>(builder: &mut Builder<'a>, chain: &mut Chain, switch: Switch<'a>) {
-    let Switch { instance, state, current, mut next, is_named, left, back, because } = switch;
+    let Switch { instance, state, current, mut next, is_named, left, back, because, condition } = switch;
     if !is_named {
         // One of them serves at any time: the new one is let in, and the old one is drained.
         let serves = current.filter(|current| current.state.is_running()).map(|_| &instance.name);
@@ -201,8 +235,7 @@ pub(super) fn hand_over<'a>(builder: &mut Builder<'a>, chain: &mut Chain, switch
     }
     let pause = builder.turn.pause;
     if !pause.is_zero() {
-        stay_well(builder, chain, instance, &next, pause);
-        builder.checks(chain, instance, Phase::Running, &next, Condition::Running, OnFailure::Fail);
+        stay_well(builder, chain, instance, (&next, condition), pause);
     }
 }
 
@@ -249,23 +282,15 @@ fn forget<'a>(
     }
 }
 
-/// A container that was replaced has to stay well for a while.
-fn bake<'a>(builder: &mut Builder<'a>, chain: &mut Chain, instance: &'a Instance, target: &Target) {
-    let bake = builder.deploy_of(instance).bake;
-    if !bake.is_zero() {
-        stay_well(builder, chain, instance, target, bake);
-    }
-}
-
-/// A container has to go on running for so long.
+/// A container has to go on running for so long, and then to pass its checks again.
 fn stay_well<'a>(
     builder: &mut Builder<'a>,
     chain: &mut Chain,
     instance: &'a Instance,
-    target: &Target,
+    (target, condition): (&Target, Condition),
     wait: Duration,
 ) {
-    let waiting =
-        builder.checking(instance, Phase::Running, target, Check::Sleep { wait }, Condition::Running);
+    let waiting = builder.checking(instance, Phase::Running, target, Check::Sleep { wait }, condition);
     builder.push(chain, waiting, OnFailure::Fail);
+    builder.checks_again(chain, instance, target);
 }

@@ -35,7 +35,7 @@ pub(super) fn half(intent: &Intent, action: &Action) -> Half {
             }
         },
         Action::Await { condition: Condition::NotRunning, .. } => Half::Stopping,
-        Action::Await { condition: Condition::Running, .. } => Half::Starting,
+        Action::Await { condition: Condition::Running | Condition::Steady, .. } => Half::Starting,
         Action::Check { phase: Phase::PreStop | Phase::Stopped, .. } => Half::Stopping,
         Action::Check { phase: Phase::PreStart | Phase::Running, .. } => Half::Starting,
         Action::Delay { why: DelayReason::StopStart, .. } => Half::Starting,
@@ -102,7 +102,8 @@ pub(super) fn pending(intent: &Intent, action: &Action, id: Option<&str>) -> Opt
         Action::Route { .. } => "waiting for balancers...".into(),
         Action::Provide { .. } => "configuring...".into(),
         Action::Finish { hook, .. } | Action::Local { hook, .. } => hook_text(hook),
-        Action::Reached => return None,
+        // That is one look, nearly always.
+        Action::Await { condition: Condition::Steady, .. } | Action::Reached => return None,
     };
     Some(text)
 }
@@ -195,7 +196,9 @@ fn seconds(pause: Duration) -> String {
 /// What maestro-ng says before `failed!` when this step fails.
 pub(super) fn failure_of(intent: &Intent, action: &Action) -> Option<&'static str> {
     match action {
-        Action::Check { phase: Phase::Running, .. } => Some("container did not start!"),
+        Action::Check { phase: Phase::Running, .. } | Action::Await { condition: Condition::Steady, .. } => {
+            Some("container did not start!")
+        }
         Action::Finish { .. } | Action::Local { .. } => Some("hook"),
         Action::Check { phase: Phase::PreStart, .. }
         | Action::Await { condition: Condition::Running, .. }

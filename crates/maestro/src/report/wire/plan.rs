@@ -329,6 +329,7 @@ pub(super) fn action(action: &Action) -> &'static str {
             EngineCall::RemoveContainer { .. } => "remove_container",
         },
         Action::Await { condition: Condition::Running, .. } => "await_running",
+        Action::Await { condition: Condition::Steady, .. } => "await_steady",
         Action::Await { condition: Condition::NotRunning, .. } => "await_not_running",
         Action::Check { .. } => "check",
         Action::Delay { .. } => "delay",

@@ -15,6 +15,8 @@ enum Bad {
     Never,
     /// It is well at first, and dies while it is watched.
     Later,
+    /// The same, and its engine starts it again.
+    Again,
     /// No registry has it.
     Missing,
     /// It is for other machines.
@@ -25,7 +27,7 @@ impl Bad {
     fn tag(self) -> &'static str {
         match self {
             Bad::Never => "never-3",
-            Bad::Later => "fleeting-3",
+            Bad::Later | Bad::Again => "fleeting-3",
             Bad::Missing => "missing-3",
             Bad::Elsewhere => "elsewhere-3",
         }
@@ -64,7 +66,8 @@ impl How {
 const NAMES: [&str; 3] = ["web-1", "web-2", "web-3"];
 
 /// Three instances on three ships, with images of these tags.
-fn file(tags: [&str; 3], how: How, policy: &str) -> String {
+fn file(bad: Bad, tags: [&str; 3], how: How, policy: &str) -> String {
+    let restart = if bad == Bad::Again { "always" } else { "no" };
     let mut text = format!(
         "
   web:
@@ -80,7 +83,7 @@ fn file(tags: [&str; 3], how: How, policy: &str) -> String {
         let port = if how.is_beside() { "18080-18089" } else { "18080" };
         writeln!(
             text,
-            "      {name}: {{ship: {ship}, image: 'shop/web:{tag}', stop_timeout: 1, ports: {{http: '8080:{port}'}}}}"
+            "      {name}: {{ship: {ship}, image: 'shop/web:{tag}', stop_timeout: 1, restart: '{restart}', ports: {{http: '8080:{port}'}}}}"
         )
         .unwrap();
     }
@@ -90,9 +93,9 @@ fn file(tags: [&str; 3], how: How, policy: &str) -> String {
 async fn deployed(bad: Bad, count: usize, policy: &'static str, how: How) {
     let case = format!("{bad:?} on {count} of 3, {policy}, {how:?}");
     let tags = |good: &'static str| std::array::from_fn(|i| if i + count < 3 { good } else { bad.tag() });
-    let site = Site::of_three(&file(["2.0"; 3], how, policy), "");
+    let site = Site::of_three(&file(bad, ["2.0"; 3], how, policy), "");
     site.run("deploy").await.ok();
-    let next = file(tags("3.0"), how, policy);
+    let next = file(bad, tags("3.0"), how, policy);
     site.write(&next);
     match bad {
         Bad::Missing => site.registries.withdraw("shop/web:missing-3"),
@@ -102,7 +105,7 @@ async fn deployed(bad: Bad, count: usize, policy: &'static str, how: How) {
             site.registries
                 .push(image.as_str(), &Content::of(&image, usual_behaviour(&image)).with_platform(other));
         }
-        Bad::Never | Bad::Later => {}
+        Bad::Never | Bad::Later | Bad::Again => {}
     }
     let ids = |site: &Site| NAMES.map(|name| site.id(name));
     let (before, refused) = (ids(&site), matches!(bad, Bad::Missing | Bad::Elsewhere));
@@ -160,7 +163,7 @@ async fn deployed(bad: Bad, count: usize, policy: &'static str, how: How) {
         site.run("abort --yes").await.ok().says("everything is as in release 1 again");
         assert_eq!((ids(&site), state()), (before, ["running"; 3]), "{case}");
     }
-    site.write(&file(["2.0"; 3], how, policy));
+    site.write(&file(bad, ["2.0"; 3], how, policy));
     site.run("plan deploy --detailed-exitcode").await.exits(0);
     site.run("resume --yes").await.exits(1).says("no deployment is unfinished");
 }
@@ -198,6 +201,22 @@ async fn what_dies_while_it_is_watched() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_dies_while_it_is_watched_of_all_or_of_the_first() {
     all(Bad::Later, &OTHERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_dies_again_and_again() {
+    all(Bad::Again, &[How::StartFirst, How::StopFirst, How::BlueGreen]).await;
+}
+
+/// It may have waited for somebody: ten seconds tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stays_up_when_it_is_started_again_is_well() {
+    let how = How::StartFirst;
+    let site = Site::of_three(&file(Bad::Again, ["2.0"; 3], how, "rollback"), "");
+    site.run("deploy").await.ok();
+    site.write(&file(Bad::Again, ["3.0", "3.0", "stumbling-3"], how, "rollback"));
+    site.run("deploy --yes").await.ok().says("3 deployed");
+    site.run("plan --detailed-exitcode").await.exits(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

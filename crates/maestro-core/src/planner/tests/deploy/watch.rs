@@ -236,7 +236,7 @@ impl Watch {
             Remedy::Pause => 2,
         });
         let doubtful = self.failed.iter().filter_map(|step| match &plan.step(*step).unwrap().action {
-            Action::Await { target, condition: Condition::Running, .. }
+            Action::Await { target, condition: Condition::Running | Condition::Steady, .. }
             | Action::Check { target, phase: Phase::Running, .. } => {
                 Some(at(target.name(), plan.unit_of(*step)?.ship()?))
             }

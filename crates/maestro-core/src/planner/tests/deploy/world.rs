@@ -170,7 +170,7 @@ impl World {
             match action {
                 _ if end == End::Failed => self.fail(plan, step),
                 Action::Call(call) => self.perform(plan, step, call),
-                Action::Await { target, condition: Condition::Running, .. } => {
+                Action::Await { target, condition: Condition::Running | Condition::Steady, .. } => {
                     let container = found(self.state(plan, step), target);
                     assert!(container.state.is_running(), "{} does not run", container.name);
                     let id = container.id.clone();
@@ -223,7 +223,7 @@ impl World {
     /// What has been started dies where it fails to prove itself, and hooks end; calls that fail do nothing.
     fn fail(&mut self, plan: &Plan, step: StepId) {
         match &plan.step(step).unwrap().action {
-            Action::Await { target, condition: Condition::Running, .. }
+            Action::Await { target, condition: Condition::Running | Condition::Steady, .. }
             | Action::Check { target, phase: Phase::Running, .. } => {
                 let id = found(self.state(plan, step), target).id.clone();
                 if self.started.contains(&id) {
