@@ -30,6 +30,9 @@ use tokio_util::sync::CancellationToken;
 /// there.
 const ANCHORS: usize = 3;
 
+/// The longest that can be waited for others.
+const LONGEST: Duration = Duration::from_hours(24 * 366);
+
 /// Where it is kept.
 pub(super) struct Kept {
     anchors: Anchors,
@@ -278,11 +281,13 @@ pub(super) fn described(holder: &Holder) -> String {
 /// `5m`, `1h 30m`, or seconds.
 fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Ok(Duration::from_secs(seconds.into()));
-    }
-    let parsed: SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    Duration::try_from(parsed).map_err(|_| "it is negative".to_owned())
+    let parsed: SignedDuration = match text.parse::<u32>() {
+        Ok(seconds) => SignedDuration::from_secs(seconds.into()),
+        Err(_) => text.parse().map_err(|error: jiff::Error| error.to_string())?,
+    };
+    let time = Duration::try_from(parsed).map_err(|_| "it is negative".to_owned())?;
+    // What ends after all clocks cannot be waited for.
+    if time > LONGEST { Err("it is longer than a year".to_owned()) } else { Ok(time) }
 }
 
 #[cfg(test)]
@@ -294,7 +299,7 @@ mod tests {
         for (text, seconds) in [("0", 0), ("90", 90), ("5m", 300), ("1h 30m", 5400), (" 10s ", 10)] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "soon", "-5m", "5 parsecs"] {
+        for text in ["", "soon", "-5m", "5 parsecs", "PT9223372036854775807S", "99999999h"] {
             assert!(duration(text).is_err(), "{text}");
         }
     }

@@ -74,6 +74,7 @@ mod tests {
             ("restart --step-delay=2 --stop-start-delay 1", 0),
             ("logs -n 5 -F x", 0),
             ("plan -F start", 0),
+            ("plan --detailed-exitcode", 0),
             ("plan start -F x", 0),
             ("plan stop -a --output yaml", 0),
             ("start -F", 2),

@@ -11,7 +11,7 @@ use crate::report::plan::print;
 use crate::report::releases::tell_unfinished;
 use crate::report::status::Output;
 use crate::report::{ErrorReport, list};
-use clap::Subcommand;
+use clap::{Args as _, FromArgMatches as _, Subcommand};
 use maestro_core::deployment::Deployment;
 use maestro_core::fleet::FleetSnapshot;
 use maestro_core::lease::Holder;
@@ -33,7 +33,7 @@ use std::process::ExitCode;
 /// With `--detailed-exitcode`, where there is something to do, or something that cannot be done.
 const CHANGES: u8 = 10;
 
-/// Show what a command would do, and do nothing
+/// Show what a command would do (deploy if none is named), and do nothing
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// With every step, and what it waits for
@@ -48,7 +48,7 @@ pub(super) struct Args {
     #[command(flatten)]
     printing: Printing,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,6 +64,12 @@ enum Command {
 }
 
 impl Command {
+    /// What is shown where no command is named.
+    fn usual() -> Result<Self, clap::Error> {
+        let words = deploy::Args::augment_args(clap::Command::new("deploy"));
+        Ok(Self::Deploy(deploy::Args::from_arg_matches(&words.try_get_matches_from(["deploy"])?)?))
+    }
+
     /// How the command is to be shown.
     fn showing(&self) -> Showing {
         match self {
@@ -151,8 +157,12 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
+    let command = match args.command {
+        Some(command) => command,
+        None => Command::usual().map_err(|error| Fault::Usage(error.to_string()))?,
+    };
     if args.out.is_some() {
-        let why = match &args.command {
+        let why = match &command {
             Command::Restart(restart) if pulls_first(&restart.intent()) => {
                 "what a restart of what has changed does is only known when it has pulled; save `pull` and `restart --only-if-changed` by themselves"
             }
@@ -164,7 +174,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         }
     }
     let Made { plan, fleet, release, selector, foreseen, rebalances, frozen } =
-        make(session, &args.command).await?;
+        make(session, &command).await?;
     if let Some(file) = &args.out {
         let saved = SavedPlan::new(release, selector, &plan, &fleet);
         write_private(file, &saved.to_bytes()).map_err(|error| {
@@ -172,11 +182,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         })?;
     }
     // `plan --output json start` and `plan start --output json` mean the same.
-    let form = if args.printing.output == Output::Table {
-        args.command.showing().form()
-    } else {
-        args.printing.output
-    };
+    let form =
+        if args.printing.output == Output::Table { command.showing().form() } else { args.printing.output };
     print(&session.printer, &plan, &rebalances, form, args.full);
     warn(&session.printer, &foreseen);
     if let Some(frozen) = frozen {

@@ -157,14 +157,15 @@ impl Session {
         Ok((engines, Kept::new(environment, docker_engines, options)))
     }
 
-    /// The exit code of a command that came to its end.
+    /// The exit code of a command that came to its end. Where its output cannot be written, that is a failure; what other
+    /// codes say of the fleet counts for more.
     pub(super) fn ended(&self, code: ExitCode) -> ExitCode {
         // Nobody read to the end (`maestro status | head`): that is no failure of ours.
         match self.printer.outcome() {
             Ok(()) => code,
             Err(error) => {
                 Fault::Output(error).print(&self.printer);
-                ExitCode::FAILURE
+                if code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
             }
         }
     }

@@ -72,7 +72,6 @@ async fn bad_flags() {
         "exec",
         "exec web-1",
         "restart --step-delay -1",
-        "plan",
         "plan status",
         "MAESTRO_PROGRESS=loud start",
     ];
