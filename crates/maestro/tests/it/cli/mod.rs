@@ -30,6 +30,7 @@ mod ship_lost;
 mod sink;
 mod site;
 mod streams;
+mod tags;
 mod taken_back;
 mod upkeep;
 mod weights;
