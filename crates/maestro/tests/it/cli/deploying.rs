@@ -106,6 +106,18 @@ async fn a_saved_plan_is_carried_out_or_refused() {
     insta::assert_snapshot!(text);
 }
 
+/// Not even the lease is taken for it.
+#[tokio::test]
+async fn a_saved_plan_of_nothing_writes_nothing() {
+    let site = Site::new(&rolling("2.0"));
+    site.run("deploy").await.ok().says("this is release 1");
+    site.clear_writes();
+    site.run("plan --out same.plan deploy").await.ok();
+    site.run("apply --yes same.plan").await.ok().says("unchanged");
+    assert_eq!(site.writes(), []);
+    site.run("releases --output name").await.ok().never_says("2");
+}
+
 /// Scripts of maestro-ng's commands know 1; whoever applies a plan learns whether anything was changed.
 #[tokio::test]
 async fn a_saved_start_that_fails_half_way_has_changed_something() {

@@ -91,6 +91,8 @@ async fn killed_after(changes: usize, strategy: &str, tag: &str, then: Then) -> 
     let turn = DEPLOYING.acquire().await;
     let site = Site::slow_with(&shop("2.0", strategy), &Latency::default(), BRIEF);
     site.run("deploy").await.ok();
+    let ids = || ["db-1", "web-1", "web-2"].map(|name| site.id(name));
+    let before = ids();
     site.write(&shop(tag, strategy));
     site.clear_writes();
     site.changes_take(A_WHILE);
@@ -126,6 +128,10 @@ async fn killed_after(changes: usize, strategy: &str, tag: &str, then: Then) -> 
         let (state, image) = (site.state(name), site.image(name));
         assert_eq!(state, "running", "{case}: {name}: {}", ran.all());
         assert!(image.contains(&format!("web:{expected}")), "{case}: {name} is {image}: {}", ran.all());
+    }
+    if expected == "2.0" {
+        // What was stopped or put aside is brought back, and nothing is made anew in its place.
+        assert_eq!(ids(), before, "{case}: {}", ran.all());
     }
     let after = site.run("resume --yes").await.exits(1).says("no deployment is unfinished");
     site.write(&shop(expected, strategy));

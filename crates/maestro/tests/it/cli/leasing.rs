@@ -1,7 +1,9 @@
 //! One deployer at a time.
 
+use super::shell::Ran;
 use super::site::{SHOP, Site, until};
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use maestro_testkit::daemon::{Latency, Write};
 use maestro_testkit::faults::Operation;
 use rustix::process::Signal;
@@ -31,6 +33,17 @@ async fn released(each: Duration) -> Site {
     site
 }
 
+/// As it is said since when somebody is at work.
+fn now() -> String {
+    Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// Since when somebody is at work, as it was said.
+fn at_work_since(ran: &Ran) -> String {
+    let (_, since) = ran.stderr.split_once(" at work here since ").unwrap_or_else(|| panic!("{}", ran.all()));
+    since.chars().take(now().len()).collect()
+}
+
 /// Whether a container has been changed.
 fn has_begun(site: &Site) -> bool {
     site.changes().iter().any(|change| change.contains("web-"))
@@ -39,14 +52,18 @@ fn has_begun(site: &Site) -> bool {
 #[tokio::test]
 async fn the_second_one_is_told_who_is_at_work_or_waits() {
     let site = released(A_WHILE).await;
+    let began = now();
     let first = site.shell.spawn("LOGNAME=ada deploy --yes -c 1 web");
     until("the first one has begun", || has_begun(&site)).await;
+    let since = began..=now();
     // Whatever they find while somebody is at work, nothing left to do for one, is not to be relied upon.
     let others = ["deploy --yes web", "deploy --yes db", "rollback --yes web", "resume --yes", "abort --yes"];
     for other in join_all(others.map(|command| site.run(command))).await {
-        other.exits(5).says("ada@").says("deploy web").says("--wait-lease");
+        let other = other.exits(5).says("ada@").says("UTC: deploy web").says("--wait-lease");
+        assert!(since.contains(&at_work_since(&other)), "{since:?}: {}", other.all());
     }
-    site.run("stop web").await.exits(1).says("ada@").says("maestro unlock");
+    let other = site.run("stop web").await.exits(1).says("ada@").says("maestro unlock");
+    assert!(since.contains(&at_work_since(&other)), "{since:?}: {}", other.all());
     site.run("status web").await.ok();
     let waiting = site.run("deploy --yes --wait-lease 1m --tag 2.0 web").await.ok().says("waiting for ada@");
     first.end().await.ok().says("this is release 2");

@@ -1,5 +1,6 @@
 //! The program itself, run as its users run it, against pretended Docker Engines that listen on loopback.
 
+mod acknowledged;
 mod asking;
 mod auditors;
 mod bad_release;
@@ -29,6 +30,7 @@ mod ship_lost;
 mod sink;
 mod site;
 mod streams;
+mod tags;
 mod taken_back;
 mod upkeep;
 mod weights;
