@@ -75,9 +75,20 @@ pub async fn at_work(
     None
 }
 
-/// Takes a run's lease away, wherever it is; returns on how many anchors it was. Its owner stops at its next write, and
-/// who claims next waits until nothing of it can be under way.
-pub async fn unlock(anchors: &Anchors, run: &str, deadline: Duration) -> Result<usize, Vec<EngineError>> {
+/// What came of taking a lease away.
+#[derive(Debug)]
+pub struct Unlocked {
+    /// From how many anchors it was taken.
+    pub taken: usize,
+    /// What the others said where it may be yet.
+    pub failed: Vec<EngineError>,
+    /// Whether those are too few for it to be anybody's lease.
+    pub is_over: bool,
+}
+
+/// Takes a run's lease away, wherever it is. If that is so on a majority of the anchors, its owner stops at his next write,
+/// and who claims next waits until nothing of it can be under way.
+pub async fn unlock(anchors: &Anchors, run: &str, deadline: Duration) -> Unlocked {
     let removals = (0..anchors.count()).filter_map(|number| {
         let (_, shelf) = anchors.place(number)?;
         Some(at_most(anchors, number, deadline, take_away(anchors, &**shelf, run)))
@@ -90,7 +101,8 @@ pub async fn unlock(anchors: &Anchors, run: &str, deadline: Duration) -> Result<
             Err(error) => failed.push(error),
         }
     }
-    if failed.is_empty() { Ok(taken) } else { Err(failed) }
+    let is_over = failed.len() < majority(anchors.count());
+    Unlocked { taken, failed, is_over }
 }
 
 async fn at_most<T>(

@@ -1,7 +1,7 @@
 //! Those who have no lease, and look who has one.
 
 use super::{Deployer, SECOND, TestClock, times, world};
-use maestro::ledger::at_work;
+use maestro::ledger::{at_work, holders, unlock};
 use maestro_core::lease::Holder;
 use maestro_testkit::shelf::{MemoryShelf, Weather};
 use std::time::Duration;
@@ -71,5 +71,28 @@ async fn who_lives_is_seen_on_those_that_answer() {
         bob.shelves[other].weather(Weather::Unreachable);
         let seen = seen_by(&bob, &[(late, Weather::Fine)]).await;
         assert_eq!(seen.as_deref(), Some("ada"), "{late} and {other}");
+    }
+}
+
+/// An owner needs a majority: whether the others can be asked makes no difference to him.
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_taken_away_where_a_majority_of_anchors_answers() {
+    for (anchors, away, is_over) in [(1, 0, true), (1, 1, false), (3, 1, true), (3, 2, false), (5, 2, true)] {
+        let case = format!("{away} of {anchors} are away");
+        let world = world(anchors);
+        let (ada, bob) = pair(&world);
+        let lease = ada.claim(Duration::ZERO).await.unwrap();
+        let found = holders(&bob.anchors(), SECOND).await;
+        let run = found[0].1.clone().unwrap().unwrap().run;
+        for (shelf, weather) in bob.shelves.iter().zip([Weather::Unreachable, Weather::Still]).take(away) {
+            shelf.weather(weather);
+        }
+        let unlocked = unlock(&bob.anchors(), &run, SECOND).await;
+        assert_eq!((unlocked.taken, unlocked.failed.len()), (anchors - away, away), "{case}");
+        assert_eq!(unlocked.is_over, is_over, "{case}");
+        let eve = Deployer::of("eve", &world, TestClock::new(SECOND, 100));
+        let eves = eve.claim(Duration::ZERO).await;
+        assert_eq!(eves.is_ok(), is_over, "{case}: {eves:?}");
+        assert_eq!(lease.fence().pass().await.is_err(), is_over, "{case}");
     }
 }
