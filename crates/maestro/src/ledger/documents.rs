@@ -144,6 +144,7 @@ impl OwnedLedger {
                 Err((_, error)) => return Err(error),
             }
         };
+        let mut causes = Vec::new();
         for (anchor, lacks) in index.lacking() {
             let mut files = Vec::new();
             for missing in lacks {
@@ -155,13 +156,14 @@ impl OwnedLedger {
                 files.push(missing.file);
             }
             self.fence.pass().await?;
-            if self.quorum.mend(anchor, &files).await.is_ok() {
-                index.is_mended(anchor);
+            match self.quorum.mend(anchor, &files).await {
+                Ok(()) => index.is_mended(anchor),
+                Err(error) => causes.push(error),
             }
         }
-        match index.unsafe_with(self.quorum.needed()) {
-            None => Ok(index),
-            Some(path) => Err(LedgerError::Damaged(path.to_owned())),
+        match index.fewest() {
+            Some(fewest) if fewest < self.quorum.needed() => Err(self.quorum.too_few(fewest, causes)),
+            _ => Ok(index),
         }
     }
 

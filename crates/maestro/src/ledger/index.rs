@@ -129,9 +129,9 @@ impl Index {
         }
     }
 
-    /// Something that fewer anchors have than are needed.
-    pub(super) fn unsafe_with(&self, needed: usize) -> Option<&str> {
-        self.files.keys().find(|path| self.listed_by(path).len() < needed).map(String::as_str)
+    /// How many anchors have what the fewest have; none if there is nothing.
+    pub(super) fn fewest(&self) -> Option<usize> {
+        self.files.keys().map(|path| self.listed_by(path).len()).min()
     }
 
     /// What takes the releases below a number away; none if they are gone.

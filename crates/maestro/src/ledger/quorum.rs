@@ -245,7 +245,7 @@ impl Quorum {
         if good.len() >= self.needed() { Ok(good) } else { Err(self.too_few(good.len(), causes)) }
     }
 
-    fn too_few(&self, answered: usize, causes: Vec<EngineError>) -> LedgerError {
+    pub(super) fn too_few(&self, answered: usize, causes: Vec<EngineError>) -> LedgerError {
         LedgerError::TooFew { answered, needed: self.needed(), places: self.anchors.count(), causes }
     }
 

@@ -119,6 +119,33 @@ async fn a_damaged_file_is_read_from_another_anchor() {
     lease.release().await.unwrap();
 }
 
+/// What an owner relies on is on a majority; where it cannot be put there, it is said why.
+#[tokio::test(start_paused = true)]
+async fn an_anchor_that_cannot_be_mended_says_why() {
+    for away in [false, true] {
+        let world = world(3);
+        let (ada, lease) = owner(&world).await;
+        ada.shelves[2].weather(Weather::Unreachable);
+        lease.ledger().add(1, &text("one"), &text("first")).await.unwrap();
+        ada.weather(Weather::Fine);
+        lease.release().await.unwrap();
+        let bob = Deployer::of("bob", &world, TestClock::new(SECOND, 100));
+        if away {
+            bob.shelves[0].weather(Weather::Unreachable);
+        }
+        let lease = bob.claim(Duration::ZERO).await.unwrap();
+        world[2].fill();
+        let read = lease.ledger().contents().await;
+        if away {
+            let error = read.unwrap_err();
+            assert!(matches!(error, LedgerError::TooFew { answered: 1, needed: 2, .. }), "{error:?}");
+            assert!(error.to_string().contains("no space left on device"), "{error}");
+        } else {
+            assert_eq!(read.unwrap().releases.len(), 1);
+        }
+    }
+}
+
 /// Whoever wrote a release died when one anchor had it: the first one, or the last one.
 async fn died_while_he_wrote(at: usize) -> (Vec<MemoryShelf>, Deployer) {
     let world = world(3);
