@@ -95,6 +95,11 @@ impl Index {
         self.journal().map_or(self.closed, |journal| journal.run)
     }
 
+    /// How many anchors answered.
+    pub(super) fn heard(&self) -> usize {
+        self.has.len()
+    }
+
     /// The anchors that have a file, of those that answered.
     pub(super) fn listed_by(&self, path: &str) -> Vec<usize> {
         self.has.iter().filter(|(_, has)| has.contains(path)).map(|(anchor, _)| *anchor).collect()
