@@ -84,7 +84,7 @@ pub struct Journal {
 /// Why a ledger could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
-    /// Too few of its places answered; nothing is concluded from what the others said.
+    /// Too few of its places answered, or took what they lacked; nothing is concluded from what the others said.
     #[error("{}{}", too_few(*answered, *needed, *places), first(causes))]
     TooFew {
         /// How many answered.
@@ -99,9 +99,6 @@ pub enum LedgerError {
     /// The lease is gone, or could not be confirmed in time: nothing may be written any more.
     #[error("the lease is lost: {0}")]
     Fenced(String),
-    /// What lists documents is damaged on every anchor that has it.
-    #[error("{0} is damaged on every anchor that has it")]
-    Damaged(String),
     /// A release that is listed is damaged on every anchor that has it.
     #[error("release {0} is damaged on every anchor that has it")]
     DamagedRelease(u64),
@@ -125,7 +122,7 @@ impl LedgerError {
             LedgerError::DamagedRelease(_) => {
                 Some("`maestro deploy` of everything records a release that can be read".to_owned())
             }
-            LedgerError::Fenced(_) | LedgerError::Damaged(_) | LedgerError::NoJournal => None,
+            LedgerError::Fenced(_) | LedgerError::NoJournal => None,
         }
     }
 }

@@ -38,6 +38,7 @@ struct Content {
     apart: BTreeMap<FolderName, Files>,
     made: u64,
     puts: u64,
+    is_full: bool,
 }
 
 #[derive(Debug)]
@@ -100,6 +101,11 @@ impl MemoryShelf {
         self.lock().puts
     }
 
+    /// From now on it keeps no more files.
+    pub fn fill(&self) {
+        self.lock().is_full = true;
+    }
+
     /// Changes a file that is kept apart, as a disk that forgets might.
     pub fn spoil(&self, name: &FolderName, change: impl FnOnce(&mut BTreeMap<String, Vec<u8>>)) {
         change(self.lock().apart.entry(name.clone()).or_default());
@@ -146,6 +152,10 @@ impl Stored {
 impl Content {
     fn put(&mut self, id: &FolderId, files: &[File]) -> Result<(), EngineErrorKind> {
         self.puts += 1;
+        if self.is_full {
+            let message = "no space left on device".to_owned();
+            return Err(EngineErrorKind::Api { status: 500, message });
+        }
         let kept = self.by_id(id)?;
         for file in files {
             let below = format!("{}/", file.path);

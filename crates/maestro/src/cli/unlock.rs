@@ -5,7 +5,7 @@ use super::interrupts::unless_interrupted;
 use super::kept::described;
 use super::session::Session;
 use super::{Fault, Outcome};
-use crate::ledger::{holders, unlock};
+use crate::ledger::{Unlocked, holders, unlock};
 use crate::report::ErrorReport;
 use maestro_core::boundary::Deadlines;
 use std::collections::BTreeMap;
@@ -46,18 +46,21 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         session.printer.talk("nobody has the lease");
         return Ok(ExitCode::SUCCESS);
     }
+    let mut is_locked = false;
     for holder in found.values() {
         args.confirming.ask(&session.printer, &described(holder), "`unlock` takes the lease away").await?;
         let taking = unlock(kept.anchors(), &holder.run, deadline);
-        match unless_interrupted(async { Ok(taking.await) }).await? {
-            Ok(_) => session.printer.talk("it has been taken away; what was begun is not undone by that"),
-            Err(errors) => {
-                for error in &errors {
-                    ErrorReport::from(error).print(&session.printer);
-                }
-                return Err(Fault::StillLocked);
-            }
+        let Unlocked { failed, is_over, .. } =
+            unless_interrupted(async { Ok(taking.await) }).await?;
+        for error in &failed {
+            let report = ErrorReport::from(error);
+            let report = if is_over { report.warning() } else { report };
+            report.print(&session.printer);
         }
+        if is_over {
+            session.printer.talk("it has been taken away; what was begun is not undone by that");
+        }
+        is_locked |= !is_over;
     }
-    Ok(ExitCode::SUCCESS)
+    if is_locked { Err(Fault::StillLocked) } else { Ok(ExitCode::SUCCESS) }
 }

@@ -6,6 +6,7 @@ use maestro_core::boundary::Shelf;
 use maestro_core::engine_error::EngineError;
 use maestro_core::lease::{Holder, Seen, Times, majority};
 use maestro_core::names::ShipName;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -36,40 +37,58 @@ pub async fn at_work(
     let numbers: Vec<usize> = (0..anchors.count())
         .filter(|number| anchors.place(*number).is_some_and(|(ship, _)| among(ship)))
         .collect();
-    let look_at_all = async || -> Vec<Seen> {
+    // What each said that answered.
+    let look_at_all = async || -> BTreeMap<usize, Option<Seen>> {
         let looks = numbers.iter().filter_map(|number| {
             let (_, shelf) = anchors.place(*number)?;
-            Some(at_most(anchors, *number, times.deadline(), look_at(anchors, &**shelf)))
+            let found = at_most(anchors, *number, times.deadline(), look_at(anchors, &**shelf));
+            Some(async move { Some((*number, found.await.ok()?)) })
         });
-        join_all(looks).await.into_iter().filter_map(|found| found.ok().flatten()).collect()
+        join_all(looks).await.into_iter().flatten().collect()
     };
-    let first = look_at_all().await;
-    let holder = first.first()?.holder.clone();
-    tell(&holder);
+    let mut last = look_at_all().await;
+    let mut there = last.values().flatten();
+    let holder = there.next()?.holder.clone();
     // What was cut off gets what was sent to it before when it is back: on one of several, one heartbeat says nothing.
-    let mut certain = if first.len() < majority(anchors.count()) { 2 } else { 1 };
-    let mut last = first;
+    let mut certain = if 1 + there.count() < majority(anchors.count()) { 2 } else { 1 };
+    tell(&holder);
     let began = Instant::now();
     while began.elapsed() < times.ttl {
         sleep(times.pace).await;
         let now = look_at_all().await;
-        if now.is_empty() {
+        if now.values().flatten().next().is_none() {
             return None;
         }
-        if let Some(lives) = now.iter().find(|seen| !last.contains(seen)) {
+        // What is found on an anchor that had not answered before may be as old as what the others have.
+        let moved = now.iter().find_map(|(number, seen)| {
+            let is_other = last.get(number).is_some_and(|before| before != seen);
+            seen.as_ref().filter(|_| is_other)
+        });
+        if let Some(lives) = moved {
             certain -= 1;
             if certain == 0 {
                 return Some(lives.holder.clone());
             }
-            last = now;
         }
+        last.extend(now);
     }
     None
 }
 
-/// Takes a run's lease away, wherever it is; returns on how many anchors it was. Its owner stops at its next write, and
-/// who claims next waits until nothing of it can be under way.
-pub async fn unlock(anchors: &Anchors, run: &str, deadline: Duration) -> Result<usize, Vec<EngineError>> {
+/// What came of taking a lease away.
+#[derive(Debug)]
+pub struct Unlocked {
+    /// From how many anchors it was taken.
+    pub taken: usize,
+    /// What the others said where it may be yet.
+    pub failed: Vec<EngineError>,
+    /// Whether those are too few for it to be anybody's lease.
+    pub is_over: bool,
+}
+
+/// Takes a run's lease away, wherever it is. If that is so on a majority of the anchors, its owner stops at his next write,
+/// and who claims next waits until nothing of it can be under way.
+pub async fn unlock(anchors: &Anchors, run: &str, deadline: Duration) -> Unlocked {
     let removals = (0..anchors.count()).filter_map(|number| {
         let (_, shelf) = anchors.place(number)?;
         Some(at_most(anchors, number, deadline, take_away(anchors, &**shelf, run)))
@@ -82,7 +101,8 @@ pub async fn unlock(anchors: &Anchors, run: &str, deadline: Duration) -> Result<
             Err(error) => failed.push(error),
         }
     }
-    if failed.is_empty() { Ok(taken) } else { Err(failed) }
+    let is_over = failed.len() < majority(anchors.count());
+    Unlocked { taken, failed, is_over }
 }
 
 async fn at_most<T>(

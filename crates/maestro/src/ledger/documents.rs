@@ -144,6 +144,7 @@ impl OwnedLedger {
                 Err((_, error)) => return Err(error),
             }
         };
+        let mut causes = Vec::new();
         for (anchor, lacks) in index.lacking() {
             let mut files = Vec::new();
             for missing in lacks {
@@ -155,31 +156,41 @@ impl OwnedLedger {
                 files.push(missing.file);
             }
             self.fence.pass().await?;
-            if self.quorum.mend(anchor, &files).await.is_ok() {
-                index.is_mended(anchor);
+            match self.quorum.mend(anchor, &files).await {
+                Ok(()) => index.is_mended(anchor),
+                Err(error) => causes.push(error),
             }
         }
-        match index.unsafe_with(self.quorum.needed()) {
-            None => Ok(index),
-            Some(path) => Err(LedgerError::Damaged(path.to_owned())),
+        let needed = self.quorum.needed();
+        match index.fewest() {
+            Some(fewest) if fewest < needed => Err(self.quorum.too_few(fewest, needed, causes)),
+            _ => Ok(index),
         }
     }
 
-    /// The bodies of the releases that some anchors do not list; else who lists one that cannot be read.
+    /// The bodies of the releases that some anchors do not list, but of those that are damaged everywhere: what a majority
+    /// lists was recorded. Else who lists one that cannot be read.
     async fn bodies_that_are_missing(
         &self,
         index: &Index,
     ) -> Result<BTreeMap<(u64, u64), Document>, (Vec<usize>, LedgerError)> {
         let mut bodies = BTreeMap::new();
+        let needed = self.quorum.needed();
         for missing in index.lacking().into_iter().flat_map(|(_, lacks)| lacks) {
             let Some(release @ (number, epoch)) = missing.release else { continue };
             if bodies.contains_key(&release) {
                 continue;
             }
-            let found = body(&self.quorum, index, number, epoch).await;
-            match found.and_then(|found| found.document.ok_or_else(|| damaged(number))) {
-                Ok(document) => _ = bodies.insert(release, document),
-                Err(error) => return Err((index.listed_by(&missing.file.path), error)),
+            let listed_by = index.listed_by(&missing.file.path);
+            match body(&self.quorum, index, number, epoch).await {
+                Ok(Body { document: Some(document), .. }) => _ = bodies.insert(release, document),
+                Ok(_) if listed_by.len() >= needed => {}
+                Ok(_) => {
+                    // So many more might list it, too.
+                    let wanted = needed + listed_by.len();
+                    return Err((listed_by, self.quorum.too_few(index.heard(), wanted, Vec::new())));
+                }
+                Err(error) => return Err((listed_by, error)),
             }
         }
         Ok(bodies)

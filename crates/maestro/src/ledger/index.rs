@@ -95,6 +95,11 @@ impl Index {
         self.journal().map_or(self.closed, |journal| journal.run)
     }
 
+    /// How many anchors answered.
+    pub(super) fn heard(&self) -> usize {
+        self.has.len()
+    }
+
     /// The anchors that have a file, of those that answered.
     pub(super) fn listed_by(&self, path: &str) -> Vec<usize> {
         self.has.iter().filter(|(_, has)| has.contains(path)).map(|(anchor, _)| *anchor).collect()
@@ -129,9 +134,9 @@ impl Index {
         }
     }
 
-    /// Something that fewer anchors have than are needed.
-    pub(super) fn unsafe_with(&self, needed: usize) -> Option<&str> {
-        self.files.keys().find(|path| self.listed_by(path).len() < needed).map(String::as_str)
+    /// How many anchors have what the fewest have; none if there is nothing.
+    pub(super) fn fewest(&self) -> Option<usize> {
+        self.files.keys().map(|path| self.listed_by(path).len()).min()
     }
 
     /// What takes the releases below a number away; none if they are gone.

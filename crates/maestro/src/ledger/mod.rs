@@ -14,7 +14,7 @@ mod index;
 mod lease;
 mod quorum;
 
-pub use bystanders::{at_work, holders, unlock};
+pub use bystanders::{Unlocked, at_work, holders, unlock};
 pub use clock::{BootClock, Clock};
 pub use documents::{OwnedLedger, ShelfLedger};
 pub use lease::{Claim, Fence, HeldLease, LeaseError, Waiting, claim};

@@ -172,7 +172,7 @@ impl Quorum {
             self.needed().saturating_sub(good.len())
         });
         let causes = asking.await;
-        if good.len() >= self.needed() { Ok(good) } else { Err(self.too_few(good.len(), causes)) }
+        if good.len() >= self.needed() { Ok(good) } else { Err(self.too_few(good.len(), self.needed(), causes)) }
     }
 
     /// The files at a path on the first anchor where they are what is looked for. These anchors are asked first.
@@ -195,7 +195,8 @@ impl Quorum {
         });
         let causes = asking.await;
         if sought.found.is_none() && !causes.is_empty() {
-            return Err(self.too_few(sought.lacking.len(), causes));
+            // It may be where nobody answered.
+            return Err(self.too_few(sought.lacking.len(), self.anchors.count(), causes));
         }
         Ok(sought)
     }
@@ -242,11 +243,11 @@ impl Quorum {
                 None => {}
             }
         }
-        if good.len() >= self.needed() { Ok(good) } else { Err(self.too_few(good.len(), causes)) }
+        if good.len() >= self.needed() { Ok(good) } else { Err(self.too_few(good.len(), self.needed(), causes)) }
     }
 
-    fn too_few(&self, answered: usize, causes: Vec<EngineError>) -> LedgerError {
-        LedgerError::TooFew { answered, needed: self.needed(), places: self.anchors.count(), causes }
+    pub(super) fn too_few(&self, answered: usize, needed: usize, causes: Vec<EngineError>) -> LedgerError {
+        LedgerError::TooFew { answered, needed, places: self.anchors.count(), causes }
     }
 
     /// Does something with the folder of one anchor.

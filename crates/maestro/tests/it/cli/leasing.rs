@@ -5,7 +5,8 @@ use super::site::{SHOP, Site, until};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use maestro_testkit::daemon::{Latency, Write};
-use maestro_testkit::faults::Operation;
+use maestro_testkit::faults::{Fault, Faults, On, Operation, When};
+use maestro_testkit::state::{CreateConfig, Removal};
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -160,4 +161,58 @@ async fn a_lease_can_be_taken_away() {
         "{}",
         late.all()
     );
+}
+
+/// One of three anchors is often why somebody hangs: he needs the other two.
+#[tokio::test]
+async fn a_lease_can_be_taken_away_although_an_anchor_is_down() {
+    let site = Site::of_three(&shop("2.0"), ", timeout: 3");
+    site.run("deploy").await.ok();
+    site.write(&shop("3.0"));
+    site.clear_writes();
+    site.changes_take(A_MOMENT);
+    let hung = site.shell.spawn("LOGNAME=ada deploy --yes -c 1 web");
+    until("it has begun", || has_begun(&site)).await;
+    hung.send(Signal::STOP);
+    site.pacific.set_faults(Faults::unreachable());
+    site.run("unlock --yes").await.ok().says("ada@").says("warning").says("it has been taken away");
+    // Nobody is in the way of maestro-ng's commands any more.
+    site.run("start db").await.ok();
+    site.pacific.set_faults(Faults::none());
+    hung.send(Signal::CONT);
+    let late = hung.end().await.exits(3).says("the lease is lost");
+    assert!(site.image("web-2").contains("web:2.0"), "{}", late.all());
+}
+
+/// Of two who have some of the anchors each, one keeps his; that is no reason to leave the other his.
+#[tokio::test]
+async fn who_cannot_be_locked_out_does_not_keep_others_in() {
+    let site = Site::of_three(&shop("2.0"), ", timeout: 3");
+    site.run("deploy").await.ok();
+    site.write(&shop("3.0"));
+    site.clear_writes();
+    site.changes_take(A_MOMENT);
+    let hung = site.shell.spawn("LOGNAME=ada deploy --yes -c 1 web");
+    until("it has begun", || has_begun(&site)).await;
+    hung.send(Signal::STOP);
+    let lease = "maestro.lease.shop";
+    site.pacific.meddle(|machine, now| {
+        let mut config = CreateConfig::clone(&machine.get(lease).unwrap().config);
+        let labels = config.labels.as_mut().unwrap();
+        labels.insert("maestro.lease.owner".to_owned(), "eve@elsewhere".to_owned());
+        // Behind all others in their order.
+        labels.insert("maestro.lease.run".to_owned(), "~".to_owned());
+        machine.remove(lease, Removal::default(), now).unwrap();
+        machine.create(lease, config, now).unwrap();
+    });
+    let refused = Fault::Refused(500, "no space left on device".to_owned());
+    let faults = Faults::none().and(On::Only(Operation::Remove), When::Always, refused);
+    let others = || site.engines().filter(|engine| engine.tcp_address().is_none());
+    others().for_each(|engine| engine.set_faults(faults.clone()));
+    let unlocked = site.run("unlock --yes").await.exits(1).says("ada@").says("no space left on device");
+    let unlocked = unlocked.says("eve@").says("it has been taken away").says("the lease is still there");
+    assert!(site.pacific.container(lease).is_none(), "{}", unlocked.all());
+    others().for_each(|engine| engine.set_faults(Faults::none()));
+    hung.send(Signal::CONT);
+    hung.end().await;
 }

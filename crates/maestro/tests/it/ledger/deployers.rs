@@ -187,9 +187,9 @@ async fn unlock_takes_it_from_one_who_lives() {
     let lease = ada.claim(Duration::ZERO).await.unwrap();
     let shown = holders(&bob.anchors(), SECOND).await;
     let run = shown[0].1.clone().unwrap().unwrap().run;
-    assert_eq!(unlock(&bob.anchors(), "another", SECOND).await.unwrap(), 0);
+    assert_eq!(unlock(&bob.anchors(), "another", SECOND).await.taken, 0);
     assert_eq!(lease.fence().pass().await, Ok(1));
-    assert_eq!(unlock(&bob.anchors(), &run, SECOND).await.unwrap(), 3);
+    assert_eq!(unlock(&bob.anchors(), &run, SECOND).await.taken, 3);
     let began = Instant::now();
     let bobs = bob.claim(Duration::ZERO).await.unwrap();
     assert!(began.elapsed() >= times().settle() * 10 / 11, "{:?}", began.elapsed());
@@ -210,7 +210,7 @@ async fn what_arrives_after_the_lease_has_gone_is_refused() {
         ada.weather(Weather::Still);
         let ledger = adas.ledger();
         let (late, ()) = tokio::join!(async { ledger.add(2, &text("two"), &text("second")).await }, async {
-            assert_eq!(unlock(&bob.anchors(), &run, SECOND).await.unwrap(), anchors);
+            assert_eq!(unlock(&bob.anchors(), &run, SECOND).await.taken, anchors);
             ada.weather(Weather::Fine);
         });
         assert!(matches!(late, Err(LedgerError::TooFew { answered: 0, .. })), "{late:?}");

@@ -100,7 +100,7 @@ async fn a_front_end_is_told_nothing_more_once_the_lease_is_lost() {
             sleep(SECOND).await;
             let shown = holders(&bob.anchors(), SECOND).await;
             let run = shown[0].1.clone().unwrap().unwrap().run;
-            assert_eq!(unlock(&bob.anchors(), &run, SECOND).await.unwrap(), 3);
+            assert_eq!(unlock(&bob.anchors(), &run, SECOND).await.taken, 3);
         });
         assert!(matches!(late, Err(FrontEndError::Fenced(_))), "{late:?}");
         assert_eq!(slow.calls(), ["write"]);

@@ -1,5 +1,6 @@
 //! Leases and ledgers: over memory in paused time, and the shelves that they are made of.
 
+mod bystanders;
 mod deployers;
 mod etcd;
 mod fenced;

@@ -119,6 +119,33 @@ async fn a_damaged_file_is_read_from_another_anchor() {
     lease.release().await.unwrap();
 }
 
+/// What an owner relies on is on a majority; where it cannot be put there, it is said why.
+#[tokio::test(start_paused = true)]
+async fn an_anchor_that_cannot_be_mended_says_why() {
+    for away in [false, true] {
+        let world = world(3);
+        let (ada, lease) = owner(&world).await;
+        ada.shelves[2].weather(Weather::Unreachable);
+        lease.ledger().add(1, &text("one"), &text("first")).await.unwrap();
+        ada.weather(Weather::Fine);
+        lease.release().await.unwrap();
+        let bob = Deployer::of("bob", &world, TestClock::new(SECOND, 100));
+        if away {
+            bob.shelves[0].weather(Weather::Unreachable);
+        }
+        let lease = bob.claim(Duration::ZERO).await.unwrap();
+        world[2].fill();
+        let read = lease.ledger().contents().await;
+        if away {
+            let error = read.unwrap_err();
+            assert!(matches!(error, LedgerError::TooFew { answered: 1, needed: 2, .. }), "{error:?}");
+            assert!(error.to_string().contains("no space left on device"), "{error}");
+        } else {
+            assert_eq!(read.unwrap().releases.len(), 1);
+        }
+    }
+}
+
 /// Whoever wrote a release died when one anchor had it: the first one, or the last one.
 async fn died_while_he_wrote(at: usize) -> (Vec<MemoryShelf>, Deployer) {
     let world = world(3);
@@ -177,6 +204,63 @@ async fn what_one_anchor_lists_and_cannot_give_is_left_out() {
         assert_eq!((contents.releases.len(), contents.journal), (2, None), "{damaged}");
         assert_eq!(reader.release(2).await.unwrap(), Some(text("another")), "{damaged}");
         lease.release().await.unwrap();
+    }
+}
+
+/// What a majority lists was recorded: it stays listed, and is in nobody's way, though nobody can read it any more.
+#[tokio::test(start_paused = true)]
+async fn what_is_damaged_everywhere_keeps_nobody_from_mending_the_rest() {
+    let world = world(3);
+    let (_, lease) = owner(&world).await;
+    for (number, words) in [(1, "first"), (2, "second")] {
+        lease.ledger().add(number, &text("head"), &text(words)).await.unwrap();
+    }
+    lease.release().await.unwrap();
+    for shelf in &world[..2] {
+        shelf.spoil(&ledger_name(), |files| {
+            files.retain(|path, _| !path.contains("bodies/00000000/0000000001"));
+        });
+    }
+    // A new ship.
+    world[2].spoil(&ledger_name(), std::collections::BTreeMap::clear);
+    let bob = Deployer::of("bob", &world, TestClock::new(SECOND, 100));
+    let lease = bob.claim(Duration::ZERO).await.unwrap();
+    let ledger = lease.ledger();
+    assert_eq!(numbers(&*ledger).await, [1, 2]);
+    assert_eq!(ledger.release(1).await, Err(LedgerError::DamagedRelease(1)));
+    // From then on any of them may be away, though nobody can tell then what that one has.
+    for away in 0..3 {
+        bob.weather(Weather::Fine);
+        bob.shelves[away].weather(Weather::Unreachable);
+        let next = u64::try_from(away).unwrap() + 3;
+        ledger.add(next, &text("head"), &text("more")).await.unwrap();
+        assert_eq!(numbers(&*ledger).await, (1..=next).collect::<Vec<_>>(), "{away}");
+        assert_eq!(ledger.release(2).await.unwrap(), Some(text("second")), "{away}");
+    }
+    bob.weather(Weather::Fine);
+    lease.release().await.unwrap();
+}
+
+/// Whether what one anchor lists was ever recorded is not known as long as another one is not heard of: it is not
+/// damaged for that.
+#[tokio::test(start_paused = true)]
+async fn what_may_be_where_nobody_answers_is_not_called_damaged() {
+    for away in [Some(Weather::Unreachable), Some(Weather::Still), None] {
+        let (world, bob) = died_while_he_wrote(0).await;
+        world[0].spoil(&ledger_name(), |files| {
+            files.retain(|path, _| !path.contains("bodies/00000000/0000000002"));
+        });
+        let lease = bob.claim(Duration::ZERO).await.unwrap();
+        match away {
+            Some(weather) => bob.shelves[2].weather(weather),
+            // It only says too late what it lists.
+            None => world[2].hold_back("index", 2 * SECOND),
+        }
+        let read = lease.ledger().contents().await;
+        assert!(
+            matches!(read, Err(LedgerError::TooFew { answered: 2, needed: 3, .. })),
+            "{away:?}: {read:?}"
+        );
     }
 }
 
