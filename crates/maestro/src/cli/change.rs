@@ -240,7 +240,7 @@ impl<'a> Change<'a> {
             .release
             .environment(&self.today.0)
             .ok()
-            .and_then(|environment| instances(&environment, &unfinished.selector));
+            .and_then(|then| instances(&then, &unfinished.meant(&then, &self.today.0)));
         let mine = instances(self.line.environment(), &self.target.selector).unwrap_or_default();
         let settled = whole(self.line.environment(), &self.target.selector);
         match left {

@@ -60,6 +60,8 @@ async fn settle(session: &Session, options: Options, which: Which) -> Outcome {
     ));
     let release = unfinished.release.on_ships_of(&of_today);
     let environment: Environment = deploy::environment(session, &release, &today)?;
+    let selector = unfinished.meant(&environment, &today);
+    let unfinished = Deployment { selector, ..unfinished };
     let of_today = (today, of_today);
     let (target, environment, selecting) = if which == Which::GoOn {
         let target = Deployment { release, by: owner(), at: Timestamp::now(), ..unfinished };

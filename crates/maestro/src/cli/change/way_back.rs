@@ -24,8 +24,6 @@ use std::sync::Arc;
 
 /// It failed, and everything is as it was.
 const TAKEN_BACK: u8 = 4;
-/// A filter that no instance passes.
-const NOTHING: &str = "/";
 
 impl Change<'_> {
     /// Whether the lease is still held: without it, there is no way back that could be gone.
@@ -164,17 +162,12 @@ pub(in crate::cli) fn going_back(
             && (selected.contains(&instance.name) || !environment.instances.contains_key(&instance.name))
     });
     let things: Vec<String> = things.map(|instance| instance.name.to_string()).collect();
-    if things.is_empty() && gone.is_empty() {
+    // Where nothing is meant any more, nothing is left to be taken back.
+    if things.is_empty() && gone.is_empty() && !selected.is_empty() {
         return Err(Fault::NothingBefore);
     }
-    let selector = Selector {
-        // Without any, all would be meant.
-        instance_filter: things.is_empty().then(|| NOTHING.to_owned()),
-        things,
-        ignore_dependencies: deployment.selector.ignore_dependencies,
-        gone,
-        ..Selector::default()
-    };
+    let ignore_dependencies = deployment.selector.ignore_dependencies;
+    let selector = Selector { ignore_dependencies, gone, ..Selector::default() }.only(things);
     let selecting = Selecting::of(&selector, deployment.units);
     let target = Deployment {
         release,
