@@ -1,9 +1,11 @@
 //! Deployments that tell a balancer on this machine, whose file is all that there is of it.
 
+use super::asking::asked;
 use super::shell::Ran;
 use super::site::{SHOP, Site, until};
 use maestro_testkit::daemon::Latency;
 use rustix::process::Signal;
+use std::io::Write as _;
 use std::time::Duration;
 
 const TEMPLATE: &str = "# {{ generation }}
@@ -133,6 +135,30 @@ async fn what_is_no_good_is_let_in_by_nobody() {
     let told = shop.told();
     assert!(told.find("web-2 draining") < told.find("web-2 in"), "{told}");
     assert_eq!(shop.gets(), ["web-1 in", "web-2 in"]);
+}
+
+/// Nor by whoever was asked before that was found out, or by who comes after him.
+#[tokio::test]
+async fn what_turns_out_to_be_no_good_meanwhile_is_let_in_by_nobody() {
+    for db in ["image: shop/db:1", "image: shop/db:brief-2\n    deploy: {on_failure: pause}"] {
+        let shop = Fronted::new("").await;
+        shop.write_two_behind(db, "3.0", "never-3");
+        let deploy = "PATH=/usr/bin:/bin deploy --progress plain -c 1";
+        let (running, mut keys) = asked(&shop.site, deploy).await;
+        shop.write_two("3.0", "never-3");
+        let ran = shop.run("deploy --yes -c 1 web").await.exits(3).says("not finished");
+        assert_eq!(shop.gets(), ["web-1 in", "web-2 draining"], "{}", ran.all());
+        shop.told();
+        // What is to be done is not the same any more: he is asked again.
+        keys.write_all(b"y\ny\n").unwrap();
+        let ran = running.end().await.exits(3).says("not finished");
+        let told = shop.told();
+        assert!(!told.contains("web-2 in"), "{told}\n{}", ran.all());
+        shop.write_two("4.0", "never-4");
+        let ran = shop.run("deploy --yes -c 1").await.exits(3).says("not finished");
+        let told = shop.told();
+        assert!(!told.contains("web-2 in"), "{told}\n{}", ran.all());
+    }
 }
 
 /// A balancer that alone is otherwise than it was deployed is no less a change.
