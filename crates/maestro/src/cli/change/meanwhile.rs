@@ -20,15 +20,16 @@ pub(in crate::cli) enum Unfinished {
 impl Change<'_> {
     /// Whether nothing was done in the meantime that this change does not know of.
     pub(super) fn is_still_so(&self, past: &Past) -> Result<(), Fault> {
-        let number = |past: &Past| past.history.current().map(|record| record.number);
-        if let Some(current) = past.history.current()
+        // Of what a dead deployer wrote in too few places, another one may have got the number.
+        let (known, current) = (self.past.history.current(), past.history.current());
+        if let Some(current) = current
             && self.target.back.is_some()
-            && number(past) != number(&self.past)
+            && known != Some(current)
         {
             return Err(Fault::Overtaken { number: current.number, by: current.by.clone() });
         }
         if self.unfinished == Unfinished::Settled {
-            let same = past.unfinished == self.past.unfinished && number(past) == number(&self.past);
+            let same = past.unfinished == self.past.unfinished && known == current;
             return if same { Ok(()) } else { Err(Fault::NothingUnfinished) };
         }
         let Some(unfinished) = &past.unfinished else { return Ok(()) };

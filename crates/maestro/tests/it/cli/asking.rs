@@ -3,6 +3,7 @@
 use super::shell::Running;
 use super::site::{SHOP, Site, until};
 use jiff::{SignedDuration, Timestamp};
+use maestro_testkit::state::Archived;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs::File;
 use std::io::Write as _;
@@ -128,4 +129,26 @@ async fn a_yes_goes_back_no_further_than_was_meant() {
     running.end().await.exits(1).says("`deploy` of ada@").says("`maestro abort` goes back");
     assert_eq!(site.changes(), Vec::<String>::new());
     site.run("abort --yes").await.ok().says("everything is as in release 2 again");
+}
+
+/// A release is not another one that has its number.
+#[tokio::test]
+async fn a_yes_is_for_the_release_that_was_shown() {
+    let site = Site::new(&checked("1.0"));
+    site.run("deploy").await.ok();
+    site.write(&checked("2.0"));
+    site.run("deploy --yes").await.ok().says("this is release 2");
+    let (running, mut keys) = asked(&site, "rollback --progress plain").await;
+    // What was listed is gone, and others get the numbers.
+    let heads = |content| Archived { path: "files/index/heads".to_owned(), content };
+    let emptied = vec![heads(Some(Vec::new())), heads(None)];
+    site.atlantic.meddle(|machine, now| machine.put_archive("maestro.ledger.shop", emptied, now)).unwrap();
+    for (tag, number) in [("3.0", 1), ("4.0", 2)] {
+        site.write(&checked(tag));
+        site.run("LOGNAME=ada deploy --yes").await.ok().says(&format!("this is release {number}"));
+    }
+    site.clear_writes();
+    keys.write_all(b"y\ny\n").unwrap();
+    running.end().await.exits(6).says("ada@").says("has deployed release 2 in the meantime");
+    assert_eq!(site.changes(), Vec::<String>::new());
 }
