@@ -28,11 +28,17 @@ impl Change<'_> {
         {
             return Err(Fault::Overtaken { number: current.number, by: current.by.clone() });
         }
+        let Some(unfinished) = &past.unfinished else {
+            return if self.unfinished == Unfinished::Settled {
+                Err(Fault::NothingUnfinished)
+            } else {
+                Ok(())
+            };
+        };
         if self.unfinished == Unfinished::Settled {
-            let same = past.unfinished == self.past.unfinished && known == current;
-            return if same { Ok(()) } else { Err(Fault::NothingUnfinished) };
+            let is_same = past.unfinished == self.past.unfinished && known == current;
+            return if is_same { Ok(()) } else { Err(Fault::Changed(Box::new(unfinished.clone()))) };
         }
-        let Some(unfinished) = &past.unfinished else { return Ok(()) };
         // Whoever deploys all of it again leaves nothing half done.
         let left = unfinished
             .release

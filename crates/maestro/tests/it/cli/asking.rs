@@ -131,6 +131,24 @@ async fn a_yes_goes_back_no_further_than_was_meant() {
     site.run("abort --yes").await.ok().says("everything is as in release 2 again");
 }
 
+/// What is not finished is not what somebody else has begun in its place.
+#[tokio::test]
+async fn a_yes_is_for_the_deployment_that_was_shown() {
+    let site = Site::new(&checked("2.0"));
+    site.run("deploy").await.ok();
+    site.write(&checked("never-3"));
+    site.run("deploy --yes web").await.exits(3);
+    let (running, mut keys) = asked(&site, "abort --progress plain").await;
+    site.write(&checked("never-4"));
+    site.run("LOGNAME=ada deploy --yes web").await.exits(3).says("the deployment is not finished");
+    site.clear_writes();
+    keys.write_all(b"y\n").unwrap();
+    let ran = running.end().await.exits(6).never_says("no deployment is unfinished");
+    ran.says("has changed in the meantime").says("`deploy web` of ada@");
+    assert_eq!(site.changes(), Vec::<String>::new());
+    site.run("abort --yes").await.ok().says("everything is as in release 1 again");
+}
+
 /// A release is not another one that has its number.
 #[tokio::test]
 async fn a_yes_is_for_the_release_that_was_shown() {
