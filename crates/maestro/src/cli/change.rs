@@ -249,7 +249,7 @@ impl<'a> Change<'a> {
                         self.remedy(&self.services()) == Remedy::Rollback && interrupts.count() == 0;
                     match before.filter(|_| is_meant) {
                         Some(before) if self.may_go_on().await => {
-                            self.take_back(ledger, past, before, carried.doubtful, interrupts).await
+                            Ok(self.take_back(ledger, past, before, carried.doubtful, interrupts).await)
                         }
                         _ => {
                             explain(self.session, past);
@@ -270,7 +270,7 @@ impl<'a> Change<'a> {
             Sequel::Lost => Ok(Ended::with(HELD)),
             Sequel::GoesBack => match before {
                 Some(before) if self.may_go_on().await && interrupts.unless_any().is_ok() => {
-                    self.take_back(ledger, past, before, carried.doubtful, interrupts).await
+                    Ok(self.take_back(ledger, past, before, carried.doubtful, interrupts).await)
                 }
                 _ => self.stay(ledger, past, carried).await,
             },

@@ -64,8 +64,24 @@ impl Change<'_> {
         self.session.printer.talk(&format!("everything is as in release {number} again"));
     }
 
-    /// Goes back to the release that was there.
+    /// Goes back to the release that was there. Something has been changed, so wherever that ends it is not over.
     pub(super) async fn take_back(
+        self,
+        ledger: &Arc<OwnedLedger>,
+        past: &Past,
+        before: Release,
+        doubtful: BTreeSet<InstanceName>,
+        interrupts: &mut Interrupts,
+    ) -> Ended {
+        let session = self.session;
+        self.try_back(ledger, past, before, doubtful, interrupts).await.unwrap_or_else(|fault| {
+            fault.print(&session.printer);
+            explain(session, past);
+            Ended::with(PARTLY)
+        })
+    }
+
+    async fn try_back(
         self,
         ledger: &Arc<OwnedLedger>,
         past: &Past,
@@ -76,22 +92,11 @@ impl Change<'_> {
         let session = self.session;
         let deployment = self.doubting(doubtful);
         let today = &self.today;
-        let prepared = async {
-            let back = going_back(session, today, past, &before, &deployment, self.line.environment())?;
-            let GoingBack { target, environment, selecting } = back;
-            let line = Line::of(session, Cow::Owned(selecting), environment, self.line.engines().clone());
-            let mut line = line.unsealed(&deploy::INTENT).await?;
-            line.unseal_auditors().await?;
-            Ok::<_, Fault>((target, line))
-        };
-        let (target, line) = match prepared.await {
-            Ok(prepared) => prepared,
-            Err(fault) => {
-                fault.print(&session.printer);
-                explain(self.session, past);
-                return Ok(Ended::with(PARTLY));
-            }
-        };
+        let back = going_back(session, today, past, &before, &deployment, self.line.environment())?;
+        let GoingBack { target, environment, selecting } = back;
+        let line = Line::of(session, Cow::Owned(selecting), environment, self.line.engines().clone());
+        let mut line = line.unsealed(&deploy::INTENT).await?;
+        line.unseal_auditors().await?;
         let number = past.history.current().map_or(0, |record| record.number);
         session.printer.talk(&format!("it failed: going back to release {number}"));
         ledger.append(&target.document()).await?;
