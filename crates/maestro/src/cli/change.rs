@@ -164,13 +164,14 @@ impl<'a> Change<'a> {
         interrupts: &mut Interrupts,
     ) -> Result<Ended, Fault> {
         let ledger = lease.ledger();
-        let past = kept::past(&*ledger).await?;
+        let mut past = kept::past(&*ledger).await?;
         interrupts.unless_any()?;
         self.is_still_so(&past)?;
         self.heed(&past);
         let seeing = self.line.plan_seen(&self.intent, self.intent.selection_rules());
         let (before, (plan, fleet)) =
             try_join(kept::way_back(self.session, &*ledger, &past), seeing.map_err(untouched)).await?;
+        past.way_back = past.way_back.filter(|_| before.is_some());
         match agreed {
             Agreed::Saved(saved) => super::apply::is_still(&saved, &plan, &fleet)?,
             Agreed::Shown if plan.to_string() != shown => {

@@ -126,9 +126,10 @@ impl Change<'_> {
 pub(super) fn explain(session: &Session, past: &Past) {
     let report =
         ErrorReport::new("the deployment is not finished").warning().hint("`maestro resume` goes on with it");
-    let report = match past.history.current() {
-        Some(record) => report.hint(format!("`maestro abort` goes back to release {}", record.number)),
-        None => report.note("there is no release yet that could be gone back to"),
+    let report = match (past.way_back, past.history.current()) {
+        (Some(number), _) => report.hint(format!("`maestro abort` goes back to release {number}")),
+        (None, Some(record)) => report.note(format!("nobody can go back to release {}", record.number)),
+        (None, None) => report.note("there is no release yet that could be gone back to"),
     };
     report.print(&session.printer);
 }
