@@ -2,12 +2,13 @@
 
 use crate::boundary::{Document, Journal};
 use crate::history::Return;
-use crate::model::When;
+use crate::model::graph::Direction;
+use crate::model::{Environment, When};
 use crate::names::{InstanceName, ServiceName};
 use crate::plan::{Begun, Hooking};
 use crate::release::Release;
 use crate::saved::{read_selector, selector};
-use crate::select::Selector;
+use crate::select::{SelectionRules, Selector, select};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,6 +105,29 @@ impl Deployment {
         Hooking::On { run, begun }
     }
 
+    /// What it means by now. What it names on ships that `today`'s file does not have any more is nobody's business; what
+    /// was to be deployed with that, because it is needed there, still is. `environment` is what its release says, of
+    /// today's ships.
+    pub fn meant(&self, environment: &Environment, today: &Environment) -> Selector {
+        let left_out = self.release.left_out(today, environment.services.keys());
+        let left_out: BTreeSet<InstanceName> = left_out.into_iter().map(|(name, _)| name).collect();
+        let things = self.selector.things.iter().cloned();
+        let (lost, mut things): (Vec<_>, Vec<_>) =
+            things.partition(|thing| left_out.contains(thing.as_str()));
+        if lost.is_empty() {
+            return self.selector.clone();
+        }
+        if self.selector.with_dependencies
+            && let Ok(then) = self.release.environment_then(today)
+        {
+            let rules = SelectionRules { direction: Direction::Requires, includes_omitted: false };
+            let needed = select(&then, &self.selector.clone().only(lost), rules).map(|all| all.instances);
+            let needed = needed.unwrap_or_default().into_iter().filter(|name| !left_out.contains(name));
+            things.extend(needed.map(|name| name.to_string()));
+        }
+        self.selector.clone().only(things)
+    }
+
     /// What tells it from others: when it began.
     fn run(&self) -> String {
         format!("{:x}", self.at.as_nanosecond())
@@ -195,6 +219,8 @@ fn read_return(value: &Value) -> Option<Return> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Limits, load};
+    use crate::source::MapSources;
 
     fn deployment() -> Deployment {
         let release =
@@ -265,6 +291,47 @@ mod tests {
         assert_eq!(other[&ServiceName::from("db")], begun);
         let new = of(2, "2026-11-21T13:00:00.5Z").hooking(None);
         assert_eq!(new, Hooking::On { run, begun: BTreeMap::new() });
+    }
+
+    /// A ship that is gone is in nobody's way; what was needed there is not forgotten.
+    #[test]
+    fn what_was_named_on_a_ship_that_is_gone_is_left_out() {
+        let file = |ships: &str| {
+            format!(
+                "
+__maestro: {{schema: 2}}
+name: shop
+ships: {{{ships}}}
+services:
+  db: {{image: db, instances: {{db-1: {{ship: a}}}}}}
+  web: {{image: web, requires: [db], instances: {{web-1: {{ship: a}}, web-2: {{ship: b}}}}}}
+"
+            )
+        };
+        let text = file("a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}");
+        let release = json!({"format": 2, "environment": "shop", "file": text, "env_files": {}, "variables": {}, "images": {}});
+        let release = Release::from_bytes(release.to_string().as_bytes()).unwrap();
+        let today = file("a: {ip: 192.0.2.1}").replace(", web-2: {ship: b}", "");
+        let today = load(&MapSources::of(today), &Limits::default()).environment.unwrap();
+        let environment = release.environment(&today).unwrap();
+        let meant = |things: &[&str], with_dependencies: bool| {
+            let things = things.iter().map(ToString::to_string).collect();
+            let selector = Selector { things, with_dependencies, ..Selector::default() };
+            let unfinished = Deployment { release: release.clone(), selector, ..deployment() };
+            let rules = SelectionRules { direction: Direction::Requires, includes_omitted: false };
+            let selection = select(&environment, &unfinished.meant(&environment, &today), rules).unwrap();
+            selection.instances.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        for (things, with_dependencies, expected) in [
+            (&["web-2"][..], false, ""),
+            (&["web-1", "web-2"], false, "web-1"),
+            (&["web-2"], true, "db-1"),
+            (&["web-1"], false, "web-1"),
+            (&["web"], false, "web-1"),
+            (&[], false, "db-1 web-1"),
+        ] {
+            assert_eq!(meant(things, with_dependencies), expected, "{things:?}");
+        }
     }
 
     #[test]

@@ -12,6 +12,9 @@ mod order;
 
 pub(crate) use order::{in_passes, siblings_before};
 
+/// A filter that no instance passes.
+const NOTHING: &str = "/";
+
 /// What the command line says about instances.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selector {
@@ -27,6 +30,15 @@ pub struct Selector {
     pub ship_filter: Option<String>,
     /// Services that the environment does not have any more, whose containers are meant, too.
     pub gone: BTreeSet<ServiceName>,
+}
+
+impl Selector {
+    /// The same of these things only. Of none, nothing is meant: where none is named, everything would be.
+    #[must_use]
+    pub fn only(self, things: Vec<String>) -> Self {
+        let nothing = things.is_empty().then(|| NOTHING.to_owned());
+        Self { things, instance_filter: nothing.or(self.instance_filter), ..self }
+    }
 }
 
 /// How a command selects.

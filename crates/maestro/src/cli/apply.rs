@@ -2,7 +2,7 @@
 
 use super::act::{Line, carried_out, ended, untouched};
 use super::arguments::Selecting;
-use super::change::{Agreed, Change, Options, PARTLY};
+use super::change::{Agreed, Change, Options, PARTLY, Unfinished};
 use super::kept::owner;
 use super::session::Session;
 use super::{Fault, Outcome, deploy};
@@ -69,10 +69,11 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     };
     let doing = format!("apply {}", args.file.display());
     let past = kept.past_after_others(session, &doing, args.options.patience).await?;
+    // A plan that asks nobody takes what runs for good, of which nobody knows then whether it is.
+    let with_unfinished = if ask_again { Unfinished::Replaced } else { Unfinished::Refused };
     if let Some(unfinished) = past.unfinished.clone()
-        && !ask_again
+        && with_unfinished == Unfinished::Refused
     {
-        // The plan takes what runs for good, of which nobody knows by now whether it is.
         return Err(Fault::Unfinished(Box::new(unfinished)));
     }
     let doubtful = deploy::doubtful(past.unfinished.as_ref());
@@ -101,7 +102,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
         today: (today, of_today),
         intent,
         options: args.options,
-        settles: false,
+        unfinished: with_unfinished,
     };
     change.run(plan, Agreed::Saved(Box::new(saved))).await
 }

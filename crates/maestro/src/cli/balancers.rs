@@ -109,7 +109,7 @@ async fn trials(
     let Some(unfinished) = past.unfinished else { return Ok(Vec::new()) };
     let release = unfinished.release.on_ships_of(of_today);
     let environment = deploy::environment(session, &release, today)?;
-    let selecting = Selecting::of(&unfinished.selector, unfinished.units);
+    let selecting = Selecting::of(&unfinished.meant(&environment, today), unfinished.units);
     let intent = if unfinished.gives_up || unfinished.back.is_some() {
         deploy::back(false, unfinished.doubtful)
     } else {

@@ -1,10 +1,12 @@
 //! A change from one release to another: under the lease, written into the journal before it begins, recorded when it is
 //! done, and taken back when it fails and its services say so.
 
+mod meanwhile;
 mod recording;
 mod sequel;
 pub(super) mod way_back;
 
+pub(super) use meanwhile::Unfinished;
 pub(super) use recording::whole;
 
 use super::act::{Carried, Line, carried_out, ended, tell_waiting, untouched};
@@ -21,7 +23,7 @@ use maestro_core::boundary::LedgerWriter;
 use maestro_core::deployment::Deployment;
 use maestro_core::model::{Environment, Remedy};
 use maestro_core::names::ServiceName;
-use maestro_core::plan::{Fate, Hooking, Intent, Plan};
+use maestro_core::plan::{Fate, Intent, Plan};
 use maestro_core::release::Release;
 use maestro_core::saved::SavedPlan;
 use recording::{News, instances};
@@ -56,8 +58,8 @@ pub(super) struct Change<'a> {
     pub(super) today: (Environment, Release),
     pub(super) intent: Intent,
     pub(super) options: Options,
-    /// Whether it is about the deployment that is not finished.
-    pub(super) settles: bool,
+    /// What it has to do with a deployment that is not finished.
+    pub(super) unfinished: Unfinished,
 }
 
 /// How a change is asked for, waited for and shown.
@@ -162,13 +164,14 @@ impl<'a> Change<'a> {
         interrupts: &mut Interrupts,
     ) -> Result<Ended, Fault> {
         let ledger = lease.ledger();
-        let past = kept::past(&*ledger).await?;
+        let mut past = kept::past(&*ledger).await?;
         interrupts.unless_any()?;
         self.is_still_so(&past)?;
-        self.remember_hooks(&past);
+        self.heed(&past);
         let seeing = self.line.plan_seen(&self.intent, self.intent.selection_rules());
         let (before, (plan, fleet)) =
             try_join(kept::way_back(self.session, &*ledger, &past), seeing.map_err(untouched)).await?;
+        past.way_back = past.way_back.filter(|_| before.is_some());
         match agreed {
             Agreed::Saved(saved) => super::apply::is_still(&saved, &plan, &fleet)?,
             Agreed::Shown if plan.to_string() != shown => {
@@ -212,43 +215,6 @@ impl<'a> Change<'a> {
         Ok(Ended { abandoned: abandoned || ended.abandoned, interrupts: until_then, ..ended })
     }
 
-    /// What has been run of hooks is what the journal says now.
-    fn remember_hooks(&mut self, past: &Past) {
-        if let Intent::Deploy { hooks: Hooking::On { .. }, .. } = self.intent
-            && !self.settles
-        {
-            self.intent = self.intent.clone().hooking(self.target.hooking(past.unfinished.as_ref()));
-        }
-    }
-
-    /// Whether nothing was done in the meantime that this change does not know of.
-    fn is_still_so(&self, past: &Past) -> Result<(), Fault> {
-        let number = |past: &Past| past.history.current().map(|record| record.number);
-        if let Some(current) = past.history.current()
-            && self.target.back.is_some()
-            && number(past) != number(&self.past)
-        {
-            return Err(Fault::Overtaken { number: current.number, by: current.by.clone() });
-        }
-        if self.settles {
-            let same = past.unfinished == self.past.unfinished && number(past) == number(&self.past);
-            return if same { Ok(()) } else { Err(Fault::NothingUnfinished) };
-        }
-        let Some(unfinished) = &past.unfinished else { return Ok(()) };
-        // Whoever deploys all of it again leaves nothing half done.
-        let left = unfinished
-            .release
-            .environment(&self.today.0)
-            .ok()
-            .and_then(|environment| instances(&environment, &unfinished.selector));
-        let mine = instances(self.line.environment(), &self.target.selector).unwrap_or_default();
-        let settled = whole(self.line.environment(), &self.target.selector);
-        match left {
-            Some(left) if left.is_subset(&mine) && unfinished.selector.gone.is_subset(&settled) => Ok(()),
-            _ => Err(Fault::Unfinished(Box::new(unfinished.clone()))),
-        }
-    }
-
     /// What follows from how it went.
     async fn after(
         self,
@@ -284,7 +250,7 @@ impl<'a> Change<'a> {
                         self.remedy(&self.services()) == Remedy::Rollback && interrupts.count() == 0;
                     match before.filter(|_| is_meant) {
                         Some(before) if self.may_go_on().await => {
-                            self.take_back(ledger, past, before, carried.doubtful, interrupts).await
+                            Ok(self.take_back(ledger, past, before, carried.doubtful, interrupts).await)
                         }
                         _ => {
                             explain(self.session, past);
@@ -305,7 +271,7 @@ impl<'a> Change<'a> {
             Sequel::Lost => Ok(Ended::with(HELD)),
             Sequel::GoesBack => match before {
                 Some(before) if self.may_go_on().await && interrupts.unless_any().is_ok() => {
-                    self.take_back(ledger, past, before, carried.doubtful, interrupts).await
+                    Ok(self.take_back(ledger, past, before, carried.doubtful, interrupts).await)
                 }
                 _ => self.stay(ledger, past, carried).await,
             },

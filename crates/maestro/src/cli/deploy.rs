@@ -2,7 +2,7 @@
 
 use super::act::{Line, secrets_for, untouched};
 use super::arguments::{Selecting, Showing};
-use super::change::{Agreed, Change, Options, whole};
+use super::change::{Agreed, Change, Options, Unfinished, whole};
 use super::interrupts::unless_interrupted;
 use super::kept::{Kept, Past, owner};
 use super::session::Session;
@@ -97,8 +97,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let ((plan, fleet), ()) = looking.await.map_err(untouched)?;
     draft.tell_orphans(&fleet);
     let Draft { line, release, kept, today, .. } = draft;
-    let (today, options) = ((today, release), args.options);
-    let change = Change { session, line, kept, past, target, today, intent, options, settles: false };
+    let (today, options, unfinished) = ((today, release), args.options, Unfinished::Replaced);
+    let change = Change { session, line, kept, past, target, today, intent, options, unfinished };
     change.run(plan, Agreed::Shown).await
 }
 

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 /// Somebody else has the lease, or has taken it away before anything was changed.
 pub(super) const HELD: u8 = 5;
-/// Where a plan does not fit any more.
+/// Where a plan does not fit any more, or something else is not as it was agreed to.
 const STALE: u8 = 6;
 
 /// Why a command could not do what it was asked. Failures within a run are not among these: a run reports them.
@@ -128,6 +128,9 @@ pub enum Fault {
     /// There is nothing to go on with.
     #[error("no deployment is unfinished")]
     NothingUnfinished,
+    /// What was to be gone on with, or back from, is not what was shown.
+    #[error("nothing has been done: what is not finished has changed in the meantime, and is `{}` of {} now", .0.doing, .0.by)]
+    Changed(Box<Deployment>),
     /// There is no release to go back to.
     #[error("there is no release to go back to")]
     NothingBefore,
@@ -199,7 +202,7 @@ impl Fault {
     pub(super) fn code(&self) -> ExitCode {
         match self {
             Fault::Lease(LeaseError::Held(_)) | Fault::Ledger(LedgerError::Fenced(_)) => ExitCode::from(HELD),
-            Fault::Stale(_) | Fault::Overtaken { .. } => ExitCode::from(STALE),
+            Fault::Stale(_) | Fault::Overtaken { .. } | Fault::Changed(_) => ExitCode::from(STALE),
             fault if fault.is_wrong_input() => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
@@ -275,7 +278,7 @@ impl Fault {
                 .hint("`maestro resume` goes on with it, `maestro abort` goes back")
                 .hint("a deployment of the same services takes its place"),
             Fault::NoReturn(_) => ErrorReport::of(self).hint("`maestro releases` lists what is kept"),
-            Fault::Overtaken { .. } => {
+            Fault::Overtaken { .. } | Fault::Changed(_) => {
                 ErrorReport::of(self).hint("look at `maestro releases`, and ask again")
             }
             Fault::Unconfirmed(_) => {

@@ -50,6 +50,8 @@ pub(super) struct Past {
     pub(super) history: History,
     /// A deployment that did not come to its end, or is under way.
     pub(super) unfinished: Option<Deployment>,
+    /// The current release, unless it turned out that nobody can go back to it.
+    pub(super) way_back: Option<u64>,
 }
 
 /// How long to wait for others.
@@ -209,7 +211,8 @@ pub(super) async fn past(ledger: &dyn Ledger) -> Result<Past, Fault> {
     let Contents { releases, journal } = ledger.contents().await?;
     let history = History::read(&releases)?;
     let unfinished = journal.as_ref().map(Deployment::last).transpose()?;
-    Ok(Past { history, unfinished })
+    let way_back = history.current().map(|record| record.number);
+    Ok(Past { history, unfinished, way_back })
 }
 
 /// Reads a release that is listed.

@@ -3,7 +3,7 @@
 use super::act::{Line, untouched};
 use super::arguments::Selecting;
 use super::change::way_back::going_back;
-use super::change::{Agreed, Change, Options};
+use super::change::{Agreed, Change, Options, Unfinished};
 use super::interrupts::unless_interrupted;
 use super::kept::{self, owner};
 use super::session::Session;
@@ -60,6 +60,8 @@ async fn settle(session: &Session, options: Options, which: Which) -> Outcome {
     ));
     let release = unfinished.release.on_ships_of(&of_today);
     let environment: Environment = deploy::environment(session, &release, &today)?;
+    let selector = unfinished.meant(&environment, &today);
+    let unfinished = Deployment { selector, ..unfinished };
     let of_today = (today, of_today);
     let (target, environment, selecting) = if which == Which::GoOn {
         let target = Deployment { release, by: owner(), at: Timestamp::now(), ..unfinished };
@@ -81,7 +83,7 @@ async fn settle(session: &Session, options: Options, which: Which) -> Outcome {
         Intent::Deploy { ask_again: true, promote: target.promote, doubtful, hooks }
     };
     let (plan, _) = line.plan_seen(&intent, intent.selection_rules()).await.map_err(untouched)?;
-    let change =
-        Change { session, line, kept, past, target, today: of_today, intent, options, settles: true };
+    let (today, unfinished) = (of_today, Unfinished::Settled);
+    let change = Change { session, line, kept, past, target, today, intent, options, unfinished };
     change.run(plan, Agreed::Shown).await
 }

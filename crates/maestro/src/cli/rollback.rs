@@ -2,7 +2,7 @@
 
 use super::act::{Line, untouched};
 use super::arguments::Selecting;
-use super::change::{Agreed, Change, Options};
+use super::change::{Agreed, Change, Options, Unfinished};
 use super::interrupts::unless_interrupted;
 use super::kept::{self, Kept, Past, Patience, owner};
 use super::session::Session;
@@ -44,6 +44,11 @@ pub(super) struct Args {
 }
 
 impl Args {
+    /// What is meant without a number is the way back from what is half done, and not one further.
+    fn unfinished(&self) -> Unfinished {
+        if self.to.is_some() { Unfinished::Replaced } else { Unfinished::Refused }
+    }
+
     /// As one would type it.
     fn doing(&self) -> String {
         let words = ["rollback"].into_iter().chain(self.services.iter().map(String::as_str));
@@ -57,7 +62,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let (plan, _) = draft.plan().await.map_err(untouched)?;
     let Draft { line, kept, past, target, today, intent } = draft;
     let options = args.options;
-    let change = Change { session, line, kept, past, target, today, intent, options, settles: false };
+    let unfinished = args.unfinished();
+    let change = Change { session, line, kept, past, target, today, intent, options, unfinished };
     change.run(plan, Agreed::Shown).await
 }
 
@@ -84,8 +90,7 @@ impl<'a> Draft<'a> {
             Some(patience) => kept.past_after_others(session, &args.doing(), patience).await?,
             None => kept.past().await?,
         };
-        // What is meant is the way back from what is half done, and not one further.
-        if args.to.is_none()
+        if args.unfinished() == Unfinished::Refused
             && let Some(unfinished) = past.unfinished.clone()
         {
             return Err(Fault::Unfinished(Box::new(unfinished)));

@@ -24,8 +24,6 @@ use std::sync::Arc;
 
 /// It failed, and everything is as it was.
 const TAKEN_BACK: u8 = 4;
-/// A filter that no instance passes.
-const NOTHING: &str = "/";
 
 impl Change<'_> {
     /// Whether the lease is still held: without it, there is no way back that could be gone.
@@ -66,8 +64,24 @@ impl Change<'_> {
         self.session.printer.talk(&format!("everything is as in release {number} again"));
     }
 
-    /// Goes back to the release that was there.
+    /// Goes back to the release that was there. Something has been changed, so wherever that ends it is not over.
     pub(super) async fn take_back(
+        self,
+        ledger: &Arc<OwnedLedger>,
+        past: &Past,
+        before: Release,
+        doubtful: BTreeSet<InstanceName>,
+        interrupts: &mut Interrupts,
+    ) -> Ended {
+        let session = self.session;
+        self.try_back(ledger, past, before, doubtful, interrupts).await.unwrap_or_else(|fault| {
+            fault.print(&session.printer);
+            explain(session, past);
+            Ended::with(PARTLY)
+        })
+    }
+
+    async fn try_back(
         self,
         ledger: &Arc<OwnedLedger>,
         past: &Past,
@@ -78,22 +92,11 @@ impl Change<'_> {
         let session = self.session;
         let deployment = self.doubting(doubtful);
         let today = &self.today;
-        let prepared = async {
-            let back = going_back(session, today, past, &before, &deployment, self.line.environment())?;
-            let GoingBack { target, environment, selecting } = back;
-            let line = Line::of(session, Cow::Owned(selecting), environment, self.line.engines().clone());
-            let mut line = line.unsealed(&deploy::INTENT).await?;
-            line.unseal_auditors().await?;
-            Ok::<_, Fault>((target, line))
-        };
-        let (target, line) = match prepared.await {
-            Ok(prepared) => prepared,
-            Err(fault) => {
-                fault.print(&session.printer);
-                explain(self.session, past);
-                return Ok(Ended::with(PARTLY));
-            }
-        };
+        let back = going_back(session, today, past, &before, &deployment, self.line.environment())?;
+        let GoingBack { target, environment, selecting } = back;
+        let line = Line::of(session, Cow::Owned(selecting), environment, self.line.engines().clone());
+        let mut line = line.unsealed(&deploy::INTENT).await?;
+        line.unseal_auditors().await?;
         let number = past.history.current().map_or(0, |record| record.number);
         session.printer.talk(&format!("it failed: going back to release {number}"));
         ledger.append(&target.document()).await?;
@@ -123,9 +126,10 @@ impl Change<'_> {
 pub(super) fn explain(session: &Session, past: &Past) {
     let report =
         ErrorReport::new("the deployment is not finished").warning().hint("`maestro resume` goes on with it");
-    let report = match past.history.current() {
-        Some(record) => report.hint(format!("`maestro abort` goes back to release {}", record.number)),
-        None => report.note("there is no release yet that could be gone back to"),
+    let report = match (past.way_back, past.history.current()) {
+        (Some(number), _) => report.hint(format!("`maestro abort` goes back to release {number}")),
+        (None, Some(record)) => report.note(format!("nobody can go back to release {}", record.number)),
+        (None, None) => report.note("there is no release yet that could be gone back to"),
     };
     report.print(&session.printer);
 }
@@ -164,17 +168,12 @@ pub(in crate::cli) fn going_back(
             && (selected.contains(&instance.name) || !environment.instances.contains_key(&instance.name))
     });
     let things: Vec<String> = things.map(|instance| instance.name.to_string()).collect();
-    if things.is_empty() && gone.is_empty() {
+    // Where nothing is meant any more, nothing is left to be taken back.
+    if things.is_empty() && gone.is_empty() && !selected.is_empty() {
         return Err(Fault::NothingBefore);
     }
-    let selector = Selector {
-        // Without any, all would be meant.
-        instance_filter: things.is_empty().then(|| NOTHING.to_owned()),
-        things,
-        ignore_dependencies: deployment.selector.ignore_dependencies,
-        gone,
-        ..Selector::default()
-    };
+    let ignore_dependencies = deployment.selector.ignore_dependencies;
+    let selector = Selector { ignore_dependencies, gone, ..Selector::default() }.only(things);
     let selecting = Selecting::of(&selector, deployment.units);
     let target = Deployment {
         release,

@@ -1,9 +1,12 @@
 //! Deployments that tell a balancer on this machine, whose file is all that there is of it.
 
+use super::asking::asked;
 use super::shell::Ran;
 use super::site::{SHOP, Site, until};
 use maestro_testkit::daemon::Latency;
+use maestro_testkit::faults::{Fault, Faults, On, Operation, When};
 use rustix::process::Signal;
+use std::io::Write as _;
 use std::time::Duration;
 
 const TEMPLATE: &str = "# {{ generation }}
@@ -135,6 +138,30 @@ async fn what_is_no_good_is_let_in_by_nobody() {
     assert_eq!(shop.gets(), ["web-1 in", "web-2 in"]);
 }
 
+/// Nor by whoever was asked before that was found out, or by who comes after him.
+#[tokio::test]
+async fn what_turns_out_to_be_no_good_meanwhile_is_let_in_by_nobody() {
+    for db in ["image: shop/db:1", "image: shop/db:brief-2\n    deploy: {on_failure: pause}"] {
+        let shop = Fronted::new("").await;
+        shop.write_two_behind(db, "3.0", "never-3");
+        let deploy = "PATH=/usr/bin:/bin deploy --progress plain -c 1";
+        let (running, mut keys) = asked(&shop.site, deploy).await;
+        shop.write_two("3.0", "never-3");
+        let ran = shop.run("deploy --yes -c 1 web").await.exits(3).says("not finished");
+        assert_eq!(shop.gets(), ["web-1 in", "web-2 draining"], "{}", ran.all());
+        shop.told();
+        // What is to be done is not the same any more: he is asked again.
+        keys.write_all(b"y\ny\n").unwrap();
+        let ran = running.end().await.exits(3).says("not finished");
+        let told = shop.told();
+        assert!(!told.contains("web-2 in"), "{told}\n{}", ran.all());
+        shop.write_two("4.0", "never-4");
+        let ran = shop.run("deploy --yes -c 1").await.exits(3).says("not finished");
+        let told = shop.told();
+        assert!(!told.contains("web-2 in"), "{told}\n{}", ran.all());
+    }
+}
+
 /// A balancer that alone is otherwise than it was deployed is no less a change.
 #[tokio::test]
 async fn what_only_a_balancer_has_to_be_told_is_deployed_too() {
@@ -167,6 +194,32 @@ async fn what_a_balancer_refuses_is_taken_back() {
     assert_eq!(without_generation(&shop.served()), without_generation(&served));
     shop.run("resume --yes").await.exits(1).says("no deployment is unfinished");
     shop.run("releases").await.ok().never_says("not finished");
+}
+
+/// Where that cannot be written down, it is not over, although no container was to be changed.
+#[tokio::test]
+async fn what_a_balancer_refuses_and_cannot_be_taken_back_is_not_finished() {
+    let shop = Fronted::new("").await;
+    // It loads for as long as somebody wants, and has failed then.
+    let fails =
+        "if grep -q never $0; then touch $0.loading; while [ -e $0.loading ]; do sleep 0.1; done; exit 1; fi";
+    let text = self::shop("2.0", 0, &shop.file).replace("touch $0.loading; sleep 0; rm $0.loading", fails);
+    shop.site.write(&text);
+    shop.run("deploy --yes").await.ok().says("this is release 2");
+    shop.site.shell.write("front.j2", format!("{TEMPLATE}never\n"));
+    shop.site.clear_writes();
+    let mut deploying = shop.site.shell.spawn("PATH=/usr/bin:/bin deploy --yes");
+    let loading = shop.site.shell.file("front.cfg.loading");
+    until("it loads", || loading.exists()).await;
+    let refused = Fault::Refused(500, "no space left on device".into());
+    shop.site.atlantic.set_faults(Faults::none().and(On::Only(Operation::Put), When::Always, refused));
+    std::fs::remove_file(&loading).unwrap();
+    deploying.until_it_says("no space left on device").await;
+    shop.site.atlantic.set_faults(Faults::none());
+    let ran = deploying.end().await.exits(3).says("it failed: going back to release 2");
+    ran.says("the deployment is not finished").says("`maestro resume`");
+    assert_eq!(shop.site.changes(), Vec::<String>::new());
+    shop.run("releases").await.ok().says("not finished");
 }
 
 /// What balancers are told changes what users get, too.

@@ -231,6 +231,11 @@ async fn a_release_that_is_damaged_everywhere_is_followed_by_another() {
     site.write(&TWO.replace("web:2.0", "web:3.0"));
     site.run("deploy --yes web").await.exits(1).says("it does not go together with db");
     assert!(site.image("web-1").contains("web:2.0"));
+    // Nor is one offered.
+    site.write(&TWO.replace("web:2.0", "web:brief-3.0").replace("on_failure: pause", "on_failure: rollback"));
+    let ran = site.run("deploy --yes").await.exits(3).says("release 1 is damaged").says("not finished");
+    ran.says("nobody can go back to release 1").never_says("maestro abort");
+    site.write(&TWO.replace("web:2.0", "web:3.0"));
     site.run("deploy --yes").await.ok().says("release 1 is damaged").says("this is release 2");
     assert!(site.image("web-1").contains("web:3.0") && site.image("web-2").contains("web:3.0"));
     site.run("deploy --yes web").await.ok().never_says("damaged");

@@ -169,3 +169,44 @@ anchors: [atlantic]
     site.run("resume --yes").await.ok().says("this is release 2");
     assert!(site.image("web-1").contains("web:3.0"));
 }
+
+/// One that does not come back leaves the file, and is in nobody's way then, although the way back names what was on it.
+#[tokio::test]
+async fn what_was_unfinished_is_ended_without_a_ship_that_has_left_the_file() {
+    for (line, tag) in [
+        ("resume --yes", "2.0"),
+        ("abort --yes", "2.0"),
+        ("deploy --yes", "3.0"),
+        ("rollback --yes --to 1", "2.0"),
+    ] {
+        let site = lost_at(4, "strategy: rolling, max_unavailable: 0", RANGE).await;
+        site.run("deploy --yes")
+            .await
+            .exits(3)
+            .within(AT_MOST)
+            .says("not everything is as in release 1 again");
+        site.write_without("pacific");
+        let ran = site.run(line).await.ok().within(AT_MOST);
+        let [one, _, three] = images(&site);
+        assert_eq!((one, three), (tag, tag), "{}", ran.all());
+        assert_eq!((site.state("web-1"), site.state("web-3")), ("running", "running"), "{}", ran.all());
+        site.run("resume --yes").await.exits(1).says("no deployment is unfinished");
+    }
+}
+
+/// Nor is one with which everything has gone that was to be deployed.
+#[tokio::test]
+async fn what_was_unfinished_on_a_ship_that_has_left_the_file_is_over() {
+    for line in ["resume --yes", "abort --yes", "deploy --yes"] {
+        let site = lost_at(4, "strategy: rolling, max_unavailable: 0, on_failure: pause", RANGE).await;
+        site.run("deploy --yes web-2").await.exits(3).within(AT_MOST).says("the deployment is not finished");
+        site.write_without("pacific");
+        site.clear_writes();
+        let ran = site.run(line).await.ok().within(AT_MOST);
+        if !line.starts_with("deploy") {
+            assert_eq!(site.changes(), Vec::<String>::new(), "{}", ran.all());
+            site.run("releases --output name").await.ok().says("1\n").never_says("2");
+        }
+        site.run("resume --yes").await.exits(1).says("no deployment is unfinished");
+    }
+}

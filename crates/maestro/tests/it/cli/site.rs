@@ -127,6 +127,13 @@ impl Site {
         self.shell.write("maestro.yaml", text);
     }
 
+    /// Takes a ship out of the environment file, with all that it says of it on the same line.
+    pub(super) fn write_without(&self, ship: &str) {
+        let text = std::fs::read_to_string(self.shell.file("maestro.yaml")).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.contains(ship)).collect();
+        self.shell.write("maestro.yaml", lines.join("\n") + "\n");
+    }
+
     /// From now on, whatever changes a container takes so long; nothing else takes any time.
     pub(super) fn changes_take(&self, each: Duration) {
         let slow = [Operation::Create, Operation::Start, Operation::Stop, Operation::Rename];
