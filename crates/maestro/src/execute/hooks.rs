@@ -3,7 +3,7 @@
 use super::Means;
 use super::look::Looks;
 use super::step::{LOOK_AGAIN, describe, has_ended, pass};
-use maestro_core::boundary::{CallOutcome, Engine};
+use maestro_core::boundary::{CallOutcome, Engine, LedgerError};
 use maestro_core::compare::shown_command;
 use maestro_core::engine_error::EngineErrorKind;
 use maestro_core::event::Failure;
@@ -13,16 +13,33 @@ use maestro_core::plan::{EngineCall, HookTask, Target};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Runs a program on this machine.
+/// Runs a program on this machine, for no longer than something may be changed.
 pub(super) async fn local(
     means: &Means,
     hook: &HookTask,
     env: &ContainerEnv,
 ) -> Result<CallOutcome, Failure> {
     pass(means, Duration::ZERO).await?;
-    let ended = means.probe.run(&hook.command, env, hook.within).await;
+    let ended = tokio::select! {
+        // What has ended has ended, whoever has the lease by now.
+        biased;
+        ended = means.probe.run(&hook.command, env, hook.within) => ended,
+        // Whoever comes next may run it, too.
+        lost = lost(means) => Err(format!("it was killed: {lost}")),
+    };
     ended.map_err(|because| failed(hook, &because))?;
     note(means, hook).await
+}
+
+/// Ends when nothing may be changed any more.
+async fn lost(means: &Means) -> LedgerError {
+    let Some(fence) = &means.fence else { return std::future::pending().await };
+    loop {
+        sleep(LOOK_AGAIN).await;
+        if let Err(lost) = fence.pass().await {
+            return lost;
+        }
+    }
 }
 
 /// Waits until the program of a one-off container has ended with 0; stops it when its time is over.
@@ -91,7 +108,9 @@ fn failed(hook: &HookTask, because: &str) -> Failure {
 /// Before anything else is done, so that nobody runs it again.
 async fn note(means: &Means, hook: &HookTask) -> Result<CallOutcome, Failure> {
     if let Some(remember) = &means.remember {
-        remember.ran(&hook.name).await?;
+        let noted = remember.ran(&hook.name).await;
+        // Whatever has become of the lease: it is not as if nothing had been done.
+        noted.map_err(|error| failed(hook, &format!("it has been run, which cannot be written down: {error}")))?;
     }
     Ok(CallOutcome::Done)
 }

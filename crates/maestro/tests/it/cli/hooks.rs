@@ -2,6 +2,7 @@
 
 use super::site::{SHOP, Site, until};
 use maestro_testkit::daemon::Latency;
+use maestro_testkit::faults::{Fault, Faults, On, Operation, When};
 use rustix::process::Signal;
 
 /// The shop with a web that has hooks.
@@ -218,6 +219,49 @@ async fn who_deploys_the_same_again_goes_on() {
     site.run("abort --yes").await.ok();
     assert!(site.image("web-2").contains("web:5.0"));
     assert_eq!(told(&site).lines().count(), 4);
+}
+
+/// What was run has been run, also where that cannot be written down: it is not as if nothing had been done.
+#[tokio::test]
+async fn one_that_cannot_be_written_down_has_been_run() {
+    let gate = "[/bin/sh, -c, 'echo run >> told; until [ -e go ]; do /bin/sleep 0.05; done']";
+    let site = Site::new(&shop("2.0", "on_failure: pause"));
+    site.run("deploy").await.ok();
+    for on_failure in ["rollback", "pause"] {
+        let deploy = hooks(&format!("{{local: {gate}}}"), "");
+        site.write(&shop("3.0", &format!("{deploy}, on_failure: {on_failure}")));
+        site.shell.write("told", "");
+        site.clear_writes();
+        let deploying = site.shell.spawn("deploy --yes web");
+        until("it is run", || !told(&site).is_empty()).await;
+        let full = Fault::Refused(500, "no space left on device".to_owned());
+        site.atlantic.set_faults(Faults::none().and(On::Only(Operation::Put), When::Always, full));
+        site.shell.write("go", "");
+        let ran = deploying.end().await.exits(3).says("it has been run, which cannot be written down");
+        ran.says("no space left").says("the deployment is not finished").says("`maestro resume` goes on with it");
+        assert!(site.changes().iter().all(|change| !change.contains("web-")), "{:?}", site.changes());
+        site.atlantic.set_faults(Faults::none());
+        site.run("abort --yes").await.ok();
+        std::fs::remove_file(site.shell.file("go")).unwrap();
+    }
+}
+
+/// Whoever takes the lease over may run it, too: it does not go on beside that.
+#[tokio::test]
+async fn one_on_this_machine_ends_with_the_lease() {
+    let site = Site::new(&shop("2.0", "on_failure: pause"));
+    site.run("deploy").await.ok();
+    let sleeps = "{local: [/bin/sh, -c, 'echo $$ >> told; exec /bin/sleep 30']}";
+    site.write(&shop("3.0", &hooks(sleeps, "")));
+    let deploying = site.shell.spawn("deploy --yes web");
+    until("it is run", || told(&site).ends_with('\n')).await;
+    site.run("unlock --yes").await.ok().says("it has been taken away");
+    let ran = deploying.end().await.exits(3).says("it was killed: the lease is lost");
+    ran.says("the deployment is not finished").never_says("going back");
+    let process = format!("/proc/{}/stat", told(&site).trim());
+    let runs = || std::fs::read_to_string(&process).is_ok_and(|stat| !stat.contains(") Z "));
+    until("it is gone", || !runs()).await;
+    assert!(site.image("web-1").contains("web:2.0"));
 }
 
 /// Whoever runs it has to know its words; whoever reads a plan, or that it failed, does not.
