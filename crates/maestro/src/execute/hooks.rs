@@ -52,8 +52,8 @@ pub(super) async fn finish(
     grace: Duration,
 ) -> Result<CallOutcome, Failure> {
     let deadline = Instant::now() + hook.within;
-    loop {
-        match looks.detail(ship, target).await {
+    let container = loop {
+        let container = match looks.detail(ship, target).await {
             Ok(Some(found)) if has_ended(&found) && found.exit_code == Some(0) => {
                 return note(means, hook).await;
             }
@@ -61,28 +61,27 @@ pub(super) async fn finish(
                 return Err(failed(hook, &describe(Some(&found))));
             }
             Ok(None) => return Err(failed(hook, "its container is gone")),
-            Ok(Some(_)) => {}
-            Err(error) if is_passing(&error.kind) && Instant::now() < deadline => {}
+            Ok(Some(found)) => Some(found.id),
+            Err(error) if is_passing(&error.kind) && Instant::now() < deadline => None,
             Err(error) => return Err(error.into()),
-        }
+        };
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            break;
+        if let Some(container) = container.filter(|_| left.is_zero()) {
+            break container;
         }
         sleep(LOOK_AGAIN.min(left)).await;
+    };
+    let late = format!("it did not end within {} s", hook.within.as_secs_f64());
+    if let Some(remember) = &means.remember {
+        // Before it is stopped: whoever goes on would take a good end for one that was in time.
+        let noted = remember.is_late(&hook.name, &container).await;
+        noted.map_err(|error| {
+            failed(hook, &format!("{late}, and runs on, for that cannot be written down: {error}"))
+        })?;
     }
     pass(means, grace).await?;
     let call = EngineCall::StopContainer { target: target.clone(), grace };
     let stopped = engine.perform(&call, &|_| ()).await;
-    // Whoever goes on would take a good end for one that was in time.
-    if let Ok(Some(found)) = looks.detail(ship, target).await
-        && has_ended(&found)
-        && found.exit_code == Some(0)
-    {
-        pass(means, Duration::ZERO).await?;
-        engine.perform(&EngineCall::RemoveContainer { target: target.clone() }, &|_| ()).await.ok();
-    }
-    let late = format!("it did not end within {} s", hook.within.as_secs_f64());
     Err(failed(
         hook,
         &match stopped {

@@ -4,6 +4,7 @@ use super::site::{SHOP, Site, until};
 use maestro_testkit::daemon::Latency;
 use maestro_testkit::faults::{Fault, Faults, On, Operation, When};
 use rustix::process::Signal;
+use std::time::Duration;
 
 /// The shop with a web that has hooks.
 fn shop(tag: &str, deploy: &str) -> String {
@@ -139,9 +140,35 @@ async fn one_that_does_not_end_is_stopped() {
         assert!(ran.all().contains("it did not end within 1 s"), "{}", ran.all());
         assert!(site.image("web-1").contains("web:2.0"));
         // It has come to a good end when it was told to stop, which is none: whoever goes on runs it again.
-        assert_eq!(site.state("web.before-1"), "absent");
-        site.run("resume --yes").await.exits(3);
+        let runs = || (starts(&site), site.id("web.before-1"));
+        let before = runs();
+        site.run("resume --yes").await.exits(3).says("it did not end within 1 s");
+        assert_eq!(hook.contains("endless"), runs() != before, "{:?}", site.changes());
     }
+}
+
+/// Whoever stops it may die before it has ended: what it ends with then is no good end either.
+#[tokio::test]
+async fn one_that_is_late_is_so_for_whoever_goes_on() {
+    let shop = |tag, deploy: &str| shop(tag, deploy).replace("ports: {", "stop_timeout: 1, ports: {");
+    let site = Site::slow_with(&shop("2.0", "on_failure: pause"), &Latency::default(), ", timeout: 2");
+    site.run("deploy").await.ok();
+    site.write(&shop("3.0", &format!("{}, on_failure: pause", hooks("{run: [bin/endless], timeout: 1}", ""))));
+    site.clear_writes();
+    site.atlantic.takes(&Latency::default().but(Operation::Stop, Duration::from_millis(300)));
+    let mut deploying = site.shell.spawn("deploy --yes web");
+    let stops = |change: &String| change.contains("stop web.before-1");
+    until("it is stopped", || deploying.has_ended() || site.changes().iter().any(stops)).await;
+    deploying.send(Signal::KILL);
+    deploying.end().await.exits(-1);
+    // Whether or not its engine does what nobody waits for any more.
+    if site.state("web.before-1") == "running" {
+        site.atlantic.meddle(|machine, now| machine.crash("web.before-1", 0, now)).unwrap();
+    }
+    assert_eq!(starts(&site), 1, "{:?}", site.changes());
+    site.run("resume --yes").await.exits(3).says("it did not end within 1 s");
+    assert_eq!(starts(&site), 2, "{:?}", site.changes());
+    assert!(site.image("web-1").contains("web:2.0") && site.image("web-2").contains("web:2.0"));
 }
 
 /// Whoever waits for it may die: it is waited for by whoever goes on.
