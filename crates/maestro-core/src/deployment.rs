@@ -4,7 +4,7 @@ use crate::boundary::{Document, Journal};
 use crate::history::Return;
 use crate::model::graph::Direction;
 use crate::model::{Environment, When};
-use crate::names::{InstanceName, ServiceName};
+use crate::names::{ContainerId, InstanceName, ServiceName};
 use crate::plan::{Begun, Hooking};
 use crate::release::Release;
 use crate::saved::{read_selector, selector};
@@ -194,7 +194,8 @@ fn read(value: &Value, release: Release) -> Option<Deployment> {
 
 fn progress(begun: &Begun) -> Value {
     let done: Vec<Value> = begun.done.iter().map(|(when, number)| json!([when.key(), number])).collect();
-    json!({"run": begun.run, "done": done})
+    let late: Vec<&str> = begun.late.iter().map(ContainerId::as_str).collect();
+    json!({"run": begun.run, "done": done, "late": late})
 }
 
 fn read_progress(value: &Value) -> Option<Begun> {
@@ -202,7 +203,15 @@ fn read_progress(value: &Value) -> Option<Begun> {
         let when = When::parse(hook.get(0)?.as_str()?)?;
         Some((when, usize::try_from(hook.get(1)?.as_u64()?).ok()?))
     });
-    Some(Begun { run: value.get("run")?.as_str()?.to_owned(), done: done.collect::<Option<_>>()? })
+    let late = match value.get("late") {
+        // Nobody wrote it down at first.
+        None => BTreeSet::new(),
+        Some(late) => {
+            let late = late.as_array()?.iter().map(|id| Some(ContainerId::from(id.as_str()?)));
+            late.collect::<Option<_>>()?
+        }
+    };
+    Some(Begun { run: value.get("run")?.as_str()?.to_owned(), done: done.collect::<Option<_>>()?, late })
 }
 
 fn read_return(value: &Value) -> Option<Return> {
@@ -250,7 +259,8 @@ mod tests {
     #[test]
     fn the_last_record_is_what_is_to_be_done() {
         let doubtful = ["web-1".into(), "web-2".into()].into();
-        let begun = Begun { run: "1f".to_owned(), done: [(When::After, 2), (When::Before, 1)].into() };
+        let done = [(When::After, 2), (When::Before, 1)].into();
+        let begun = Begun { run: "1f".to_owned(), done, late: ["c0ffee".into()].into() };
         let hooks = [("web".into(), begun)].into();
         let last = Deployment {
             back: None,
@@ -278,7 +288,8 @@ mod tests {
             let release = Release::from_bytes(release.as_bytes()).unwrap();
             Deployment { release, at: at.parse().unwrap(), ..deployment() }
         };
-        let begun = Begun { run: "1f".to_owned(), done: [(When::Before, 1)].into() };
+        let done = [(When::Before, 1)].into();
+        let begun = Begun { run: "1f".to_owned(), done, late: ["c0ffee".into()].into() };
         let hooks = [("web".into(), begun.clone()), ("db".into(), begun.clone())].into();
         let unfinished = Deployment { hooks, ..of(1, "2026-11-21T12:00:00Z") };
         let hooking = |tag| of(tag, "2026-11-21T13:00:00.5Z").hooking(Some(&unfinished));
@@ -287,7 +298,7 @@ mod tests {
             Hooking::On { run: "18ea10ea6d238500".to_owned(), begun: unfinished.hooks.clone() }
         );
         let Hooking::On { run, begun: other } = hooking(2) else { panic!() };
-        assert_eq!(other[&ServiceName::from("web")], Begun { run: run.clone(), done: BTreeSet::new() });
+        assert_eq!(other[&ServiceName::from("web")], Begun { run: run.clone(), ..Begun::default() });
         assert_eq!(other[&ServiceName::from("db")], begun);
         let new = of(2, "2026-11-21T13:00:00.5Z").hooking(None);
         assert_eq!(new, Hooking::On { run, begun: BTreeMap::new() });

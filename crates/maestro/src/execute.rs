@@ -13,6 +13,7 @@ use look::Looks;
 use maestro_core::boundary::{CallOutcome, LedgerError, Probe};
 use maestro_core::event::{Event, Failure, News, Reporter, RunSummary, Skipped, StepOutcome};
 use maestro_core::model::HookName;
+use maestro_core::names::ContainerId;
 use maestro_core::plan::{Action, Plan, StepId};
 use maestro_core::run::Run;
 use std::collections::BTreeMap;
@@ -33,14 +34,21 @@ pub struct Means {
     pub fence: Option<Fence>,
     /// The balancers, where there are any.
     pub routes: Option<Arc<Routes>>,
-    /// Where it is written down which hooks have been run; none if nobody would go on from there.
+    /// Where it is written down how hooks ended; none if nobody would go on from there.
     pub remember: Option<Arc<dyn Remember>>,
 }
 
-/// Writes down what must not be done again by whoever goes on.
+/// Writes down what whoever goes on cannot see.
 pub trait Remember: Send + Sync {
-    /// A hook has come to a good end.
+    /// A hook has come to a good end: it must not be run again.
     fn ran<'a>(&'a self, hook: &'a HookName) -> BoxFuture<'a, Result<(), LedgerError>>;
+
+    /// The time of a hook is over that runs in this container: whatever that ends with from now on, it is not a good end.
+    fn is_late<'a>(
+        &'a self,
+        hook: &'a HookName,
+        container: &'a ContainerId,
+    ) -> BoxFuture<'a, Result<(), LedgerError>>;
 }
 
 /// How often reporters may redraw what only time changes.

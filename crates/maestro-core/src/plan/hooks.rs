@@ -4,7 +4,7 @@ use crate::compare::shown_command;
 use crate::image::ImageRef;
 use crate::model::HookName;
 use crate::model::When;
-use crate::names::{ServiceName, ShipName};
+use crate::names::{ContainerId, ServiceName, ShipName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub struct Begun {
     pub run: String,
     /// Those that have been run to a good end, as far as it was written down.
     pub done: BTreeSet<(When, usize)>,
+    /// Containers that had not ended when their time was over: whatever they end with since, it is not a good end.
+    pub late: BTreeSet<ContainerId>,
 }
 
 impl Hooking {

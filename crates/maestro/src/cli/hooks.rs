@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use maestro_core::boundary::{LedgerError, LedgerWriter as _};
 use maestro_core::deployment::Deployment;
 use maestro_core::model::HookName;
-use maestro_core::names::ServiceName;
+use maestro_core::names::{ContainerId, ServiceName};
 use maestro_core::plan::{Begun, Hooking, Plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(super) fn begun(hooking: &Hooking, plan: &Plan) -> BTreeMap<ServiceName, Beg
     all
 }
 
-/// Writes into the journal which hooks have been run.
+/// Writes into the journal how hooks ended.
 pub(super) struct Noting {
     ledger: Arc<OwnedLedger>,
     /// As the journal has it. Who writes waits for whoever writes before.
@@ -40,16 +40,25 @@ impl Noting {
     pub(super) async fn begun(&self) -> BTreeMap<ServiceName, Begun> {
         self.target.lock().await.hooks.clone()
     }
+
+    /// Writes down more of a hook's service.
+    async fn write(&self, hook: &HookName, change: impl FnOnce(&mut Begun)) -> Result<(), LedgerError> {
+        let mut target = self.target.lock().await;
+        change(target.hooks.entry(hook.service.clone()).or_default());
+        self.ledger.append(&target.document()).await
+    }
 }
 
 impl Remember for Noting {
     fn ran<'a>(&'a self, hook: &'a HookName) -> BoxFuture<'a, Result<(), LedgerError>> {
-        async {
-            let mut target = self.target.lock().await;
-            let begun = target.hooks.entry(hook.service.clone()).or_default();
-            begun.done.insert((hook.when, hook.number));
-            self.ledger.append(&target.document()).await
-        }
-        .boxed()
+        self.write(hook, |begun| _ = begun.done.insert((hook.when, hook.number))).boxed()
+    }
+
+    fn is_late<'a>(
+        &'a self,
+        hook: &'a HookName,
+        container: &'a ContainerId,
+    ) -> BoxFuture<'a, Result<(), LedgerError>> {
+        self.write(hook, |begun| _ = begun.late.insert(container.clone())).boxed()
     }
 }

@@ -112,7 +112,7 @@ pub(super) fn is_left(builder: &Builder<'_>, service: &ServiceName, intent: &Int
 
 fn is_done(builder: &Builder<'_>, name: &HookName, hook: &Hook, begun: &Begun) -> bool {
     begun.done.contains(&(name.when, name.number))
-        || hook.place == HookPlace::Container && matches!(found(builder, name, &begun.run), Found::Done)
+        || hook.place == HookPlace::Container && matches!(found(builder, name, begun), Found::Done)
 }
 
 /// Whether a container was made for a hook of a service of this environment.
@@ -123,14 +123,15 @@ fn is_hooks(builder: &Builder<'_>, container: &ObservedContainer, service: &Serv
 }
 
 /// What there is of a hook in this run, on whichever ship: the one that it would be run on now may have been out of sight.
-fn found<'a>(builder: &Builder<'a>, name: &HookName, run: &str) -> Found<'a> {
+fn found<'a>(builder: &Builder<'a>, name: &HookName, begun: &Begun) -> Found<'a> {
     let container = name.container();
     let mut open = Found::Nothing;
     for (ship, view) in &builder.fleet.ships {
         let ShipView::Reachable(state) = view else { continue };
         let Some(found) = state.containers.get(container.as_str()) else { continue };
-        let is_of_run = found.labels.get(LABEL_RUN).is_some_and(|label| label == run);
-        if !is_of_run || !is_hooks(builder, found, &name.service) {
+        let is_of_run = found.labels.get(LABEL_RUN).is_some_and(|label| *label == begun.run);
+        let is_late = begun.late.contains(&found.id);
+        if !is_of_run || is_late || !is_hooks(builder, found, &name.service) {
             continue;
         }
         match found.state {
@@ -193,7 +194,7 @@ impl<'a> Hooked<'a> {
         // One that is there has its image.
         let is_made = |(name, hook): &(HookName, Hook)| {
             hook.place == HookPlace::Container
-                && matches!(found(builder, name, &self.begun.run), Found::Nothing)
+                && matches!(found(builder, name, &self.begun), Found::Nothing)
         };
         let needs = self.blocked.is_none() && run.any(|run| is_made(&run));
         (needs && !has_image(builder.fleet, &self.instance.ship, &self.instance.image))
@@ -242,7 +243,7 @@ impl<'a> Hooked<'a> {
         hook: &Hook,
         last: Vec<StepId>,
     ) -> Chain {
-        let found = found(builder, &name, &self.begun.run);
+        let found = found(builder, &name, &self.begun);
         let ship = if let Found::Open(ship, _) = found { ship } else { &self.instance.ship };
         let mut chain = builder.chain_of(Unit::Hook { hook: name.clone(), ship: Some(ship.clone()) }, last);
         let own = name.container();

@@ -214,15 +214,12 @@ fn stop(builder: &mut Builder<'_>, orphan: &Orphan<'_>, after: Vec<StepId>) -> V
     builder.drain_of(&mut chain, &orphan.service, &name);
     let of_service = environment.instances.values().filter(|known| known.service == orphan.service);
     let grace = of_service.map(|known| known.stop_timeout).max().unwrap_or(GRACE);
-    builder.call(&mut chain, EngineCall::StopContainer { target: target.clone(), grace }, OnFailure::Fail);
-    let wait = Action::Await {
-        target: target.clone(),
-        condition: Condition::NotRunning,
-        steady: Duration::ZERO,
-        within: SETTLE,
-    };
-    builder.push(&mut chain, wait, OnFailure::Fail);
+    // First: who finds it stopped takes it for done.
     restarts::rest(builder, &mut chain, (orphan.container, &target), None);
+    builder.call(&mut chain, EngineCall::StopContainer { target: target.clone(), grace }, OnFailure::Fail);
+    let wait =
+        Action::Await { target, condition: Condition::NotRunning, steady: Duration::ZERO, within: SETTLE };
+    builder.push(&mut chain, wait, OnFailure::Fail);
     let ends = chain.last.clone();
     let because = match environment.instances.get(&orphan.instance) {
         Some(known) => Reason::Moved(known.ship.clone()),

@@ -133,10 +133,10 @@ pub(super) fn bring_up<'a>(
     if let Some(call) = call {
         builder.call(chain, call, OnFailure::Fail);
     }
+    if let Wanted::Current(container) | Wanted::Next(container) | Wanted::Kept(container) = wanted {
+        restarts::wake(builder, chain, (container, &target), instance);
+    }
     if !runs {
-        if let Wanted::Current(container) | Wanted::Next(container) | Wanted::Kept(container) = wanted {
-            restarts::wake(builder, chain, (container, &target), instance);
-        }
         builder.provide(chain, instance);
         builder.call(chain, EngineCall::StartContainer { target: target.clone() }, OnFailure::Fail);
         // From now on it takes requests, whatever is thought of it later.

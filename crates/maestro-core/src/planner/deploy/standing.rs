@@ -62,18 +62,26 @@ impl<'s> Standing<'s> {
         }
         let because = match current {
             None => Some(Reason::Missing),
-            Some(current) => match compared(instance, &spec, current, state) {
-                Some(changes) if !changes.is_empty() => Some(Reason::Differs(changes.into())),
-                None if !is_it(current) => Some(Reason::Differs(Arc::default())),
-                Some(_) | None if !current.state.is_running() => {
-                    Some(taken(builder, instance, current).unwrap_or(Reason::Stopped))
+            Some(current) => {
+                let changes = compared(instance, &spec, current, state);
+                // It is set right where it is.
+                let was_to_rest = is_it(current)
+                    && changes.as_deref().is_some_and(|found| restarts::was_about_to_rest(current, found));
+                match changes {
+                    Some(changes) if !changes.is_empty() && !was_to_rest => Some(Reason::Differs(changes.into())),
+                    None if !is_it(current) => Some(Reason::Differs(Arc::default())),
+                    Some(_) | None if !current.state.is_running() => {
+                        Some(taken(builder, instance, current).unwrap_or(Reason::Stopped))
+                    }
+                    Some(_) | None if !current.state.is_awake() => Some(Reason::Stopped),
+                    Some(_) | None
+                        if was_to_rest || ask_again || current.state == ContainerState::Restarting =>
+                    {
+                        Some(Reason::Unproven)
+                    }
+                    Some(_) | None => None,
                 }
-                Some(_) | None if !current.state.is_awake() => Some(Reason::Stopped),
-                Some(_) | None if ask_again || current.state == ContainerState::Restarting => {
-                    Some(Reason::Unproven)
-                }
-                Some(_) | None => None,
-            },
+            }
         };
         for container in state.nexts(builder.environment, &instance.name) {
             builder.know_seen(instance, container);

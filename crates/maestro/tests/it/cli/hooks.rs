@@ -2,7 +2,9 @@
 
 use super::site::{SHOP, Site, until};
 use maestro_testkit::daemon::Latency;
+use maestro_testkit::faults::{Fault, Faults, On, Operation, When};
 use rustix::process::Signal;
+use std::time::Duration;
 
 /// The shop with a web that has hooks.
 fn shop(tag: &str, deploy: &str) -> String {
@@ -138,9 +140,35 @@ async fn one_that_does_not_end_is_stopped() {
         assert!(ran.all().contains("it did not end within 1 s"), "{}", ran.all());
         assert!(site.image("web-1").contains("web:2.0"));
         // It has come to a good end when it was told to stop, which is none: whoever goes on runs it again.
-        assert_eq!(site.state("web.before-1"), "absent");
-        site.run("resume --yes").await.exits(3);
+        let runs = || (starts(&site), site.id("web.before-1"));
+        let before = runs();
+        site.run("resume --yes").await.exits(3).says("it did not end within 1 s");
+        assert_eq!(hook.contains("endless"), runs() != before, "{:?}", site.changes());
     }
+}
+
+/// Whoever stops it may die before it has ended: what it ends with then is no good end either.
+#[tokio::test]
+async fn one_that_is_late_is_so_for_whoever_goes_on() {
+    let shop = |tag, deploy: &str| shop(tag, deploy).replace("ports: {", "stop_timeout: 1, ports: {");
+    let site = Site::slow_with(&shop("2.0", "on_failure: pause"), &Latency::default(), ", timeout: 2");
+    site.run("deploy").await.ok();
+    site.write(&shop("3.0", &format!("{}, on_failure: pause", hooks("{run: [bin/endless], timeout: 1}", ""))));
+    site.clear_writes();
+    site.atlantic.takes(&Latency::default().but(Operation::Stop, Duration::from_millis(300)));
+    let mut deploying = site.shell.spawn("deploy --yes web");
+    let stops = |change: &String| change.contains("stop web.before-1");
+    until("it is stopped", || deploying.has_ended() || site.changes().iter().any(stops)).await;
+    deploying.send(Signal::KILL);
+    deploying.end().await.exits(-1);
+    // Whether or not its engine does what nobody waits for any more.
+    if site.state("web.before-1") == "running" {
+        site.atlantic.meddle(|machine, now| machine.crash("web.before-1", 0, now)).unwrap();
+    }
+    assert_eq!(starts(&site), 1, "{:?}", site.changes());
+    site.run("resume --yes").await.exits(3).says("it did not end within 1 s");
+    assert_eq!(starts(&site), 2, "{:?}", site.changes());
+    assert!(site.image("web-1").contains("web:2.0") && site.image("web-2").contains("web:2.0"));
 }
 
 /// Whoever waits for it may die: it is waited for by whoever goes on.
@@ -218,6 +246,49 @@ async fn who_deploys_the_same_again_goes_on() {
     site.run("abort --yes").await.ok();
     assert!(site.image("web-2").contains("web:5.0"));
     assert_eq!(told(&site).lines().count(), 4);
+}
+
+/// What was run has been run, also where that cannot be written down: it is not as if nothing had been done.
+#[tokio::test]
+async fn one_that_cannot_be_written_down_has_been_run() {
+    let gate = "[/bin/sh, -c, 'echo run >> told; until [ -e go ]; do /bin/sleep 0.05; done']";
+    let site = Site::new(&shop("2.0", "on_failure: pause"));
+    site.run("deploy").await.ok();
+    for on_failure in ["rollback", "pause"] {
+        let deploy = hooks(&format!("{{local: {gate}}}"), "");
+        site.write(&shop("3.0", &format!("{deploy}, on_failure: {on_failure}")));
+        site.shell.write("told", "");
+        site.clear_writes();
+        let deploying = site.shell.spawn("deploy --yes web");
+        until("it is run", || !told(&site).is_empty()).await;
+        let full = Fault::Refused(500, "no space left on device".to_owned());
+        site.atlantic.set_faults(Faults::none().and(On::Only(Operation::Put), When::Always, full));
+        site.shell.write("go", "");
+        let ran = deploying.end().await.exits(3).says("it has been run, which cannot be written down");
+        ran.says("no space left").says("the deployment is not finished").says("`maestro resume` goes on with it");
+        assert!(site.changes().iter().all(|change| !change.contains("web-")), "{:?}", site.changes());
+        site.atlantic.set_faults(Faults::none());
+        site.run("abort --yes").await.ok();
+        std::fs::remove_file(site.shell.file("go")).unwrap();
+    }
+}
+
+/// Whoever takes the lease over may run it, too: it does not go on beside that.
+#[tokio::test]
+async fn one_on_this_machine_ends_with_the_lease() {
+    let site = Site::new(&shop("2.0", "on_failure: pause"));
+    site.run("deploy").await.ok();
+    let sleeps = "{local: [/bin/sh, -c, 'echo $$ >> told; exec /bin/sleep 30']}";
+    site.write(&shop("3.0", &hooks(sleeps, "")));
+    let deploying = site.shell.spawn("deploy --yes web");
+    until("it is run", || told(&site).ends_with('\n')).await;
+    site.run("unlock --yes").await.ok().says("it has been taken away");
+    let ran = deploying.end().await.exits(3).says("it was killed: the lease is lost");
+    ran.says("the deployment is not finished").never_says("going back");
+    let process = format!("/proc/{}/stat", told(&site).trim());
+    let runs = || std::fs::read_to_string(&process).is_ok_and(|stat| !stat.contains(") Z "));
+    until("it is gone", || !runs()).await;
+    assert!(site.image("web-1").contains("web:2.0"));
 }
 
 /// Whoever runs it has to know its words; whoever reads a plan, or that it failed, does not.

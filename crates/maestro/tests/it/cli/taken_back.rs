@@ -1,6 +1,7 @@
 //! What was replaced is kept, and stays what it is until it is taken back.
 
 use super::site::Site;
+use maestro_testkit::faults::{Fault, Faults, On, Operation, When};
 use maestro_testkit::state::{Container, Update};
 
 fn web(tag: &str) -> String {
@@ -50,6 +51,26 @@ async fn what_is_kept_is_started_by_no_engine() {
     site.write(&self::web("1.0"));
     site.run("plan deploy --detailed-exitcode").await.exits(0);
     site.run("drift").await.ok();
+}
+
+/// Nor is what has left the file, whoever has stopped it: who finds it stopped takes it for done.
+#[tokio::test]
+async fn what_has_left_the_file_is_started_by_no_engine() {
+    let one = |tag| web(tag).replace("max_unavailable: 1", "max_unavailable: 1, on_failure: pause");
+    let other = "      web-2: {ship: pacific, restart: always, stop_timeout: 1, ports: {http: '8080:18081'}}\n";
+    let site = Site::new(&(one("1.0") + other));
+    site.run("deploy --yes").await.ok();
+    site.write(&one("2.0"));
+    let full = Fault::Refused(500, "no space left on device".to_owned());
+    site.pacific.set_faults(Faults::none().and(On::Only(Operation::Update), When::Always, full));
+    site.run("deploy --yes").await.exits(3).says("no space left");
+    site.pacific.set_faults(Faults::none());
+    site.run("resume --yes").await.ok().says("this is release 2");
+    let left = site.pacific.container("web-2").unwrap();
+    assert_eq!((site.state("web-2"), restart(&left)), ("exited", "no"));
+    site.run("rollback --yes").await.ok();
+    let back = site.pacific.container("web-2").unwrap();
+    assert_eq!((site.state("web-2"), restart(&back), &back.id), ("running", "always", &left.id));
 }
 
 /// It has the port of the one that is to be, or answers beside it.

@@ -303,25 +303,30 @@ fn broken_off_anywhere_each_is_run_once() {
     }
 }
 
-/// One that failed is run again, in a new container; one that was made and not started is started.
+/// One that failed or was late is run again, in a new container; one that was made and not started is started.
 #[test]
 fn what_is_there_of_this_run_is_gone_on_with() {
     let old = released(&rolling(1));
     let plan = planned(&rolling(2), &old.fleet, &first("1"));
     let begun = begun(&plan, "1");
     let name = "web.before-1";
-    let hooks = |state_of: ContainerState, code: Option<i64>| {
+    let hooks_where = |state_of: ContainerState, code: Option<i64>, is_late: bool| {
         let mut world = old.clone();
+        let mut begun = begun.clone();
         let steps = 1 + plan.steps.iter().position(|step| matches!(&step.action, Action::Call(EngineCall::CreateContainer { spec, .. }) if spec.name.as_str() == name)).unwrap();
         world.carry_out(&plan, steps, |_| 0, |_, _| ());
         let container = state(&mut world, "a").containers.get_mut(name).unwrap();
         (container.state, container.exit_code) = (state_of, code);
+        if is_late {
+            begun.get_mut("web").unwrap().late.insert(container.id.clone());
+        }
         let text = hooks_of(&planned(&rolling(2), &world.fleet, &run("2", &begun)));
         text.lines()
             .filter(|line| line.contains("before-1"))
             .map(|line| line.split_once(": ").unwrap().1.to_owned() + "\n")
             .collect::<String>()
     };
+    let hooks = |state_of, code| hooks_where(state_of, code, false);
     insta::assert_snapshot!(hooks(ContainerState::Created, None), @"
     start web.before-1
     run bin/migrate --up in a container of web:2 on a (at most 600 s) [after 1]
@@ -334,6 +339,17 @@ fn what_is_there_of_this_run_is_gone_on_with() {
     run bin/migrate --up in a container of web:2 on a (at most 600 s) [after 3]
     ");
     insta::assert_snapshot!(hooks(ContainerState::Exited, Some(0)), @"");
+    // Its time was over before: a good end is that of somebody who was told to stop, or will be.
+    insta::assert_snapshot!(hooks_where(ContainerState::Running, None, true), @"
+    stop web.before-1 (grace 10 s)
+    wait until web.before-1 is not running [after 1]
+    remove web.before-1 [after 2]
+    create web.before-1 from web:2 [after 3]
+    start web.before-1 [after 4]
+    run bin/migrate --up in a container of web:2 on a (at most 600 s) [after 5]
+    ");
+    let again = hooks_where(ContainerState::Exited, Some(0), true);
+    assert_eq!(again, hooks(ContainerState::Exited, Some(1)));
 }
 
 /// Of another run, one that goes on running is stopped: nobody waits for it.

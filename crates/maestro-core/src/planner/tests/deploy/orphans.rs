@@ -1,7 +1,7 @@
 //! Instances that are not in the file any more, or on another ship.
 
 use super::world::World;
-use super::{DEPLOY, PROMOTE, environment, planned, released};
+use super::{DEPLOY, PROMOTE, environment, fleet, planned, released};
 use crate::balance::Standing;
 use crate::fleet::{ContainerState, ShipView};
 use crate::model::Environment;
@@ -109,9 +109,9 @@ fn what_is_gone_stops_when_everything_else_is_done() {
        20. web-2 on b: tell front, requests go to web-2 at 192.0.2.2:8101, web-2.next-5cec24de4efd is gone [after 19]
        21. all instances: done [after 10 20]
        22. web-3@c on c: tell front, none go to web-3@c any more [after 21]
-       23. web-3@c on c: stop web-3 (grace 10 s) [after 22]
-       24. web-3@c on c: wait until web-3 is not running [after 23]
-       25. web-3@c on c: set restart of web-3 to no [after 24]
+       23. web-3@c on c: set restart of web-3 to no [after 22]
+       24. web-3@c on c: stop web-3 (grace 10 s) [after 23]
+       25. web-3@c on c: wait until web-3 is not running [after 24]
     ");
     reaches(&world, &to, &plan, 2, "edge-1@a web-1@a web-2@b");
     // It comes back as it was.
@@ -125,6 +125,40 @@ fn what_is_gone_stops_when_everything_else_is_done() {
             .all(|step| !matches!(step.action, Action::Call(EngineCall::CreateContainer { .. })))
     );
     reaches(&less, &back, &plan, 2, "edge-1@a web-1@a web-2@b web-3@c");
+}
+
+/// Whoever finds one stopped takes it for done: by then, its engine does not start it any more. Whoever finds it running
+/// leaves it as it was made, or stops it.
+#[test]
+fn what_is_stopped_is_started_by_no_engine() {
+    let old = shop(RANGE, ROLLING, &THREE.replace("{ship: c}", "{ship: c, restart: always}"));
+    let new = shop(RANGE, ROLLING, "web-1: {ship: a}, web-2: {ship: b}");
+    let mut world = World::of(fleet("a:\nb:\nc:"));
+    world.tells = true;
+    world.finish(&planned(&old, &world.fleet, &DEPLOY));
+    let policy = |world: &World| {
+        let found = world.fleet.container(&"c".into(), &"web-3".into()).unwrap();
+        (found.state, found.configuration.as_ref().unwrap().restart.name.to_string())
+    };
+    assert_eq!(policy(&world), (ContainerState::Running, "always".to_owned()));
+    let plan = planned(&new, &world.fleet, &DEPLOY);
+    for most in 0..=plan.steps.len() {
+        let mut broken_off = world.clone();
+        broken_off.carry_out(&plan, most, |_| 0, |_, _| ());
+        let (state, restart) = policy(&broken_off);
+        assert!(state.is_running() || restart == "no", "{restart} after {most} of\n{plan}");
+        for (to, end) in
+            [(&new, (ContainerState::Exited, "no")), (&old, (ContainerState::Running, "always"))]
+        {
+            let mut world = broken_off.clone();
+            let rest = planned(to, &world.fleet, &DEPLOY);
+            assert!(!rest.to_string().contains("create web-3"), "after {most} of\n{plan}\n{rest}");
+            world.finish(&rest);
+            let (state, restart) = policy(&world);
+            assert_eq!((state, &*restart), end, "after {most} of\n{plan}\n{rest}");
+            assert!(planned(to, &world.fleet, &DEPLOY).steps.is_empty(), "after {most} of\n{plan}\n{rest}");
+        }
+    }
 }
 
 #[test]
@@ -166,9 +200,9 @@ fn what_has_moved_serves_until_it_serves_elsewhere() {
        25. web-3 on c: tell front, requests go to web-3 at 192.0.2.3:8101, web-3.next-24aeb03cb330 is gone [after 24]
        26. all instances: done [after 5 15 25]
        27. web-1@a on a: tell front, none go to web-1@a any more [after 26]
-       28. web-1@a on a: stop web-1 (grace 10 s) [after 27]
-       29. web-1@a on a: wait until web-1 is not running [after 28]
-       30. web-1@a on a: set restart of web-1 to no [after 29]
+       28. web-1@a on a: set restart of web-1 to no [after 27]
+       29. web-1@a on a: stop web-1 (grace 10 s) [after 28]
+       30. web-1@a on a: wait until web-1 is not running [after 29]
     ");
     reaches(&world, &to, &plan, 3, "edge-1@a web-1@b web-2@b web-3@c");
 }
@@ -196,27 +230,27 @@ fn what_is_in_the_way_goes_first_and_one_at_a_time() {
       web-2@b (web) on b: it is not to be there any more
       web-3@c (web) on c: it is not to be there any more
         1. web-1@a on a: tell front, none go to web-1@a any more
-        2. web-1@a on a: stop web-1 (grace 10 s) [after 1]
-        3. web-1@a on a: wait until web-1 is not running [after 2]
-        4. web-1@a on a: set restart of web-1 to no [after 3]
+        2. web-1@a on a: set restart of web-1 to no [after 1]
+        3. web-1@a on a: stop web-1 (grace 10 s) [after 2]
+        4. web-1@a on a: wait until web-1 is not running [after 3]
         5. www-1 on a: create www-1 from web:1 [after 4]
         6. www-1 on a: start www-1 [after 5]
         7. www-1 on a: wait until www-1 is running [after 6]
         8. www-1 on a: wait until www-1 is steady [after 7]
         9. www-1 on a: tell front, requests go to www-1 at 192.0.2.1:8080 [after 8]
        10. web-2@b on b: tell front, none go to web-2@b any more [after 9]
-       11. web-2@b on b: stop web-2 (grace 10 s) [after 10]
-       12. web-2@b on b: wait until web-2 is not running [after 11]
-       13. web-2@b on b: set restart of web-2 to no [after 12]
+       11. web-2@b on b: set restart of web-2 to no [after 10]
+       12. web-2@b on b: stop web-2 (grace 10 s) [after 11]
+       13. web-2@b on b: wait until web-2 is not running [after 12]
        14. www-2 on b: create www-2 from web:1 [after 9 13]
        15. www-2 on b: start www-2 [after 14]
        16. www-2 on b: wait until www-2 is running [after 15]
        17. www-2 on b: wait until www-2 is steady [after 16]
        18. www-2 on b: tell front, requests go to www-2 at 192.0.2.2:8080 [after 17]
        19. web-3@c on c: tell front, none go to web-3@c any more [after 18]
-       20. web-3@c on c: stop web-3 (grace 10 s) [after 19]
-       21. web-3@c on c: wait until web-3 is not running [after 20]
-       22. web-3@c on c: set restart of web-3 to no [after 21]
+       20. web-3@c on c: set restart of web-3 to no [after 19]
+       21. web-3@c on c: stop web-3 (grace 10 s) [after 20]
+       22. web-3@c on c: wait until web-3 is not running [after 21]
        23. www-3 on c: create www-3 from web:1 [after 18 22]
        24. www-3 on c: start www-3 [after 23]
        25. www-3 on c: wait until www-3 is running [after 24]

@@ -7,7 +7,7 @@ use crate::boundary::{CallOutcome, CheckFailure};
 use crate::compare::told;
 use crate::event::{Failure, StepOutcome};
 use crate::fleet::{ContainerState, EngineState, FleetSnapshot, ObservedContainer, ObservedImage, ShipView};
-use crate::model::{Check, Environment, HookName, LABEL_PORT, Phase};
+use crate::model::{Check, Environment, HookName, LABEL_PORT, Phase, RestartPolicy};
 use crate::names::{ContainerId, ImageId, InstanceName, ServiceName, ShipName};
 use crate::plan::{Action, Condition, EngineCall, Plan, StepId, Target};
 use crate::run::Run;
@@ -346,7 +346,9 @@ impl World {
             }
             EngineCall::SetRestart { target, restart } => {
                 let container = found(state, target);
-                assert!(!container.state.is_running(), "what runs is left alone");
+                // What runs is told to stay stopped just where it is stopped next.
+                let rests = *restart == RestartPolicy::default();
+                assert!(!container.state.is_running() || rests == stops(plan, target), "{target:?} in\n{plan}");
                 if let Some(configuration) = &mut container.configuration {
                     Arc::make_mut(configuration).restart = restart.clone();
                 }
@@ -367,6 +369,13 @@ impl World {
             self.binds.insert(id, binds);
         }
     }
+}
+
+fn stops(plan: &Plan, wanted: &Target) -> bool {
+    plan.steps.iter().any(|step| match &step.action {
+        Action::Call(EngineCall::StopContainer { target, .. }) => target == wanted,
+        _ => false,
+    })
 }
 
 fn failure() -> Failure {
