@@ -109,7 +109,9 @@ async fn note(means: &Means, hook: &HookTask) -> Result<CallOutcome, Failure> {
     if let Some(remember) = &means.remember {
         let noted = remember.ran(&hook.name).await;
         // Whatever has become of the lease: it is not as if nothing had been done.
-        noted.map_err(|error| failed(hook, &format!("it has been run, which cannot be written down: {error}")))?;
+        noted.map_err(|error| {
+            failed(hook, &format!("it has been run, which cannot be written down: {error}"))
+        })?;
     }
     Ok(CallOutcome::Done)
 }

@@ -193,8 +193,7 @@ impl<'a> Hooked<'a> {
         let mut run = run.flat_map(|(when, _)| self.left(builder, when));
         // One that is there has its image.
         let is_made = |(name, hook): &(HookName, Hook)| {
-            hook.place == HookPlace::Container
-                && matches!(found(builder, name, &self.begun), Found::Nothing)
+            hook.place == HookPlace::Container && matches!(found(builder, name, &self.begun), Found::Nothing)
         };
         let needs = self.blocked.is_none() && run.any(|run| is_made(&run));
         (needs && !has_image(builder.fleet, &self.instance.ship, &self.instance.image))

@@ -68,7 +68,9 @@ impl<'s> Standing<'s> {
                 let was_to_rest = is_it(current)
                     && changes.as_deref().is_some_and(|found| restarts::was_about_to_rest(current, found));
                 match changes {
-                    Some(changes) if !changes.is_empty() && !was_to_rest => Some(Reason::Differs(changes.into())),
+                    Some(changes) if !changes.is_empty() && !was_to_rest => {
+                        Some(Reason::Differs(changes.into()))
+                    }
                     None if !is_it(current) => Some(Reason::Differs(Arc::default())),
                     Some(_) | None if !current.state.is_running() => {
                         Some(taken(builder, instance, current).unwrap_or(Reason::Stopped))

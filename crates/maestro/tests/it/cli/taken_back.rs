@@ -57,7 +57,8 @@ async fn what_is_kept_is_started_by_no_engine() {
 #[tokio::test]
 async fn what_has_left_the_file_is_started_by_no_engine() {
     let one = |tag| web(tag).replace("max_unavailable: 1", "max_unavailable: 1, on_failure: pause");
-    let other = "      web-2: {ship: pacific, restart: always, stop_timeout: 1, ports: {http: '8080:18081'}}\n";
+    let other =
+        "      web-2: {ship: pacific, restart: always, stop_timeout: 1, ports: {http: '8080:18081'}}\n";
     let site = Site::new(&(one("1.0") + other));
     site.run("deploy --yes").await.ok();
     site.write(&one("2.0"));

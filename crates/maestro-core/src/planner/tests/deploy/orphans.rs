@@ -147,8 +147,7 @@ fn what_is_stopped_is_started_by_no_engine() {
         broken_off.carry_out(&plan, most, |_| 0, |_, _| ());
         let (state, restart) = policy(&broken_off);
         assert!(state.is_running() || restart == "no", "{restart} after {most} of\n{plan}");
-        for (to, end) in
-            [(&new, (ContainerState::Exited, "no")), (&old, (ContainerState::Running, "always"))]
+        for (to, end) in [(&new, (ContainerState::Exited, "no")), (&old, (ContainerState::Running, "always"))]
         {
             let mut world = broken_off.clone();
             let rest = planned(to, &world.fleet, &DEPLOY);

@@ -348,7 +348,10 @@ impl World {
                 let container = found(state, target);
                 // What runs is told to stay stopped just where it is stopped next.
                 let rests = *restart == RestartPolicy::default();
-                assert!(!container.state.is_running() || rests == stops(plan, target), "{target:?} in\n{plan}");
+                assert!(
+                    !container.state.is_running() || rests == stops(plan, target),
+                    "{target:?} in\n{plan}"
+                );
                 if let Some(configuration) = &mut container.configuration {
                     Arc::make_mut(configuration).restart = restart.clone();
                 }
