@@ -2,6 +2,7 @@
 
 use crate::engine_error::EngineError;
 use futures_util::future::BoxFuture;
+use std::collections::BTreeSet;
 
 /// Reads what was recorded, from a majority of the places that keep it.
 pub trait Ledger: Send + Sync {
@@ -59,6 +60,17 @@ pub struct Contents {
     pub releases: Vec<Entry>,
     /// The journal of the run that is in progress, or was cut off; none if the last one was closed.
     pub journal: Option<Journal>,
+    /// What is missing above because it is damaged in every place that has it.
+    pub unreadable: BTreeSet<Unreadable>,
+}
+
+/// Something that was written, and that nobody can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unreadable {
+    /// What is listed of the release of this number.
+    Release(u64),
+    /// The last record of a journal that was not closed.
+    Journal,
 }
 
 /// A release in a list.

@@ -13,6 +13,6 @@ pub use engine::{
     ExecOutput, ExecSession, LogLine, LogOptions, LogStream, Needs, Progress, RegistryImage, Scope,
 };
 pub use front_end::{FrontEnd, FrontEndError};
-pub use ledger::{Contents, Document, Entry, Journal, Ledger, LedgerError, LedgerWriter};
+pub use ledger::{Contents, Document, Entry, Journal, Ledger, LedgerError, LedgerWriter, Unreadable};
 pub use probe::{CheckFailure, Probe};
 pub use shelf::{Claimed, File, Folder, FolderId, FolderName, Keep, LAST_BEAT, Labels, Shelf};

@@ -41,7 +41,8 @@ pub trait Shelf: Send + Sync {
     }
 
     /// The files at a path and below, in the order of their paths; without a path, all. None for a path at which nothing
-    /// is; `NotFound` if the folder is gone. A file that is being put may be seen half, or not at all.
+    /// is; `NotFound` if the folder is gone. A file that is being put may be seen half, or not at all. One without content was
+    /// taken away, or its shelf's host died while it was written.
     fn get<'a>(&'a self, id: &'a FolderId, path: &'a str) -> BoxFuture<'a, Result<Vec<File>, EngineError>>;
 
     /// Gives a folder this heartbeat, in place of the last one, for whoever looks at it. From 1 to [`LAST_BEAT`].
@@ -96,7 +97,7 @@ pub struct FolderId(pub String);
 pub struct File {
     /// Names of `[a-z0-9.-]` with `/` between them.
     pub path: String,
-    /// Never empty, where a file is there.
+    /// Not empty where a file is put.
     pub content: Vec<u8>,
 }
 

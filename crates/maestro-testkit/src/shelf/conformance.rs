@@ -97,11 +97,12 @@ impl Context<'_> {
         self.shelf.put(id, files).await.map_err(say)
     }
 
-    /// What is below a path, asked over the other way.
+    /// What is below a path, asked over the other way. Of what was taken away, empty files may be left.
     async fn get(&self, id: &FolderId, path: &str) -> Result<Vec<(String, String)>, String> {
         let files = self.neighbour.get(id, path).await.map_err(say)?;
         Ok(files
             .into_iter()
+            .filter(|file| !file.content.is_empty())
             .map(|file| (file.path, String::from_utf8_lossy(&file.content).into_owned()))
             .collect())
     }

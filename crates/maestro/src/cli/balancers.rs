@@ -95,7 +95,7 @@ async fn trials(
     engines: Arc<Engines>,
     kept: &Kept,
 ) -> Result<Vec<Trial>, Fault> {
-    let past = match kept.past().await {
+    let past = match kept.past(session).await {
         // Nothing is done here, so nothing is lost by that.
         Err(fault @ Fault::Ledger(_)) => {
             ErrorReport::of(&fault)

@@ -53,8 +53,9 @@ impl Args {
     }
 
     /// What is wanted of the fleet. Of what is unfinished, nobody has seen what was begun come up.
-    pub(super) fn intent(&self, unfinished: Option<&Deployment>, hooks: Hooking) -> Intent {
-        let (ask_again, doubtful) = (unfinished.is_some(), doubtful(unfinished));
+    pub(super) fn intent(&self, past: Option<&Past>, hooks: Hooking) -> Intent {
+        let ask_again = past.is_some_and(Past::is_open);
+        let doubtful = doubtful(past.and_then(|past| past.unfinished.as_ref()));
         Intent::Deploy { ask_again, promote: self.promote, doubtful, hooks }
     }
 
@@ -91,7 +92,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     draft.orphans(&past, &args);
     let unfinished = past.unfinished.as_ref();
     let target = draft.target(&args, unfinished);
-    let intent = args.intent(unfinished, target.hooking(unfinished));
+    let intent = args.intent(Some(&past), target.hooking(unfinished));
     let ahead = draft.kept.read_ahead(&past).map(Ok);
     let looking = unless_interrupted(try_join(draft.plan(&intent), ahead));
     let ((plan, fleet), ()) = looking.await.map_err(untouched)?;

@@ -134,6 +134,9 @@ pub enum Fault {
     /// There is no release to go back to.
     #[error("there is no release to go back to")]
     NothingBefore,
+    /// The current release is damaged, so nobody knows which one was before it.
+    #[error("nothing has been done: what was before release {0} is not known")]
+    Unlisted(u64),
     /// There is no way back.
     #[error(transparent)]
     NoReturn(#[from] NoReturn),
@@ -277,7 +280,9 @@ impl Fault {
             Fault::Unfinished(_) => ErrorReport::of(self)
                 .hint("`maestro resume` goes on with it, `maestro abort` goes back")
                 .hint("a deployment of the same services takes its place"),
-            Fault::NoReturn(_) => ErrorReport::of(self).hint("`maestro releases` lists what is kept"),
+            Fault::NoReturn(_) | Fault::Unlisted(_) => {
+                ErrorReport::of(self).hint("`maestro releases` lists what is kept")
+            }
             Fault::Overtaken { .. } | Fault::Changed(_) => {
                 ErrorReport::of(self).hint("look at `maestro releases`, and ask again")
             }

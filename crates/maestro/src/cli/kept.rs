@@ -13,7 +13,7 @@ use crate::ledger::{
 };
 use crate::report::{ErrorReport, Printer, list};
 use jiff::{SignedDuration, Timestamp};
-use maestro_core::boundary::{Contents, Deadlines, Ledger, LedgerError, Shelf};
+use maestro_core::boundary::{Contents, Deadlines, Ledger, LedgerError, Shelf, Unreadable};
 use maestro_core::deployment::Deployment;
 use maestro_core::history::{History, Record};
 use maestro_core::lease::{Holder, Times};
@@ -52,6 +52,15 @@ pub(super) struct Past {
     pub(super) unfinished: Option<Deployment>,
     /// The current release, unless it turned out that nobody can go back to it.
     pub(super) way_back: Option<u64>,
+    /// What there was besides, and is damaged.
+    pub(super) unreadable: BTreeSet<Unreadable>,
+}
+
+impl Past {
+    /// Whether nobody may have seen what runs answer, for something is half done, or may be.
+    pub(super) fn is_open(&self) -> bool {
+        self.unfinished.is_some() || self.unreadable.contains(&Unreadable::Journal)
+    }
 }
 
 /// How long to wait for others.
@@ -87,9 +96,13 @@ impl Kept {
         &self.anchors
     }
 
-    /// Reads it, without the releases themselves.
-    pub(super) async fn past(&self) -> Result<Past, Fault> {
-        unless_interrupted(past(&self.reader)).await
+    /// Reads it, without the releases themselves, and says what of it cannot be read.
+    pub(super) async fn past(&self, session: &Session) -> Result<Past, Fault> {
+        let past = unless_interrupted(past(&self.reader)).await?;
+        for one in &past.unreadable {
+            unreadable(*one).print(&session.printer);
+        }
+        Ok(past)
     }
 
     /// Reads the current release ahead, for whoever needs it under the lease: what was read once is remembered. Why it
@@ -122,7 +135,7 @@ impl Kept {
             self.claim(session, doing, patience, &mut interrupts).await?.release().await.ok();
             interrupts.unless_any()?;
         }
-        self.past().await.map_err(untouched)
+        self.past(session).await.map_err(untouched)
     }
 
     /// Who is deploying at this moment, as far as these ships tell.
@@ -208,11 +221,27 @@ fn places(
 
 /// Reads what a ledger lists.
 pub(super) async fn past(ledger: &dyn Ledger) -> Result<Past, Fault> {
-    let Contents { releases, journal } = ledger.contents().await?;
+    let Contents { releases, journal, unreadable } = ledger.contents().await?;
     let history = History::read(&releases)?;
     let unfinished = journal.as_ref().map(Deployment::last).transpose()?;
     let way_back = history.current().map(|record| record.number);
-    Ok(Past { history, unfinished, way_back })
+    Ok(Past { history, unfinished, way_back, unreadable })
+}
+
+/// What is said of something that is damaged on all anchors.
+fn unreadable(what: Unreadable) -> ErrorReport {
+    let everywhere = "damaged on every anchor that has it";
+    let report = match what {
+        Unreadable::Release(number) => {
+            ErrorReport::new(format!("release {number} is not listed: its entry is {everywhere}"))
+                .hint("`maestro deploy` of everything records what is there then")
+        }
+        Unreadable::Journal => {
+            ErrorReport::new(format!("a deployment may be unfinished: what its journal says is {everywhere}"))
+                .hint("`maestro deploy` of everything makes sure, and asks all checks again")
+        }
+    };
+    report.warning()
 }
 
 /// Reads a release that is listed.

@@ -108,7 +108,8 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
         Command::Clean(args) => (Intent::Clean, &args.selecting),
         Command::Kill(args) => (args.intent()?, &args.selecting),
         Command::Deploy(args) => {
-            let (mut draft, past) = deploy::Draft::new(session, args, Kept::past).await?;
+            let reading = async |kept: &Kept| kept.past(session).await;
+            let (mut draft, past) = deploy::Draft::new(session, args, reading).await?;
             let past = match past {
                 Ok(past) => {
                     draft.orphans(&past, args);
@@ -126,7 +127,7 @@ async fn make(session: &Session, command: &Command) -> Result<Made, Fault> {
                 tell_unfinished(&session.printer, unfinished);
             }
             let hooks = draft.target(args, unfinished).hooking(unfinished);
-            let (plan, fleet) = draft.plan(&args.intent(unfinished, hooks)).await?;
+            let (plan, fleet) = draft.plan(&args.intent(past.as_ref(), hooks)).await?;
             draft.tell_orphans(&fleet);
             if let Some(holder) = Holder::seen(draft.line().environment(), &fleet) {
                 session.printer.talk(&described(&holder));

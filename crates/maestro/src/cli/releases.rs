@@ -35,7 +35,7 @@ pub(super) struct DiffArgs {
 pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     let mut environment = session.environment()?;
     let (_, kept) = session.fleet(&mut environment).await?;
-    let past = kept.past().await?;
+    let past = kept.past(session).await?;
     releases::print(&session.printer, &past.history, past.unfinished.as_ref(), args.printing.output);
     Ok(ExitCode::SUCCESS)
 }
@@ -43,7 +43,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
 pub(super) async fn diff(session: &Session, args: DiffArgs) -> Outcome {
     let (mut today, of_today) = session.release(|_, tree| Ok(tree))?;
     let (_, kept) = session.fleet(&mut today).await?;
-    let past = kept.past().await?;
+    let past = kept.past(session).await?;
     for number in [Some(args.from), args.to].into_iter().flatten() {
         past.history.record(number).ok_or(NoReturn::Unknown(number))?;
     }

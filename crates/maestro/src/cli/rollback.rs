@@ -11,7 +11,7 @@ use crate::report::{ErrorReport, list};
 use futures_util::future::{FutureExt as _, try_join, try_join_all};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use maestro_core::boundary::Ledger;
+use maestro_core::boundary::{Ledger, Unreadable};
 use maestro_core::deployment::Deployment;
 use maestro_core::fleet::FleetSnapshot;
 use maestro_core::history::{NoReturn, Return};
@@ -88,12 +88,19 @@ impl<'a> Draft<'a> {
         let (engines, kept) = session.fleet(&mut today).await?;
         let past = match patience {
             Some(patience) => kept.past_after_others(session, &args.doing(), patience).await?,
-            None => kept.past().await?,
+            None => kept.past(session).await?,
         };
         if args.unfinished() == Unfinished::Refused
             && let Some(unfinished) = past.unfinished.clone()
         {
             return Err(Fault::Unfinished(Box::new(unfinished)));
+        }
+        let current = past.history.current().map_or(0, |record| record.number);
+        let is_later = |one: &&Unreadable| matches!(one, Unreadable::Release(number) if *number > current);
+        if args.to.is_none()
+            && let Some(Unreadable::Release(number)) = past.unreadable.iter().find(is_later)
+        {
+            return Err(Fault::Unlisted(*number));
         }
         let services: BTreeSet<_> =
             args.services.iter().map(|name| ServiceName::from(name.as_str())).collect();
@@ -134,7 +141,7 @@ impl<'a> Draft<'a> {
         let line = Line::of(session, Cow::Owned(selecting), environment, engines);
         let line = line.unsealed(&deploy::INTENT).await?;
         // Of what is half done, nobody has seen what runs answer.
-        let intent = deploy::back(past.unfinished.is_some(), doubtful);
+        let intent = deploy::back(past.is_open(), doubtful);
         Ok(Self { line, kept, past, target, today: (today, of_today), intent })
     }
 

@@ -50,8 +50,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     for holder in found.values() {
         args.confirming.ask(&session.printer, &described(holder), "`unlock` takes the lease away").await?;
         let taking = unlock(kept.anchors(), &holder.run, deadline);
-        let Unlocked { failed, is_over, .. } =
-            unless_interrupted(async { Ok(taking.await) }).await?;
+        let Unlocked { failed, is_over, .. } = unless_interrupted(async { Ok(taking.await) }).await?;
         for error in &failed {
             let report = ErrorReport::from(error);
             let report = if is_over { report.warning() } else { report };

@@ -56,9 +56,7 @@ pub async fn at_work(
     while began.elapsed() < times.ttl {
         sleep(times.pace).await;
         let now = look_at_all().await;
-        if now.values().flatten().next().is_none() {
-            return None;
-        }
+        now.values().flatten().next()?;
         // What is found on an anchor that had not answered before may be as old as what the others have.
         let moved = now.iter().find_map(|(number, seen)| {
             let is_other = last.get(number).is_some_and(|before| before != seen);

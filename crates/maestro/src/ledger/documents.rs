@@ -74,7 +74,14 @@ impl ShelfLedger {
     }
 
     async fn index(&self) -> Result<Arc<Index>, LedgerError> {
-        let index = Arc::new(Index::of(&self.quorum.any_majority(INDEX).await?));
+        let mut index = Index::of(&self.quorum.any_majority(INDEX).await?);
+        // Whoever was not asked may have it whole.
+        if index.is_damaged()
+            && let Ok(said) = self.quorum.get(INDEX).await
+        {
+            index = Index::of(&said);
+        }
+        let index = Arc::new(index);
         *locked(&self.read) = Some(index.clone());
         Ok(index)
     }

@@ -7,8 +7,9 @@
 use super::envelope::{open, seal};
 use super::epochs::{bucket, number_of, numbered, without_earlier};
 use super::quorum::Said;
-use maestro_core::boundary::{Contents, Document, Entry, File, Journal};
+use maestro_core::boundary::{Contents, Document, Entry, File, Journal, Unreadable};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// What is read to know what there is.
 pub(super) const INDEX: &str = "index";
@@ -26,6 +27,7 @@ pub(super) struct Index {
     files: BTreeMap<String, Document>,
     /// What each anchor that answered has of them.
     has: Vec<Said<BTreeSet<String>>>,
+    unreadable: BTreeSet<Unreadable>,
     floor: u64,
     closed: u64,
 }
@@ -35,13 +37,17 @@ impl Index {
     pub(super) fn of(said: &[Said<Vec<File>>]) -> Self {
         let mut files = BTreeMap::new();
         let mut has = Vec::new();
+        let mut damaged = BTreeSet::new();
         for (number, found) in said {
             let mut names = BTreeSet::new();
             for file in found {
-                // A damaged one is as good as none: another anchor has it, or it never was written.
                 if let Some(document) = open(&file.content) {
                     names.insert(file.path.clone());
                     files.insert(file.path.clone(), document);
+                } else if is_mark(&file.path) {
+                    files.insert(file.path.clone(), nothing());
+                } else {
+                    damaged.insert(file.path.as_str());
                 }
             }
             has.push((*number, names));
@@ -60,7 +66,27 @@ impl Index {
                 || is(CLOSED, &|number| number == closed)
                 || is(JOURNALS, &|number| Some(number) == current)
         });
-        Self { files, has, floor, closed }
+        // What comes later takes the place of what is damaged; so does the same of another anchor.
+        let is_replaced = |path: &str, by: &dyn Fn(&str) -> bool| {
+            files.range::<str, _>((Bound::Included(path), Bound::Unbounded)).any(|(other, _)| by(other))
+        };
+        let unreadable = damaged.into_iter().filter_map(|path| {
+            if let Some((number, _)) = release_of(path) {
+                let by = |other: &str| release_of(other).is_some_and(|(other, _)| other == number);
+                (number >= floor && !is_replaced(path, &by)).then_some(Unreadable::Release(number))
+            } else {
+                let (number, _) = number_of(JOURNALS, path)?;
+                let by = |other: &str| number_of(JOURNALS, other).is_some();
+                (number > closed && !is_replaced(path, &by)).then_some(Unreadable::Journal)
+            }
+        });
+        let unreadable = unreadable.collect();
+        Self { files, has, unreadable, floor, closed }
+    }
+
+    /// Whether something cannot be read that some anchor has, of those that answered.
+    pub(super) fn is_damaged(&self) -> bool {
+        !self.unreadable.is_empty()
     }
 
     /// The releases by number, each with the epoch that counts and its head.
@@ -87,7 +113,8 @@ impl Index {
     }
 
     pub(super) fn contents(&self) -> Contents {
-        Contents { releases: self.entries().into_values().collect(), journal: self.journal() }
+        let releases = self.entries().into_values().collect();
+        Contents { releases, journal: self.journal(), unreadable: self.unreadable.clone() }
     }
 
     /// The number of the last journal that there was.
@@ -189,9 +216,19 @@ pub(super) fn head_path(number: u64, epoch: u64) -> String {
 
 /// A file that says all by its name.
 fn mark(directory: &str, number: u64) -> Vec<File> {
-    let mut files = vec![File::new(numbered(directory, number), seal(&Document::new(0, Vec::new())))];
+    let mut files = vec![File::new(numbered(directory, number), seal(&nothing()))];
     files.extend(without_earlier(directory, number));
     files
+}
+
+/// Whether the name of a file says all, so that it counts although it is damaged.
+fn is_mark(path: &str) -> bool {
+    [FLOOR, CLOSED].iter().any(|directory| number_of(directory, path).is_some())
+}
+
+/// The content of a mark.
+fn nothing() -> Document {
+    Document::new(0, Vec::new())
 }
 
 /// The mark that a journal is closed, and then its records' end.

@@ -172,7 +172,11 @@ impl Quorum {
             self.needed().saturating_sub(good.len())
         });
         let causes = asking.await;
-        if good.len() >= self.needed() { Ok(good) } else { Err(self.too_few(good.len(), self.needed(), causes)) }
+        if good.len() >= self.needed() {
+            Ok(good)
+        } else {
+            Err(self.too_few(good.len(), self.needed(), causes))
+        }
     }
 
     /// The files at a path on the first anchor where they are what is looked for. These anchors are asked first.
@@ -243,7 +247,11 @@ impl Quorum {
                 None => {}
             }
         }
-        if good.len() >= self.needed() { Ok(good) } else { Err(self.too_few(good.len(), self.needed(), causes)) }
+        if good.len() >= self.needed() {
+            Ok(good)
+        } else {
+            Err(self.too_few(good.len(), self.needed(), causes))
+        }
     }
 
     pub(super) fn too_few(&self, answered: usize, needed: usize, causes: Vec<EngineError>) -> LedgerError {

@@ -68,7 +68,7 @@ impl Change<'_> {
         let unfinished = past.unfinished.as_ref();
         self.target.doubtful = deploy::doubtful(unfinished);
         if let Intent::Deploy { ask_again, doubtful, .. } = &mut self.intent {
-            *ask_again |= unfinished.is_some();
+            *ask_again |= past.is_open();
             doubtful.clone_from(&self.target.doubtful);
         }
         if !self.intent.goes_back() {

@@ -4,6 +4,7 @@ use super::deploying::anywhere;
 use super::site::{SHOP, Site};
 use maestro_testkit::fake_dockerd::FakeDockerd;
 use maestro_testkit::faults::{Fault, Faults, On, Operation, When};
+use maestro_testkit::state::Archived;
 
 const TWO: &str = "
   db: {image: 'shop/db:1', instances: {db-1: {ship: atlantic}}}
@@ -208,26 +209,33 @@ fn running(ship: &FakeDockerd) -> String {
     up.into_iter().collect::<Vec<_>>().join(" ")
 }
 
+const LEDGER: &str = "maestro.ledger.shop";
+
+/// Puts this in the place of all files of the ledger below a directory whose paths contain a text; returns of how many.
+fn damage(site: &Site, directory: &str, which: &str, content: &[u8]) -> usize {
+    let (before, _) = directory.rsplit_once('/').unwrap();
+    let damaged = site.engines().map(|engine| {
+        engine.meddle(|machine, now| {
+            let Ok(mut files) = machine.get_archive(LEDGER, &format!("/{directory}")) else { return 0 };
+            files.retain(|file| file.content.is_some() && file.path.contains(which));
+            for file in &mut files {
+                file.path = format!("{before}/{}", file.path);
+                file.content = Some(content.to_vec());
+            }
+            let count = files.len();
+            machine.put_archive(LEDGER, files, now).unwrap();
+            count
+        })
+    });
+    damaged.sum()
+}
+
 /// Without a way back, there is still one forward.
 #[tokio::test]
 async fn a_release_that_is_damaged_everywhere_is_followed_by_another() {
     let site = Site::new(TWO);
     site.run("deploy").await.ok();
-    let damage = |engine: &FakeDockerd| {
-        engine.meddle(|machine, now| {
-            let ledger = "maestro.ledger.shop";
-            let Ok(mut bodies) = machine.get_archive(ledger, "/files/bodies") else { return 0 };
-            bodies.retain(|file| file.content.is_some());
-            for file in &mut bodies {
-                file.path = format!("files/{}", file.path);
-                file.content = Some(b"garbage".to_vec());
-            }
-            let count = bodies.len();
-            machine.put_archive(ledger, bodies, now).unwrap();
-            count
-        })
-    };
-    assert_eq!(site.engines().map(damage).sum::<usize>(), 1, "two ships have one anchor");
+    assert_eq!(damage(&site, "files/bodies", "", b"garbage"), 1, "two ships have one anchor");
     site.write(&TWO.replace("web:2.0", "web:3.0"));
     site.run("deploy --yes web").await.exits(1).says("it does not go together with db");
     assert!(site.image("web-1").contains("web:2.0"));
@@ -239,4 +247,38 @@ async fn a_release_that_is_damaged_everywhere_is_followed_by_another() {
     site.run("deploy --yes").await.ok().says("release 1 is damaged").says("this is release 2");
     assert!(site.image("web-1").contains("web:3.0") && site.image("web-2").contains("web:3.0"));
     site.run("deploy --yes web").await.ok().never_says("damaged");
+}
+
+/// Which release was before the current one is not known if that one is not listed.
+#[tokio::test]
+async fn nobody_goes_further_back_than_was_meant() {
+    let site = Site::new(TWO);
+    for tag in ["2.0", "3.0", "4.0"] {
+        site.write(&TWO.replace("web:2.0", &format!("web:{tag}")));
+        site.run("deploy --yes").await.ok();
+    }
+    assert_eq!(damage(&site, "files/index/heads", "0000000003.", b""), 1);
+    site.run("releases").await.ok().says("release 3 is not listed");
+    site.clear_writes();
+    let ran = site.run("rollback --yes").await.exits(1).says("what was before release 3 is not known");
+    assert!(site.changes().is_empty(), "{:?}\n{}", site.changes(), ran.all());
+    site.run("deploy --yes").await.ok().says("release 3 is not listed").says("this is release 3");
+    site.run("rollback --yes").await.ok().never_says("not listed").says("as 2 was");
+    assert!(site.image("web-1").contains("web:3.0"));
+}
+
+/// A deployment of which nothing is left but that it began may be half done.
+#[tokio::test]
+async fn whoever_finds_a_damaged_journal_makes_sure() {
+    let site = Site::new(TWO);
+    site.run("deploy").await.ok();
+    site.run("deploy --yes").await.ok().never_says("may be unfinished");
+    let journal = "files/index/journal/00000000/0000000002/0000000001.00000000";
+    site.atlantic.meddle(|machine, now| {
+        let file = Archived { path: journal.to_owned(), content: Some(Vec::new()) };
+        machine.put_archive(LEDGER, vec![file], now).unwrap();
+    });
+    site.run("plan deploy --detailed-exitcode").await.exits(10).says("a deployment may be unfinished");
+    site.run("deploy --yes").await.ok().says("a deployment may be unfinished");
+    site.run("plan deploy --detailed-exitcode").await.exits(0).never_says("may be unfinished");
 }

@@ -1,7 +1,7 @@
 //! Those who have no lease, and look who has one.
 
 use super::{Deployer, SECOND, TestClock, times, world};
-use maestro::ledger::{at_work, holders, unlock};
+use maestro::ledger::{HeldLease, at_work, holders, unlock};
 use maestro_core::lease::Holder;
 use maestro_testkit::shelf::{MemoryShelf, Weather};
 use std::time::Duration;
@@ -10,6 +10,12 @@ use tokio::time::Instant;
 fn pair(world: &[MemoryShelf]) -> (Deployer, Deployer) {
     let clock = || TestClock::new(SECOND, 100);
     (Deployer::of("ada", world, clock()), Deployer::of("bob", world, clock()))
+}
+
+/// Nothing arrives any more of what was under way.
+fn die(deployer: &Deployer, lease: HeldLease) {
+    deployer.weather(Weather::Unreachable);
+    drop(lease);
 }
 
 /// Who is at work, as this bystander sees it. After his first look, these anchors of his change.
@@ -33,7 +39,7 @@ async fn who_lives_is_at_work_and_who_is_dead_is_not() {
         let began = Instant::now();
         assert_eq!(seen_by(&bob, &[]).await.as_deref(), Some("ada"), "{anchors} anchors");
         assert!(began.elapsed() < times().ttl, "{anchors} anchors: {:?}", began.elapsed());
-        drop(lease);
+        die(&ada, lease);
         assert_eq!(seen_by(&bob, &[]).await, None, "{anchors} anchors");
     }
 }
@@ -46,7 +52,7 @@ async fn an_anchor_that_is_late_is_no_sign_of_life() {
         for late in 0..3 {
             let world = world(3);
             let (ada, bob) = pair(&world);
-            drop(ada.claim(Duration::ZERO).await.unwrap());
+            die(&ada, ada.claim(Duration::ZERO).await.unwrap());
             bob.shelves[late].weather(away);
             assert_eq!(seen_by(&bob, &[(late, Weather::Fine)]).await, None, "{away:?} {late}");
             // Two of them, one of which comes back before the other.

@@ -1,6 +1,7 @@
 //! Leases and ledgers: over memory in paused time, and the shelves that they are made of.
 
 mod bystanders;
+mod damage;
 mod deployers;
 mod etcd;
 mod fenced;

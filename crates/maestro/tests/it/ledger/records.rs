@@ -7,23 +7,23 @@ use maestro_testkit::shelf::{MemoryShelf, Weather};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-fn text(words: &str) -> Document {
+pub(super) fn text(words: &str) -> Document {
     Document::new(1, words)
 }
 
-async fn owner(world: &[MemoryShelf]) -> (Deployer, HeldLease) {
+pub(super) async fn owner(world: &[MemoryShelf]) -> (Deployer, HeldLease) {
     let deployer = Deployer::of("ada", world, TestClock::new(SECOND, 100));
     let lease = deployer.claim(Duration::ZERO).await.unwrap();
     (deployer, lease)
 }
 
-fn reader(world: &[MemoryShelf]) -> (Deployer, ShelfLedger) {
+pub(super) fn reader(world: &[MemoryShelf]) -> (Deployer, ShelfLedger) {
     let deployer = Deployer::of("reader", world, TestClock::new(SECOND, 100));
     let ledger = ShelfLedger::new(&deployer.anchors(), 5 * SECOND);
     (deployer, ledger)
 }
 
-async fn numbers(ledger: &dyn Ledger) -> Vec<u64> {
+pub(super) async fn numbers(ledger: &dyn Ledger) -> Vec<u64> {
     ledger.contents().await.unwrap().releases.iter().map(|entry| entry.number).collect()
 }
 
@@ -65,7 +65,7 @@ async fn releases_are_listed_read_and_deleted() {
     lease.release().await.unwrap();
 }
 
-fn ledger_name() -> FolderName {
+pub(super) fn ledger_name() -> FolderName {
     FolderName::of("ledger", "großer laden")
 }
 
