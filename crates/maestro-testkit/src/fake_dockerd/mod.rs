@@ -20,12 +20,14 @@ pub use listen::At;
 pub use pki::Pki;
 
 use crate::daemon::{Daemon, Setup};
+use crate::faults::Faults;
 use listen::Listener;
 use maestro_core::model::{Identity, Transport, Trust};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// A pretended dockerd that listens. It goes when it is dropped. Everything that [`Daemon`] can do can be done with
@@ -87,6 +89,28 @@ impl FakeDockerd {
         match &self.at {
             At::Tcp(address) | At::Tls(address, _) => Some(*address),
             At::Unix(_) => None,
+        }
+    }
+
+    /// Nothing goes wrong any more. It listens again when this is over.
+    ///
+    /// # Panics
+    /// If it does not within a minute.
+    pub async fn recover(&self) {
+        self.daemon.set_faults(Faults::none());
+        let listens = async {
+            while !self.is_listening() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_mins(1), listens).await;
+        assert!(waited.is_ok(), "{} is not listened at again", self.at);
+    }
+
+    fn is_listening(&self) -> bool {
+        match &self.at {
+            At::Tcp(address) | At::Tls(address, _) => std::net::TcpStream::connect(address).is_ok(),
+            At::Unix(path) => std::os::unix::net::UnixStream::connect(path).is_ok(),
         }
     }
 

@@ -127,7 +127,7 @@ async fn a_saved_start_that_fails_half_way_has_changed_something() {
         ship.set_faults(Faults::missing_image());
     }
     site.run("apply --yes next.plan").await.exits(1);
-    site.atlantic.set_faults(Faults::none());
+    site.atlantic.recover().await;
     let refused = Fault::Refused(500, "no".into());
     site.pacific.set_faults(Faults::none().and(On::Only(Operation::Start), When::Always, refused));
     site.run("apply --yes next.plan").await.exits(3);
@@ -232,7 +232,7 @@ async fn that_the_others_follow_is_remembered() {
     site.pacific.set_faults(Faults::none().and(On::Only(Operation::Start), When::Always, refused));
     site.run("deploy --yes --promote web").await.exits(3).says("not finished");
     assert!(site.image("web-2").contains("web:2.0"));
-    site.pacific.set_faults(Faults::none());
+    site.pacific.recover().await;
     site.run("resume --yes").await.ok().says("this is release 2");
     assert!(site.image("web-1").contains("web:3.0") && site.image("web-2").contains("web:3.0"));
 }

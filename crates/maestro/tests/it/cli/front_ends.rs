@@ -215,7 +215,7 @@ async fn what_a_balancer_refuses_and_cannot_be_taken_back_is_not_finished() {
     shop.site.atlantic.set_faults(Faults::none().and(On::Only(Operation::Put), When::Always, refused));
     std::fs::remove_file(&loading).unwrap();
     deploying.until_it_says("no space left on device").await;
-    shop.site.atlantic.set_faults(Faults::none());
+    shop.site.atlantic.recover().await;
     let ran = deploying.end().await.exits(3).says("it failed: going back to release 2");
     ran.says("the deployment is not finished").says("`maestro resume`");
     assert_eq!(shop.site.changes(), Vec::<String>::new());

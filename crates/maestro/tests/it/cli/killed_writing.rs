@@ -74,7 +74,7 @@ async fn killed_after(writes: usize) -> bool {
         gone.set_faults(Faults::none().and(On::Any, When::Always, Fault::Dies));
         let releases = site.run("releases").await;
         assert_eq!(releases.code, 0, "{case}: {}", releases.all());
-        gone.set_faults(Faults::none());
+        gone.recover().await;
     }
     let case = format!("killed after {writes} writes");
     let unfinished = site.run("releases").await.ok().stderr.contains("not finished");

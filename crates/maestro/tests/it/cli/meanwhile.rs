@@ -108,7 +108,7 @@ async fn what_does_not_go_fails_its_own_service() {
     let ran = site.run("deploy --yes").await.exits(3).never_says("going back");
     assert!(site.image("web-1").contains("web:3.0"), "{}", ran.all());
     assert_eq!((site.state("web-1"), site.state("web-2")), ("running", "running"));
-    site.pacific.set_faults(Faults::none());
+    site.pacific.recover().await;
     site.run("resume --yes").await.ok().says("this is release 2");
     assert_eq!((site.state("web-1"), site.state("web-2")), ("running", "exited"));
 }

@@ -91,7 +91,7 @@ async fn what_was_begun_before_is_frozen_too() {
             Faults::none().and(On::Only(Operation::Start), When::Always, Fault::Refused(500, "no".into()));
         site.pacific.set_faults(no);
         site.run("deploy --yes -c 1 web").await.exits(3).says("not finished");
-        site.pacific.set_faults(Faults::none());
+        site.pacific.recover().await;
         site.write(&web("7.0", FROZEN));
         refused(&site, line).await;
         despite(&site, line).await;

@@ -133,7 +133,7 @@ async fn finished_later(how: &'static str, policy: &'static str, keeps: Keeps, a
         assert!(site.changes().iter().all(|change| !change.contains("web-")), "{said}\n{:?}", site.changes());
     }
     assert_eq!((site.state("web-1"), site.state("web-3")), ("running", "running"), "{said}");
-    site.pacific.set_faults(Faults::none());
+    site.pacific.recover().await;
     let ran = site.run("resume --yes").await;
     assert_eq!(ran.code, 0, "{case}: {}", ran.all());
     assert!(NAMES.iter().all(|name| is_up(&site, name, "3.0")), "{case}: {}", ran.all());
@@ -174,7 +174,7 @@ async fn taken_back_later(how: &'static str, keeps: Keeps, at: (Operation, Lost)
     }
     // It is well as it is, and would go down beside the one that nobody can see.
     assert!(is_up(&site, "web-1", if how == ONE { "3.0" } else { "2.0" }), "{said}");
-    site.pacific.set_faults(Faults::none());
+    site.pacific.recover().await;
     let ran = site.run("resume --yes").await;
     assert_eq!(ran.code, 0, "{case}: {}", ran.all());
     assert!(NAMES.iter().all(|name| is_up(&site, name, "2.0")), "{case}: {}", ran.all());
@@ -219,7 +219,7 @@ async fn one_that_hangs_from_the_beginning_is_left_for_later() {
             assert!(ran.stderr.contains("the deployment is not finished"), "{said}");
             assert!(is_up(&site, "api-1", "3.0") && is_up(&site, "batch-1", "3.0"), "{said}");
         }
-        site.pacific.set_faults(Faults::none());
+        site.pacific.recover().await;
         let ran = site.run(if how == ALL { "deploy --yes" } else { "resume --yes" }).await;
         assert_eq!(ran.code, 0, "{case}: {}", ran.all());
         assert!(NAMES.iter().all(|name| is_up(&site, name, "3.0")), "{case}: {}", ran.all());

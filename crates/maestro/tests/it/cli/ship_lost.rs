@@ -54,7 +54,7 @@ async fn what_was_deferred_is_finished_when_it_is_back() {
             assert!(site.image("web-3").contains("2.0"), "{case}: {}", ran.all());
             // As long as it is away, nothing is done that cannot be.
             site.run("resume --yes").await.exits(3).within(AT_MOST);
-            site.pacific.set_faults(Faults::none());
+            site.pacific.recover().await;
             let resumed = site.run("resume --yes").await.ok();
             assert_eq!(images(&site), ["3.0"; 3], "{case}: {}", resumed.all());
             site.run("plan deploy --detailed-exitcode").await.exits(0);
@@ -69,7 +69,7 @@ async fn what_could_not_be_taken_back_is_when_it_is_back() {
         let ran = site.run("deploy --yes").await.exits(3).within(AT_MOST);
         assert!(ran.stderr.contains("not everything is as in release 1 again"), "{change}: {}", ran.all());
         assert!(site.image("web-1").contains("web:2.0"), "{change}: {}", ran.all());
-        site.pacific.set_faults(Faults::none());
+        site.pacific.recover().await;
         let resumed = site.run("resume --yes").await.ok();
         assert_eq!(images(&site), ["2.0"; 3], "{change}: {}", resumed.all());
         site.write(&file("2.0", "strategy: rolling, max_unavailable: 0", RANGE));
@@ -94,7 +94,7 @@ async fn a_budget_is_kept_when_a_ship_is_lost() {
         let ran = site.run("resume --yes").await.within(AT_MOST);
         assert_ne!(ran.code, 0, "{change}: {}", ran.all());
         assert!(site.changes().iter().all(|done| !done.contains("stop")), "{change}: {:?}", site.changes());
-        site.pacific.set_faults(Faults::none());
+        site.pacific.recover().await;
         let resumed = site.run("resume --yes").await.ok();
         assert_eq!(images(&site), ["3.0"; 3], "{change}: {}", resumed.all());
         site.run("plan deploy --detailed-exitcode").await.exits(0);
@@ -118,7 +118,7 @@ async fn who_cannot_be_seen_counts_as_down() {
         "{}",
         ran.all()
     );
-    site.pacific.set_faults(Faults::none());
+    site.pacific.recover().await;
     site.run("deploy --yes").await.ok();
     assert_eq!(images(&site), ["3.0"; 3]);
 }
@@ -165,7 +165,7 @@ anchors: [atlantic]
         let ran = site.run(line).await.exits(3).within(AT_MOST);
         ran.says("the deployment is not finished").says("`maestro resume` goes on with it");
     }
-    site.pacific.set_faults(Faults::none());
+    site.pacific.recover().await;
     site.run("resume --yes").await.ok().says("this is release 2");
     assert!(site.image("web-1").contains("web:3.0"));
 }

@@ -65,7 +65,7 @@ async fn what_has_left_the_file_is_started_by_no_engine() {
     let full = Fault::Refused(500, "no space left on device".to_owned());
     site.pacific.set_faults(Faults::none().and(On::Only(Operation::Update), When::Always, full));
     site.run("deploy --yes").await.exits(3).says("no space left");
-    site.pacific.set_faults(Faults::none());
+    site.pacific.recover().await;
     site.run("resume --yes").await.ok().says("this is release 2");
     let left = site.pacific.container("web-2").unwrap();
     assert_eq!((site.state("web-2"), restart(&left)), ("exited", "no"));
