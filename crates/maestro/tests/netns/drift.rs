@@ -195,6 +195,20 @@ async fn what_is_changed_by_hand_is_found_and_nothing_else() {
         site.maestro(&format!("start -i {services}")).await.ok();
     }
     seen += undisturbed(&site, some, 1, "after new engines").await;
+    // Whatever version of the API tells of them, and whichever they were made with.
+    for version in ["1.24", "1.30", "1.40"] {
+        let spoken = fleet.replace("    ip: ", &format!("    api_version: '{version}'\n    ip: "));
+        site.write_with(&spoken, &services(&site));
+        seen += undisturbed(&site, some, 1, version).await;
+        if version == "1.24" {
+            for line in ["stop variety", "clean variety", "start -i variety"] {
+                site.maestro(line).await.ok();
+            }
+            seen += undisturbed(&site, some, 1, "made with 1.24").await;
+        }
+    }
+    site.write_with(&fleet, &services(&site));
+    seen += undisturbed(&site, some, 1, "made with 1.24, and seen with another").await;
     site.maestro("drift plain-1").await.ok().says("1 of 1 instance as in the file");
     site.maestro("start -i kinds").await.ok();
     let once = undisturbed(&site, "", 1, "among many").await;

@@ -8,14 +8,25 @@ use std::io::{BufRead as _, BufReader};
 /// Deployments side by side, each an environment of its own, so that their waiting takes no longer than one's.
 const DEPLOYMENTS: usize = 10;
 
+/// One of each for two of them, and ports: fixed ones, or ranges where there are two of each instance for a while.
+const STRATEGIES: [(&str, bool); 5] = [
+    ("strategy: rolling, max_unavailable: 1", false),
+    ("strategy: rolling, max_unavailable: 0", true),
+    ("strategy: blue-green", true),
+    ("strategy: canary, max_unavailable: 0, pause: 1s", true),
+    ("strategy: recreate", false),
+];
+
 /// The file of one environment.
 fn file(site: &Site, number: usize) -> String {
     let web = site.image("shop/web");
     let fleet = site.fleet.description().environment_yaml();
-    let port = 18100 + number;
+    let (strategy, is_range) = STRATEGIES[number % STRATEGIES.len()];
+    let first = 18100 + 10 * number;
+    let port = if is_range { format!("{first}-{}", first + 9) } else { first.to_string() };
     format!(
         "__maestro: {{schema: 2}}\nname: site-{number}\n{fleet}services:\n  web:\n    image: {web}:{{{{ env.TAG or '1.0' }}}}\n    \
-         ports: {{http: '8080:{port}'}}\n    deploy: {{strategy: rolling, max_unavailable: 1}}\n    \
+         ports: {{http: '8080:{port}'}}\n    deploy: {{{strategy}}}\n    \
          lifecycle: {{running: [{{type: http, port: http, path: /, max_wait: 20}}]}}\n    \
          instances:\n      web-{number}-a: {{ship: ship-1, stop_timeout: 1}}\n      \
          web-{number}-b: {{ship: ship-2, stop_timeout: 1}}\n      web-{number}-c: {{ship: ship-3, stop_timeout: 1}}\n"
@@ -33,14 +44,21 @@ async fn tags(site: &Site, number: usize) -> Vec<String> {
     join_all(tags).await
 }
 
-/// Deploys, is killed when it has told of so many steps, and is brought to an end by somebody else: forth, or back.
+/// Deploys, is killed when it has told of so many steps, and is brought to an end by somebody else: back, and another time
+/// forth.
 async fn deployed_and_killed(site: &Site, number: usize) {
+    site.maestro(&format!("-f {number}.yaml deploy --yes")).await.ok().says("this is release 1");
+    for (line, expected) in [("abort --yes", "1.0"), ("resume --yes", "2.0")] {
+        killed_and(site, number, line, expected).await;
+    }
+}
+
+async fn killed_and(site: &Site, number: usize, line: &str, expected: &str) {
     let two = [("TAG", "2.0")];
     let on = |line: &str| format!("-f {number}.yaml {line}");
-    site.maestro(&on("deploy --yes")).await.ok().says("this is release 1");
     let mut dying = site.spawn_with(&on("deploy --yes --progress plain"), &two);
     let lines = BufReader::new(dying.stdout.take().unwrap()).lines();
-    // From the first stop to the last start.
+    // Of the fifteen things that are done to three instances.
     let killing = tokio::task::spawn_blocking(move || {
         let steps = ["stopping", "renaming", "creating", "starting", "waiting for service"];
         let step = |line: &String| steps.iter().any(|step| line.contains(step));
@@ -50,10 +68,8 @@ async fn deployed_and_killed(site: &Site, number: usize) {
         told
     });
     assert_eq!(killing.await.unwrap(), number + 1, "it was still at work");
-    let (line, expected) =
-        if number.is_multiple_of(2) { ("resume --yes", "2.0") } else { ("abort --yes", "1.0") };
     let ran = site.maestro(&on(line)).await.ok();
-    assert_eq!(tags(site, number).await, [expected; 3], "{number}: {}", ran.all());
+    assert_eq!(tags(site, number).await, [expected; 3], "{number}, {line}: {}", ran.all());
     let again = [("TAG", expected)];
     site.maestro_with(&on("plan deploy --detailed-exitcode"), &again)
         .await
