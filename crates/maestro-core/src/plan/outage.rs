@@ -75,7 +75,7 @@ impl Plan {
     }
 
     /// Who has to go before another one of its service can come. What goes for another service is an outage of its own one; if
-    /// it belongs elsewhere, of the instance that it serves for until that is up.
+    /// it belongs elsewhere, of the instance that it serves for until that is up, also where that is left for later.
     fn rooms_of_own(&self) -> BTreeMap<InstanceName, BTreeSet<StepId>> {
         let items: BTreeMap<&str, &Item> =
             self.items.iter().map(|item| (item.instance.as_str(), item)).collect();
@@ -86,7 +86,8 @@ impl Plan {
             for item in going.iter().filter(|item| item.steps().any(|step| steps.contains(&step))) {
                 let home = item.instance.as_str().split('@').next().and_then(|name| items.get(name));
                 if Some(&item.service) == service {
-                    own.entry(instance.clone()).or_default().extend(item.steps());
+                    let home = home.filter(|home| is_left(home)).map_or(&instance, |home| &home.instance);
+                    own.entry(home.clone()).or_default().extend(item.steps());
                 } else if let Some(home) = home.filter(|home| !self.goes_after(item, home)) {
                     own.entry(home.instance.clone()).or_default().extend(item.steps());
                 }
@@ -98,6 +99,9 @@ impl Plan {
     /// Whether one goes only when an instance is up for certain.
     pub(crate) fn goes_after(&self, item: &Item, instance: &Item) -> bool {
         let is_own = |id: &StepId| matches!(self.unit_of(*id), Some(Unit::Instance { instance: name, .. }) if *name == instance.instance);
+        if is_left(instance) {
+            return false;
+        }
         let Some(first) = item.steps().next() else { return true };
         let before = self.preceding(first);
         instance.steps().filter(is_own).all(|step| before.contains(&step))
@@ -109,9 +113,14 @@ impl Plan {
         rooms: &BTreeMap<InstanceName, BTreeSet<StepId>>,
         making: &BTreeSet<StepId>,
     ) -> Option<Down> {
-        let Fate::Act { steps, because, .. } = &item.fate else { return None };
-        // What is elsewhere by now serves there.
-        if matches!(because, Reason::Moved(_)) || steps.iter().any(|step| making.contains(step)) {
+        let steps = match &item.fate {
+            // What is elsewhere by now serves there.
+            Fate::Act { because: Reason::Moved(_), .. } => return None,
+            Fate::Act { steps, .. } => steps.as_slice(),
+            _ if is_left(item) => &[],
+            _ => return None,
+        };
+        if steps.iter().any(|step| making.contains(step)) {
             return None;
         }
         let room = rooms.get(&item.instance);
@@ -145,7 +154,7 @@ impl Plan {
                 Some(Down { first, ends, is_one_unit, within: self.within(&own, first) })
             }
             // What is to be runs already, and has been proved.
-            None if matches!(self.intent, Intent::Deploy { .. }) && !item.goes() => None,
+            None if matches!(self.intent, Intent::Deploy { .. }) && !item.goes() && !is_left(item) => None,
             None => Some(Down { first, ends: Vec::new(), is_one_unit, within: Duration::ZERO }),
         }
     }
@@ -205,6 +214,12 @@ impl Plan {
         }
         downs.len() - taken.len()
     }
+}
+
+/// Whether an instance is left for later, and has nothing that serves where it belongs.
+fn is_left(item: &Item) -> bool {
+    let is_awake = item.container.as_ref().is_some_and(|seen| seen.state.is_awake());
+    matches!(item.fate, Fate::Blocked(_) | Fate::Waits { .. }) && !is_awake
 }
 
 /// How long a step waits at most, as far as it has a limit of its own.

@@ -277,7 +277,7 @@ impl<'a> Builder<'a> {
         self.selected.iter().filter(fetched).copied().collect()
     }
 
-    /// A chain that makes a container begins when every ship has every image.
+    /// A chain that makes or stops a container begins when every ship has every image.
     pub(super) fn after_images(&self, chain: &mut Chain) {
         chain.last.extend(self.images);
     }

@@ -127,6 +127,8 @@ pub(super) fn fate<'a>(
     let mut chain = builder.chain(instance);
     if standing.wants_new() {
         start::image(builder, &mut chain, instance, None, false, false);
+    }
+    if standing.wants_new() || way != Way::InPlace || !in_the_way.is_empty() {
         builder.after_images(&mut chain);
     }
     orphans::make_room(builder, &mut chain, in_the_way);
@@ -175,11 +177,7 @@ pub(super) fn lenient(builder: &Builder<'_>) -> BTreeSet<ServiceName> {
 /// Plans the instances of a service: as many at a time as its strategy allows, first those that are down, for they do
 /// not get worse by it, and one of each ship before the next of any: those that are replaced at a time share no engine
 /// where they need not, and the first ones tell of every ship.
-pub(super) fn service<'a>(
-    builder: &mut Builder<'a>,
-    mut members: Vec<(usize, &'a Instance)>,
-    intent: &Intent,
-) {
+pub(super) fn service<'a>(builder: &mut Builder<'a>, members: Vec<(usize, &'a Instance)>, intent: &Intent) {
     let Some(&(_, first)) = members.first() else { return };
     let Some(service) = builder.environment.services.get(&first.service) else { return };
     let places: Vec<usize> = members.iter().map(|(index, _)| *index).collect();
@@ -200,18 +198,10 @@ pub(super) fn service<'a>(
     };
     builder.turn = turn();
     // Who takes volumes from another one has its place in the order already.
-    if members.iter().all(|(_, instance)| instance.after.is_empty()) {
-        let mut on_ships: BTreeMap<(bool, &ShipName), usize> = BTreeMap::new();
-        let queue = members.into_iter().map(|(index, instance)| {
-            let is_well = may_lose(builder, instance, intent);
-            let place = on_ships.entry((is_well, &instance.ship)).or_default();
-            *place += 1;
-            ((is_well, *place), (index, instance))
-        });
-        let mut queue: Vec<_> = queue.collect();
-        queue.sort_by_key(|(place, _)| *place);
-        members = queue.into_iter().map(|(_, member)| member).collect();
-    }
+    let is_ordered = members.iter().any(|(_, instance)| !instance.after.is_empty());
+    let (well, down) = with_users(members, &[], |instance| may_lose(builder, instance, intent));
+    let in_turn = |part| if is_ordered { part } else { one_of_each_ship(part) };
+    let members: Vec<_> = in_turn(down).into_iter().chain(in_turn(well)).collect();
     match strategy {
         Strategy::Recreate | Strategy::Rolling(_) => {
             builder.turn = turn();
@@ -225,6 +215,39 @@ pub(super) fn service<'a>(
     }
     builder.turn = Turn::default();
     hooks::after(builder, &first.service, &places, &before);
+}
+
+/// Instances, each with its place in the plan.
+type Members<'a> = Vec<(usize, &'a Instance)>;
+
+/// Those of which something is so, or of one that they take something from, or that are behind these; and all others. Of
+/// each, those that something is taken from come first, as they do in `members`.
+fn with_users<'a>(
+    members: Members<'a>,
+    behind: &[&'a InstanceName],
+    mut is_so: impl FnMut(&'a Instance) -> bool,
+) -> (Members<'a>, Members<'a>) {
+    let mut found: BTreeSet<&InstanceName> = behind.iter().copied().collect();
+    members.into_iter().partition(|(_, instance)| {
+        let is_one = is_so(instance) || instance.after.iter().any(|source| found.contains(source));
+        if is_one {
+            found.insert(&instance.name);
+        }
+        is_one
+    })
+}
+
+/// One of each ship before the next of any.
+fn one_of_each_ship(members: Members<'_>) -> Members<'_> {
+    let mut on_ships: BTreeMap<&ShipName, usize> = BTreeMap::new();
+    let queue = members.into_iter().map(|(index, instance)| {
+        let place = on_ships.entry(&instance.ship).or_default();
+        *place += 1;
+        (*place, (index, instance))
+    });
+    let mut queue: Vec<_> = queue.collect();
+    queue.sort_by_key(|(place, _)| *place);
+    queue.into_iter().map(|(_, member)| member).collect()
 }
 
 /// Plans some instances of a service; returns how their chains end.

@@ -17,6 +17,7 @@ use crate::names::{ContainerId, ImageId, ShipName};
 use crate::plan::{Intent, Limits, Plan, Restart};
 use crate::select::{Selection, Selector, select};
 use crate::source::MapSources;
+use proptest::prelude::ProptestConfig;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,15 @@ services:
 
 fn shop() -> Environment {
     load(&MapSources::of(SHOP), &TextLimits::default()).environment.unwrap()
+}
+
+/// So many random worlds, or as many as `PROPTEST_CASES` says.
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => asked,
+        None => ProptestConfig { cases: usual, ..asked },
+    }
 }
 
 /// One line per ship: `a: db-1 running reg:5000/db:1, old exited x:1 | image:tag other:tag`, or `b: down`.

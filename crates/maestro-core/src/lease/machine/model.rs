@@ -23,7 +23,7 @@ const NOW: Duration = Duration::from_secs(1000);
 /// Nothing depends on what is longer ago, or further away.
 const LONG: Duration = Duration::from_secs(18);
 /// More worlds than there are of what is tried here.
-const MOST: usize = 200_000;
+const MOST: usize = 400_000;
 /// A tick of the world's own time, by a clock that is right.
 const TICK: u64 = 6;
 
@@ -48,6 +48,11 @@ struct Rules {
     prunes: u32,
     /// How often a deployer is stopped at most; one that is never started again is dead.
     pauses: u32,
+    /// How many deployers die at most.
+    kills: u32,
+    /// How often something else happens at most behind a claim, or a removal, and before the other calls arrive that its
+    /// sender has under way; none if anything happens at any time.
+    splits: Option<u32>,
     flaw: Option<Flaw>,
 }
 
@@ -75,6 +80,8 @@ struct World {
     losses: u32,
     prunes: u32,
     pauses: u32,
+    kills: u32,
+    splits: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -110,8 +117,11 @@ struct Deployer {
 enum Move {
     Tick,
     Pause(usize),
+    Kill(usize),
     Resume(usize),
     Deliver(usize, usize, bool),
+    /// All that is under way arrives, and is answered, before anything else happens.
+    DeliverAll(usize, bool),
     LoseAnswer(usize, usize),
     GiveUp(usize, usize, bool),
     Late(usize),
@@ -139,6 +149,8 @@ impl World {
             losses: rules.losses,
             prunes: rules.prunes,
             pauses: rules.pauses,
+            kills: rules.kills,
+            splits: rules.splits,
         };
         world.settle_down(rules);
         world
@@ -147,9 +159,7 @@ impl World {
     /// What can happen next.
     fn moves(&self) -> Vec<Move> {
         let mut moves = Vec::new();
-        // Who is awake gives up a call within two ticks.
-        let overdue = |d: &Deployer, order: &Order| d.lease.sent(order) + seconds(TICK / 2) <= NOW;
-        let waits = |d: &Deployer| !d.paused && d.calls.iter().any(|order| overdue(d, order));
+        let waits = |d: &Deployer| !d.paused && d.calls.iter().any(|order| is_overdue(d, order));
         if !self.deployers.iter().any(|d| !d.gone && waits(d)) {
             moves.push(Move::Tick);
         }
@@ -164,24 +174,12 @@ impl World {
             if self.pauses > 0 {
                 moves.push(Move::Pause(number));
             }
-            for (call, order) in deployer.calls.iter().enumerate() {
-                // Calls are answered in the order in which they were sent, or one is late.
-                if call > 0 && self.losses == 0 {
-                    continue;
-                }
-                moves.push(Move::Deliver(number, call, false));
-                if *order == Order::ReadEpochs && self.records.iter().any(|r| !r.whole) {
-                    moves.push(Move::Deliver(number, call, true));
-                }
-                if self.losses > 0 {
-                    moves.push(Move::LoseAnswer(number, call));
-                    if overdue(deployer, order) {
-                        moves.push(Move::GiveUp(number, call, false));
-                        if deployer.late.is_none() && matches!(order, Order::Ask(..)) {
-                            moves.push(Move::GiveUp(number, call, true));
-                        }
-                    }
-                }
+            if self.kills > 0 && !deployer.lease.is_lost() {
+                moves.push(Move::Kill(number));
+            }
+            match self.splits {
+                Some(splits) => moves.extend(self.rounds(number, splits)),
+                None => moves.extend(self.answers(number)),
             }
             if matches!(deployer.lease.stage, Stage::Holding(..) | Stage::Recording(_)) {
                 moves.push(Move::Leave(number));
@@ -196,16 +194,75 @@ impl World {
         moves
     }
 
+    /// What can become of the calls of a deployer, each by itself.
+    fn answers(&self, number: usize) -> Vec<Move> {
+        let deployer = &self.deployers[number];
+        let mut moves = Vec::new();
+        for (call, order) in deployer.calls.iter().enumerate() {
+            // Calls are answered in the order in which they were sent, or one is late.
+            if call > 0 && self.losses == 0 {
+                continue;
+            }
+            moves.push(Move::Deliver(number, call, false));
+            if *order == Order::ReadEpochs && self.records.iter().any(|r| !r.whole) {
+                moves.push(Move::Deliver(number, call, true));
+            }
+            if self.losses > 0 {
+                moves.push(Move::LoseAnswer(number, call));
+                if is_overdue(deployer, order) {
+                    moves.push(Move::GiveUp(number, call, false));
+                    if deployer.late.is_none() && matches!(order, Order::Ask(..)) {
+                        moves.push(Move::GiveUp(number, call, true));
+                    }
+                }
+            }
+        }
+        moves
+    }
+
+    /// What can become of them where they are answered together, but for a few that are split.
+    fn rounds(&self, number: usize, splits: u32) -> Vec<Move> {
+        let calls = &self.deployers[number].calls;
+        let Some(first) = calls.first() else { return Vec::new() };
+        let mut moves = vec![Move::DeliverAll(number, false)];
+        if calls.contains(&Order::ReadEpochs) && self.records.iter().any(|r| !r.whole) {
+            moves.push(Move::DeliverAll(number, true));
+        }
+        let is_race = matches!(first, Order::Ask(_, Ask::Claim | Ask::Remove(_)));
+        if is_race && calls.len() > 1 && splits > 0 {
+            moves.push(Move::Deliver(number, 0, false));
+        }
+        moves
+    }
+
     fn make(&mut self, next: Move, rules: &Rules) {
+        self.happen(next, rules);
+        self.settle_down(rules);
+    }
+
+    fn happen(&mut self, next: Move, rules: &Rules) {
         match next {
             Move::Tick => self.tick(rules),
             Move::Pause(number) => {
                 self.pauses -= 1;
                 self.deployers[number].paused = true;
             }
+            // What it has sent may be under way.
+            Move::Kill(number) => {
+                self.kills -= 1;
+                self.deployers[number].lease.stage = Stage::Lost;
+            }
             Move::Resume(number) => self.deployers[number].paused = false,
+            Move::DeliverAll(number, sees) => {
+                let splits = self.splits.take();
+                for _ in 0..self.deployers[number].calls.len() {
+                    self.happen(Move::Deliver(number, 0, sees), rules);
+                }
+                self.splits = splits;
+            }
             Move::Deliver(number, call, sees) => {
                 self.losses -= u32::from(call > 0);
+                self.splits = self.splits.map(|splits| splits - 1);
                 let order = self.deployers[number].calls.remove(call);
                 match order {
                     Order::Ask(anchor, ask) => {
@@ -268,7 +325,6 @@ impl World {
             }
         }
         self.send();
-        self.settle_down(rules);
     }
 
     /// Who is awake does at once what is due.
@@ -382,6 +438,7 @@ impl World {
 
     /// Whether those who still live come to a lease if nothing more goes wrong.
     fn comes_to_an_owner(mut self, living: &[usize], rules: &Rules) -> bool {
+        self.splits = None;
         for (number, deployer) in self.deployers.iter_mut().enumerate() {
             deployer.late = None;
             deployer.paused = !living.contains(&number);
@@ -406,6 +463,11 @@ impl World {
         }
         false
     }
+}
+
+/// Who is awake gives up a call within two ticks.
+fn is_overdue(deployer: &Deployer, order: &Order) -> bool {
+    deployer.lease.sent(order) + seconds(TICK / 2) <= NOW
 }
 
 fn chance(number: usize) -> u64 {

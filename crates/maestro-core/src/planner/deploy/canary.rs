@@ -2,7 +2,7 @@
 //! (`docs/design/0031`).
 
 use super::standing::Standing;
-use super::{is_up, may_lose, some};
+use super::{is_up, may_lose, some, with_users};
 use crate::fleet::ShipView;
 use crate::model::{Canary, Instance, Portion, Service};
 use crate::names::InstanceName;
@@ -31,19 +31,17 @@ pub(super) fn service<'a>(
             still_tried(builder, &canaries, &others, portion);
         }
         builder.turn = turn();
-        let mut all: Vec<_> = canaries.into_iter().chain(others).collect();
+        let all = canaries.into_iter().chain(others).collect();
         // Those that are down first: who is not would be one more.
-        all.sort_by_key(|(_, instance)| may_lose(builder, instance, intent));
-        some(builder, all, intent);
+        let (well, down) = with_users(all, &[], |instance| may_lose(builder, instance, intent));
+        some(builder, down.into_iter().chain(well).collect(), intent);
         return;
     }
     // Who does not serve has nothing to lose, and would be one more that is down.
-    let (others, down): (Vec<_>, Vec<_>) =
-        others.into_iter().partition(|(_, instance)| is_up(builder, instance));
+    let (others, down) = with_users(others, &[], |instance| is_up(builder, instance));
     builder.turn = turn();
-    // For whom others go that serve, they go after those that are down.
-    let (making, down): (Vec<_>, Vec<_>) =
-        down.into_iter().partition(|(_, instance)| may_lose(builder, instance, intent));
+    // For whom others go that serve, they go after those that are down; and who takes something from a canary, after it.
+    let (making, down) = with_users(down, &first, |instance| may_lose(builder, instance, intent));
     // Only while somebody is waited for.
     let follows = others.iter().any(|(_, instance)| is_new(builder, instance));
     let portion = portion.filter(|_| follows && !canaries.is_empty());

@@ -1,6 +1,6 @@
 //! Budgets: what is refused and how little would be enough, and that no order of events and no failure breaks one.
 
-use super::fleet;
+use super::{cases, fleet};
 use crate::boundary::{CallOutcome, CheckFailure};
 use crate::check::lint;
 use crate::config::{Limits as TextLimits, load};
@@ -301,7 +301,7 @@ fn intents() -> impl Strategy<Value = Intent> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(cases(2000))]
 
     /// Whatever ends when, and whatever fails: never more are down than may be, or than were.
     #[test]

@@ -15,6 +15,8 @@ mod policies;
 mod ranges;
 mod routes;
 mod rules;
+mod unseen;
+mod users;
 mod watch;
 mod way_back;
 mod weights;

@@ -37,7 +37,7 @@ fn fails(rules: &Rules) {
 }
 
 fn rules(anchors: usize, rates: &[u64], losses: u32, prunes: u32, pauses: u32) -> Rules {
-    Rules { rates: rates.to_vec(), anchors, losses, prunes, pauses, flaw: None }
+    Rules { rates: rates.to_vec(), anchors, losses, prunes, pauses, kills: 0, splits: None, flaw: None }
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn no_two_owners_of_three_deployers() {
     holds(&rules(1, &[6, 6, 6], 0, 0, 0));
 }
 
-/// Three anchors are too many worlds for all of them; these are those that chance leads to.
+/// With losses and pauses, three anchors are too many worlds for all of them; these are those that chance leads to.
 #[test]
 fn no_two_owners_in_long_runs_on_three_anchors() {
     let mut chance = 0x2545_f491_4f6c_dd1d_u64;
@@ -120,4 +120,17 @@ fn who_never_was_the_owner_cannot_say_that_all_is_over() {
 #[test]
 fn clocks_may_not_differ_as_much_as_they_like() {
     fails(&rules(1, &[2, 6], 0, 1, 1));
+}
+
+/// On three anchors, all calls of a deployer that are under way together are answered before anything else happens, but for
+/// a claim or a removal that others may come behind; and one of the two may die at any time.
+#[test]
+fn no_two_owners_of_two_deployers_on_three_anchors() {
+    holds(&Rules { kills: 1, splits: Some(1), ..rules(3, &[6, 6], 0, 0, 0) });
+}
+
+#[test]
+fn who_does_not_wait_is_too_early_on_three_anchors() {
+    let dying = Rules { kills: 1, splits: Some(1), ..rules(3, &[6, 6], 0, 0, 0) };
+    fails(&Rules { flaw: Some(Flaw::NeverWaits), ..dying });
 }

@@ -24,6 +24,12 @@ impl World {
                 deployer.lease.stage = Stage::Lost;
             }
         }
+        // Which of two heartbeats is which makes no difference, as long as each goes to its own folder.
+        for number in 0..self.deployers.len() {
+            if self.deployers[number].lease.beats == 1 && rules.flaw.is_none() {
+                self.turn_beats(number);
+            }
+        }
         let mut known: Vec<FolderId> = Vec::new();
         let mut number = |id: &mut FolderId| {
             let at = known.iter().position(|k| k == id).unwrap_or_else(|| {
@@ -57,6 +63,43 @@ impl World {
             })
             .collect();
         self.made = u32::try_from(known.len()).unwrap();
+    }
+}
+
+impl World {
+    /// Every heartbeat of a deployer that is one of two is the other one.
+    fn turn_beats(&mut self, number: usize) {
+        let turn = |beat: &mut u32| *beat = if *beat == 0 { 0 } else { 3 - *beat };
+        let turn_ask = |ask: &mut Ask| {
+            if let Ask::Beat(_, beat) = ask {
+                turn(beat);
+            }
+        };
+        let name = number.to_string();
+        for kept in self.shelves.iter_mut().flatten().filter(|kept| kept.run == number) {
+            turn(&mut kept.beat);
+        }
+        let seen = self.deployers.iter_mut().flat_map(|deployer| &mut deployer.lease.anchors);
+        for anchor in seen {
+            if let Standing::Theirs(theirs) = &mut anchor.standing
+                && theirs.seen.holder.run == name
+            {
+                turn(&mut theirs.seen.beat);
+            }
+        }
+        let deployer = &mut self.deployers[number];
+        deployer.lease.beats = 0;
+        deployer
+            .lease
+            .anchors
+            .iter_mut()
+            .filter_map(|anchor| anchor.busy.as_mut())
+            .for_each(|(ask, _)| turn_ask(ask));
+        for order in deployer.calls.iter_mut().chain(&mut deployer.late) {
+            if let Order::Ask(_, ask) = order {
+                turn_ask(ask);
+            }
+        }
     }
 }
 

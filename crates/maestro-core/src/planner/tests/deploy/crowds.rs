@@ -4,9 +4,11 @@ use super::world::World;
 use super::{DEPLOY, environment, planned, released, state};
 use crate::boundary::CallOutcome;
 use crate::event::StepOutcome;
-use crate::fleet::Configuration;
+use crate::fleet::{Configuration, ShipView};
+use crate::image::ImageRef;
 use crate::model::{Environment, Share};
-use crate::plan::{Fate, Plan};
+use crate::names::ShipName;
+use crate::plan::{Action, EngineCall, Fate, Plan};
 use crate::planner::budget::keep;
 use crate::run::Run;
 use std::fmt::Write as _;
@@ -235,4 +237,56 @@ fn what_comes_back_finds_its_picked_port_taken() {
     world.finish(&plan);
     let running: Vec<String> = world.running().into_iter().map(|(name, _)| name).collect();
     assert_eq!(running, ["api-2@a", "web-1@a", "api-1@b"]);
+}
+
+/// Who is only started again stops what has its port, and so waits for the images of all others, as those do that are made.
+#[test]
+fn what_makes_room_for_one_that_is_started_again_waits_for_all_images() {
+    let of = |api: u32, web: &str| {
+        environment(&format!(
+            "__maestro: {{schema: 2}}\nname: shop\nships: {{a: {{ip: 192.0.2.1}}, b: {{ip: 192.0.2.2}}}}\nservices:\n  api: \
+             {{image: 'api:{api}', instances: {{api-1: {{ship: a}}}}}}\n  web: {{image: 'x:1', instances: {{{web}: {{ship: b, ports: \
+             {{http: '80:8080'}}}}}}}}\n"
+        ))
+    };
+    let mut world = released(&of(1, "web-1"));
+    world.finish(&planned(&of(1, "web-2"), &world.fleet, &DEPLOY));
+    let plan = planned(&of(2, "web-1"), &world.fleet, &DEPLOY);
+    insta::assert_snapshot!(plan, @"
+    deploy shop
+      api-1 (api) on a: it is not as released
+      web-1 (web) on b: the container does not run
+      web-2@b (web) on b: it is not to be there any more
+        1. image api:2 on a: pull api:2
+        2. all images: done [after 1]
+        3. api-1 on a: stop api-1 (grace 10 s) [after 1 2]
+        4. api-1 on a: wait until api-1 is not running [after 3]
+        5. api-1 on a: rename api-1 to api-1.kept-1-000000000003 [after 4]
+        6. api-1 on a: create api-1 from api:2 [after 5]
+        7. api-1 on a: start api-1 [after 6]
+        8. api-1 on a: wait until api-1 is running [after 7]
+        9. api-1 on a: wait until api-1 is steady [after 8]
+       10. web-2@b on b: set restart of web-2 to no [after 2]
+       11. web-2@b on b: stop web-2 (grace 10 s) [after 10]
+       12. web-2@b on b: wait until web-2 is not running [after 11]
+       13. web-1 on b: start web-1 [after 2 12]
+       14. web-1 on b: wait until web-1 is running [after 13]
+       15. web-1 on b: wait until web-1 is steady [after 14]
+    ");
+    world.carry_out(
+        &plan,
+        usize::MAX,
+        |open| open - 1,
+        |world, action| {
+            if matches!(action, Action::Call(EngineCall::StopContainer { .. })) {
+                let Some(ShipView::Reachable(state)) = world.fleet.ship(&ShipName::from("a")) else {
+                    panic!()
+                };
+                assert!(
+                    state.image(&ImageRef::parse("api:2")).is_some(),
+                    "{action}, and an image is missing:\n{plan}"
+                );
+            }
+        },
+    );
 }

@@ -7,7 +7,7 @@ use crate::check::lint;
 use crate::fleet::{FleetSnapshot, HostPort, Occupant, ShipView};
 use crate::model::{Environment, Protocol, Remedy};
 use crate::names::{InstanceName, ServiceName, ShipName};
-use crate::plan::{Blocked, Fate, Intent, Limits, Plan};
+use crate::plan::{Blocked, Fate, Intent, Item, Limits, Plan, Unit};
 use crate::planner::plan;
 use crate::preflight::{Learnt, Severity, Topic, blocked, preflight, tests::facts};
 use crate::select::{Selector, select};
@@ -315,17 +315,46 @@ impl Release {
         let selection = select(&self.environment, &selector, intent.selection_rules()).unwrap();
         let plan = plan(&self.environment, fleet, intent, &selection, Limits::default());
         assert_eq!(lint(&plan, fleet), [], "{plan}");
+        self.leaves_alone_what_is_not_seen(fleet, &plan);
         let is_refused = !blocked(&plan).is_empty() || self.clashes(fleet, &plan);
-        let is_stuck = |why: &Blocked| !matches!(why, Blocked::Dependency(_));
+        let is_stuck = |why: &Blocked| match why {
+            Blocked::Ship(_) | Blocked::Dependency(_) => false,
+            // It goes on when they are back.
+            Blocked::Unavailable { unseen, .. } => *unseen == 0,
+            _ => true,
+        };
         let stuck = plan.items.iter().any(|item| matches!(&item.fate, Fate::Blocked(why) if is_stuck(why)));
         assert!(is_refused || !stuck, "blocked without a word:\n{plan}");
         (plan, is_refused)
     }
 
+    /// Nothing is to be done on ships that cannot be reached, nor to what needs an instance of which that is left for later.
+    fn leaves_alone_what_is_not_seen(&self, fleet: &FleetSnapshot, plan: &Plan) {
+        let is_lost = |ship: &ShipName| matches!(fleet.ship(ship), Some(ShipView::Unreachable(_)));
+        for id in plan.ids() {
+            let ship = plan.unit_of(id).and_then(Unit::ship);
+            assert!(!ship.is_some_and(is_lost), "{id:?} is on a ship that cannot be reached:\n{plan}");
+        }
+        let is_left = |item: &&Item| matches!(item.fate, Fate::Blocked(_));
+        let left: BTreeSet<&InstanceName> =
+            plan.items.iter().filter(is_left).map(|item| &item.instance).collect();
+        for item in plan.items.iter().filter(|item| !item.goes()) {
+            let is_blocked = matches!(item.fate, Fate::Blocked(_));
+            assert!(is_blocked || !is_lost(&item.ship), "{} is decided unseen:\n{plan}", item.instance);
+            let needed = &self.rules.order[&item.instance];
+            let is_late =
+                matches!(item.fate, Fate::Act { .. }) && needed.iter().any(|name| left.contains(name));
+            assert!(!is_late, "{} does not wait for what it needs:\n{plan}", item.instance);
+        }
+    }
+
     /// Whether the look before a deployment finds that a port would be taken.
     fn clashes(&self, fleet: &FleetSnapshot, plan: &Plan) -> bool {
         let host = |(ship, view): (&ShipName, &ShipView)| {
-            let ShipView::Reachable(state) = view else { panic!() };
+            let state = match view {
+                ShipView::Reachable(state) => state,
+                ShipView::Unreachable(error) => return (ship.clone(), Err(error.clone())),
+            };
             let running = state.containers.values().filter(|container| container.state.is_running());
             let port = |number: &u16| HostPort::new(Protocol::Tcp, "", *number);
             let occupants = running.map(|container| Occupant {
@@ -352,6 +381,16 @@ impl Release {
         let (plan, _) = self.planned(fleet, &DEPLOY, sweeps);
         is_settled(&plan)
     }
+}
+
+/// Ships that cannot be reached, one bit each: most of the time, all can.
+pub(super) fn lost() -> impl Strategy<Value = u8> {
+    prop_oneof![3 => Just(0), 2 => (0..SHIPS.len()).prop_map(|ship| 1 << ship), 1 => 1..8u8]
+}
+
+/// Whether anything waits until a ship can be reached again.
+pub(super) fn defers(plan: &Plan) -> bool {
+    plan.items.iter().any(|item| matches!(item.fate, Fate::Blocked(_)))
 }
 
 /// Whether nothing is to be done to anybody.

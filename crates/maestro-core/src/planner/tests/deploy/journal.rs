@@ -14,6 +14,8 @@ pub(super) struct Journal {
     deployments: usize,
     begun: BTreeMap<ServiceName, Begun>,
     run: Vec<HookName>,
+    /// A ship could not be reached meanwhile: what was run there cannot be seen, and may be run again elsewhere (0029).
+    has_lost: bool,
 }
 
 impl Journal {
@@ -40,6 +42,7 @@ impl Journal {
 
     /// What has been run on the machine that deploys is written down; what was in containers can be seen.
     pub(super) fn note(&mut self, environment: &Environment, world: &mut World) {
+        self.has_lost |= environment.ships.keys().any(|ship| world.has_lost(ship));
         for name in std::mem::take(&mut world.hooks) {
             let hooks = &environment.services[&name.service].deploy.hooks;
             let mut hooks = hooks.at(name.when);
@@ -61,7 +64,10 @@ impl Journal {
         }
         let mut run: BTreeMap<&ServiceName, Vec<(When, usize)>> = BTreeMap::new();
         for name in &self.run {
-            run.entry(&name.service).or_default().push((name.when, name.number));
+            let run = run.entry(&name.service).or_default();
+            if !self.has_lost || !run.contains(&(name.when, name.number)) {
+                run.push((name.when, name.number));
+            }
         }
         assert_eq!(run, expected, "hooks, at the end of\n{plan}");
         self.close();

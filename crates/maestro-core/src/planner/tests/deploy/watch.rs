@@ -197,10 +197,13 @@ impl Watch {
         }
     }
 
-    /// Requests go to what runs, and has been proved or ran before.
+    /// Requests go to what runs, and has been proved or ran before, where that can be seen.
     fn lead_somewhere(&self, plan: &Plan, world: &World) {
         for endpoint in world.published.iter().flat_map(|rotation| self.rules.gets(rotation)) {
             let ship = &self.rules.ships[&endpoint.address];
+            if world.has_lost(ship) {
+                continue;
+            }
             let is_it = |container: &&ObservedContainer| container.ports.contains_key(&endpoint.number);
             let is_dead = world.dead.iter().any(|(on, ports)| on == ship && ports.contains(&endpoint.number));
             let found = up(&world.fleet).filter(|(on, _)| *on == ship).map(|(_, c)| c).find(is_it);

@@ -58,6 +58,8 @@ pub(super) struct World {
     pub(super) failures: Option<Failures>,
     /// How many containers of that plan have died by themselves that had been seen to run.
     pub(super) died: usize,
+    /// Ships that cannot be reached, as they are.
+    lost: BTreeMap<ShipName, ShipView>,
 }
 
 impl World {
@@ -79,7 +81,27 @@ impl World {
             started: BTreeSet::new(),
             failures: None,
             died: 0,
+            lost: BTreeMap::new(),
         }
+    }
+
+    /// These ships, one bit each, cannot be reached from now on, and all others can.
+    pub(super) fn reach_all_but(&mut self, ships: u8) {
+        if !self.lost.is_empty() {
+            // What balancers were told of them was a guess.
+            self.published = None;
+        }
+        self.fleet.ships.append(&mut self.lost);
+        let down = |ship: &ShipName| super::fleet(&format!("{ship}: down")).ships.remove(ship).unwrap();
+        let found = self.fleet.ships.iter_mut().enumerate().filter(|(number, _)| ships >> number & 1 == 1);
+        for (_, (ship, view)) in found {
+            self.lost.insert(ship.clone(), std::mem::replace(view, down(ship)));
+        }
+    }
+
+    /// Whether a ship cannot be reached.
+    pub(super) fn has_lost(&self, ship: &ShipName) -> bool {
+        self.lost.contains_key(ship)
     }
 
     /// From now on, no step may break what a file says.
