@@ -2,7 +2,6 @@
 //!
 //! Everything shrinks towards less: fewer services, ships and instances, no dependencies, no checks, nothing special.
 
-use super::deploy::{DeployLayout, sections};
 use proptest::prelude::*;
 use std::fmt::Write as _;
 
@@ -51,10 +50,8 @@ pub struct Extras {
     pub wants_info: u16,
     /// What its image is like.
     pub flavour: Flavour,
-    /// Its instances publish a port.
-    pub publishes: Option<PortLayout>,
-    /// How it is brought from one release to the next.
-    pub deploy: Option<DeployLayout>,
+    /// Its instances publish a port, each another one.
+    pub publishes: bool,
     /// Another check while running.
     pub check: Option<CheckLayout>,
     /// Grace of its instances, in seconds.
@@ -81,15 +78,6 @@ pub enum Flavour {
     Digest,
     /// Of Docker Hub, and without a tag.
     Hub,
-}
-
-/// Which host port an instance publishes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PortLayout {
-    /// Each another one.
-    Fixed,
-    /// Any of a range that has room for all of them twice.
-    Range,
 }
 
 /// A check of another kind than the usual ones.
@@ -133,7 +121,7 @@ impl CheckLayout {
         match self {
             CheckLayout::Sleep(seconds) => Some(format!("{{type: sleep, wait: {seconds}}}")),
             CheckLayout::Program => Some("{type: rexec, command: 'true', attempts: 2}".to_owned()),
-            CheckLayout::Port => extras.publishes.map(|_| "{type: tcp, port: http, max_wait: 2}".to_owned()),
+            CheckLayout::Port => extras.publishes.then(|| "{type: tcp, port: http, max_wait: 2}".to_owned()),
             CheckLayout::Health => {
                 (extras.flavour == Flavour::Healthy).then(|| "{type: health, max_wait: 5}".to_owned())
             }
@@ -180,16 +168,6 @@ impl Layout {
         format!("ship-{}", instance.ship % self.ships.max(1))
     }
 
-    /// The instances of a service from which one of them takes volumes, by their numbers.
-    fn sources(&self, service: &ServiceLayout, number: usize) -> Vec<usize> {
-        let instance = &service.instances[number];
-        let is_source = |other: &usize| {
-            let ship = self.ship(&service.instances[*other]);
-            instance.volumes_from >> other & 1 == 1 && ship == self.ship(instance)
-        };
-        (0..number).filter(is_source).collect()
-    }
-
     /// As an environment file. Checks are local programs named `check` with the phase as their argument.
     pub fn yaml(&self) -> String {
         let mut text = format!(
@@ -231,11 +209,6 @@ impl Layout {
         if extras.omit {
             text.push_str("    omit: true\n");
         }
-        if let Some(deploy) = extras.deploy {
-            let is_single = extras.publishes == Some(PortLayout::Fixed)
-                || (0..service.instances.len()).any(|number| !self.sources(service, number).is_empty());
-            push(text, format_args!("    deploy: {{{}}}\n", deploy.yaml(is_single)));
-        }
         if let Some(value) = &extras.variable {
             push(text, format_args!("    env: {{TEXT: '{value}'}}\n"));
         }
@@ -253,16 +226,19 @@ impl Layout {
         }
         text.push_str("    instances:\n");
         for (number, instance) in service.instances.iter().enumerate() {
-            let sources = self.sources(service, number).into_iter();
-            let sources: Vec<String> = sources.map(|other| format!("{name}-{other}")).collect();
+            let sources: Vec<String> = service.instances[..number]
+                .iter()
+                .enumerate()
+                .filter(|(other, source)| {
+                    instance.volumes_from >> other & 1 == 1 && self.ship(source) == self.ship(instance)
+                })
+                .map(|(other, _)| format!("{name}-{other}"))
+                .collect();
             let ship = self.ship(instance);
             let volumes = sources.join(", ");
             push(text, format_args!("      {name}-{number}: {{ship: {ship}, volumes_from: [{volumes}]"));
-            if let Some(port) = extras.publishes {
-                let external = match port {
-                    PortLayout::Fixed => format!("{}", 8000 + 10 * index + number),
-                    PortLayout::Range => format!("{}-{}", 9000 + 20 * index, 9019 + 20 * index),
-                };
+            if extras.publishes {
+                let external = 8000 + 10 * index + number;
                 push(text, format_args!(", ports: {{http: {{exposed: 80, external: {external}}}}}"));
             }
             if let Some(seconds) = extras.stop_timeout {
@@ -287,22 +263,10 @@ pub fn layouts(services: usize, ships: u8) -> impl Strategy<Value = Layout> {
         .prop_map(|(ships, services)| Layout { ships, services })
 }
 
-/// The same, with ports, and with services that say how they are deployed.
-pub fn layouts_to_deploy(services: usize, ships: u8) -> impl Strategy<Value = Layout> {
-    let extras = (prop::option::weighted(0.8, sections()), prop::option::weighted(0.4, port()));
-    let extras = extras.prop_map(|(deploy, publishes)| Extras { publishes, deploy, ..Extras::default() });
-    (1..=ships, prop::collection::vec(service(ships, extras), 1..=services))
-        .prop_map(|(ships, services)| Layout { ships, services })
-}
-
 /// Environments of up to so many services and ships, with all that a file may say.
 pub fn rich_layouts(services: usize, ships: u8) -> impl Strategy<Value = Layout> {
     (1..=ships, prop::collection::vec(service(ships, extras()), 1..=services))
         .prop_map(|(ships, services)| Layout { ships, services })
-}
-
-fn port() -> impl Strategy<Value = PortLayout> {
-    prop_oneof![Just(PortLayout::Fixed), Just(PortLayout::Range)]
 }
 
 fn extras() -> impl Strategy<Value = Extras> {
@@ -325,27 +289,15 @@ fn extras() -> impl Strategy<Value = Extras> {
         prop::bool::weighted(0.1),
         (any::<u16>(), any::<u16>()).prop_map(|(a, b)| a & b),
         flavour,
-        (prop::option::of(port()), prop::option::weighted(0.4, sections())),
+        any::<bool>(),
         prop::option::weighted(0.5, check),
         prop::option::of(0..12u8),
         prop::option::weighted(0.3, "[a-z ]{0,6}"),
         prop::option::of(policies),
     )
-        .prop_map(
-            |(omit, wants_info, flavour, (publishes, deploy), check, stop_timeout, variable, restart)| {
-                Extras {
-                    omit,
-                    wants_info,
-                    flavour,
-                    publishes,
-                    deploy,
-                    check,
-                    stop_timeout,
-                    variable,
-                    restart,
-                }
-            },
-        )
+        .prop_map(|(omit, wants_info, flavour, publishes, check, stop_timeout, variable, restart)| {
+            Extras { omit, wants_info, flavour, publishes, check, stop_timeout, variable, restart }
+        })
 }
 
 fn service(ships: u8, extras: impl Strategy<Value = Extras>) -> impl Strategy<Value = ServiceLayout> {

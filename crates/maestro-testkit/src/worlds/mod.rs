@@ -1,15 +1,13 @@
 //! Random worlds for property tests: environments that load, what their fleets may look like, and what was on their
 //! ships before a simulation began.
 
-mod deploy;
 mod layout;
 mod prior;
 mod snapshot;
 
-pub use deploy::{DeployLayout, PaceLayout, StrategyLayout};
 pub use layout::{
-    CheckLayout, Extras, Flavour, InstanceLayout, Layout, PASSWORD, Placed, PortLayout, REGISTRY,
-    ServiceLayout, USER, layouts, layouts_to_deploy, rich_layouts,
+    CheckLayout, Extras, Flavour, InstanceLayout, Layout, PASSWORD, Placed, REGISTRY, ServiceLayout, USER,
+    layouts, rich_layouts,
 };
 pub use prior::{Prior, PriorImage, prior_images, priors};
 pub use snapshot::{NOW, snapshots};

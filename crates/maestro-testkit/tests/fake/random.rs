@@ -4,7 +4,7 @@ use maestro_core::check::lint;
 use maestro_core::config::{Limits as TextLimits, load};
 use maestro_core::fleet::{FleetSnapshot, Ownership, ShipView};
 use maestro_core::model::{Check, Environment, SpecWriter};
-use maestro_core::plan::{Hooking, Intent, Limits, Restart};
+use maestro_core::plan::{Intent, Limits, Restart};
 use maestro_core::planner::plan;
 use maestro_core::select::Selection;
 use maestro_core::source::MapSources;
@@ -54,12 +54,6 @@ proptest! {
             Intent::Restart(Restart::default()),
             Intent::Pull,
             Intent::Clean,
-            Intent::Deploy {
-                ask_again: false,
-                promote: false,
-                doubtful: BTreeSet::new(),
-                hooks: Hooking::NEW,
-            },
         ];
         for intent in intents {
             let plan = plan(&environment, &snapshot, &intent, &selection, Limits::default());
@@ -88,18 +82,14 @@ proptest! {
 }
 
 fn valid(environment: &Environment) -> Result<(), TestCaseError> {
-    let mut host_ports = BTreeMap::new();
+    let mut host_ports = BTreeSet::new();
     for (name, instance) in &environment.instances {
         prop_assert_eq!(name, &instance.name);
         prop_assert!(name.is_valid());
         prop_assert!(environment.ships.contains_key(&instance.ship));
         prop_assert!(environment.services[&instance.service].instances.contains(name));
         for port in instance.ports.values() {
-            // Instances of a service share a range.
-            let whose = if port.is_fixed() { name.as_str() } else { instance.service.as_str() };
-            let before = host_ports.insert(port.external.clone(), whose);
-            let is_shared = !port.is_fixed() && before == Some(whose);
-            prop_assert!(before.is_none() || is_shared, "{} is published twice", port.external);
+            prop_assert!(host_ports.insert(port.external.clone()), "{} is published twice", port.external);
         }
         for source in &instance.settings.volumes_from {
             let source = &environment.instances[source.as_str()];
@@ -109,7 +99,7 @@ fn valid(environment: &Environment) -> Result<(), TestCaseError> {
             prop_assert!(needed, "{name} does not wait for {}", source.name);
         }
         for check in instance.checks.values().flatten() {
-            if let Check::Tcp { port, picked: None, .. } = check {
+            if let Check::Tcp { port, .. } = check {
                 prop_assert!(instance.ports.values().any(|p| p.external_number() == Some(*port)));
             }
         }
@@ -183,16 +173,6 @@ fn everything_comes_up() {
             if !instance.settings.volumes_from.is_empty() {
                 count("shares volumes");
             }
-            for port in instance.ports.values() {
-                count(if port.is_fixed() { "fixed port" } else { "range of ports" });
-            }
-        }
-        for service in environment.services.values() {
-            count(service.deploy.strategy.name());
-            count(service.deploy.on_failure.name());
-            if !service.deploy.bake.is_zero() {
-                count("bake");
-            }
         }
         let unreachable = snapshot.ships.values().filter(|v| matches!(v, ShipView::Unreachable(_))).count();
         (0..unreachable).for_each(|_| count("unreachable"));
@@ -216,16 +196,6 @@ fn everything_comes_up() {
         "rexec",
         "health",
         "shares volumes",
-        "fixed port",
-        "range of ports",
-        "recreate",
-        "rolling",
-        "blue-green",
-        "canary",
-        "rollback",
-        "pause",
-        "continue",
-        "bake",
         "unreachable",
     ];
     for what in wanted {

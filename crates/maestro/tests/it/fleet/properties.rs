@@ -117,7 +117,7 @@ fn has_sources(world: &World, selector: &Selector, intent: &Intent) -> bool {
 }
 
 /// Walks the line; a breach is a failure that shrinks.
-pub(super) async fn walk(
+async fn walk(
     world: &World,
     intent: &Intent,
     selector: &Selector,
@@ -131,7 +131,7 @@ pub(super) async fn walk(
 }
 
 /// A failing case is shown, not kept in a file: it belongs into a test of its own. `PROPTEST_CASES` asks for more.
-pub(super) fn config() -> ProptestConfig {
+fn config() -> ProptestConfig {
     let default = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     match std::env::var_os("PROPTEST_CASES") {
         Some(_) => default,

@@ -65,15 +65,7 @@ pub(super) fn lies(world: &World, before: &Before, ran: &Ran) -> Vec<String> {
         lies.push(format!("the rows say {told:?}, the summary {:?}", ran.summary));
     }
     let now = others(world);
-    // What an earlier deployment has kept comes back, or goes when it is no use any more.
-    let is_kept = |key: &(ShipName, Arc<str>), container: &Container| {
-        let labels = container.config.labels.clone().unwrap_or_default();
-        matches!(ran.plan.intent, Intent::Deploy { .. })
-            && key.1.contains(".kept-")
-            && !container.is_running()
-            && !is_foreign(&labels, &world.environment)
-    };
-    for (key, container) in before.others.iter().filter(|(key, container)| !is_kept(key, container)) {
+    for (key, container) in &before.others {
         if !now.get(key).is_some_and(|c| same(c, container)) {
             lies.push(format!("{} on {}, which is not ours, has changed", key.1, key.0));
         }

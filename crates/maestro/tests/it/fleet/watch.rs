@@ -4,7 +4,6 @@
 //! ship is looked up on the ship. Breaches are noted and told at the end; a panic in a task would only look like a
 //! failed step.
 
-use super::serving::{self, Serving};
 use maestro_core::event::{Event, Failure, Skipped, StepOutcome};
 use maestro_core::fleet::{FleetSnapshot, Ownership, ShipView};
 use maestro_core::model::{Environment, LABEL_INSTANCE};
@@ -71,7 +70,6 @@ pub(super) struct Watch {
     touched_at_interrupt: BTreeSet<UnitId>,
     interrupts: usize,
     finished: bool,
-    serving: Serving,
     loads: BTreeMap<ShipName, Load>,
     pub(super) peaks: BTreeMap<ShipName, Load>,
     pub(super) transcript: Vec<Entry>,
@@ -103,7 +101,6 @@ impl Watch {
             touched_at_interrupt: BTreeSet::new(),
             interrupts: 0,
             finished: false,
-            serving: Serving::new(environment, ships, intent),
             loads: BTreeMap::new(),
             peaks: BTreeMap::new(),
             transcript: Vec::new(),
@@ -159,9 +156,6 @@ impl Watch {
             Event::RunFinished { .. } => self.finish(),
         }
         self.look_for_twins(event);
-        if let (Event::StepFinished { .. }, Some(wrong)) = (event, self.serving.wrong(&self.ships)) {
-            self.breach(wrong);
-        }
     }
 
     /// The user has pressed Ctrl-C this many times; what is told about it comes later.
@@ -259,28 +253,21 @@ impl Watch {
         }
     }
 
-    /// Never two containers of one instance, but for those that a deployment keeps, which do not run; and for one that is
-    /// about to take its place, if the file lets both run.
+    /// Never two containers of one instance, but for those that a deployment keeps, which do not run.
     fn look_for_twins(&mut self, event: &Event) {
         let (Event::StepStarted { step } | Event::StepFinished { step, .. }) = event else { return };
         let Some(ship) = self.plan().unit_of(*step).and_then(Unit::ship).cloned() else { return };
         let Some(engine) = self.ships.get(&ship) else { return };
-        let may_be_twice = |name: &str| serving::may_be_twice(&self.environment, name);
-        let mut instances: Vec<(String, bool)> = engine.look(|machine| {
+        let mut instances: Vec<String> = engine.look(|machine| {
             let labels = |c: &&maestro_testkit::state::Container| c.config.labels.clone().unwrap_or_default();
             let is_kept =
                 |c: &&maestro_testkit::state::Container| c.name.contains(".kept-") && !c.is_running();
             let containers = machine.containers();
             let of_now = containers.iter().filter(|c| !is_kept(c));
-            let instance = |c: &maestro_testkit::state::Container| {
-                let name = labels(&c).get(LABEL_INSTANCE)?.clone();
-                let is_next = c.name.contains(".next-") && may_be_twice(&name);
-                Some((name, is_next))
-            };
-            of_now.filter_map(|c| instance(c)).collect()
+            of_now.filter_map(|c| labels(c).get(LABEL_INSTANCE).cloned()).collect()
         });
         instances.sort_unstable();
-        if let Some([(twin, _), _]) = instances.array_windows().find(|[one, other]| one == other) {
+        if let Some([twin, _]) = instances.array_windows().find(|[one, other]| one == other) {
             self.breach(format!("two containers of {twin} on {ship}"));
         }
     }
@@ -322,19 +309,19 @@ impl Watch {
             EngineCall::Login { .. } | EngineCall::PullImage { .. } | EngineCall::RemoveImage { .. } => {}
             EngineCall::SetRestart { target, .. } => self.is_not_foreign(ship, target.reference(), call),
             EngineCall::CreateContainer { spec, .. } => {
-                let instance = instance_of(&spec.name);
-                self.may_be_touched(&instance);
-                self.needed_really_run(&instance);
+                self.may_be_touched(&spec.name.clone());
+                self.needed_really_run(&spec.name.clone());
             }
             EngineCall::StartContainer { target } => {
                 self.is_not_foreign(ship, target.reference(), call);
-                let instance = instance_of(target.name());
-                self.may_be_touched(&instance);
-                self.needed_really_run(&instance);
+                self.may_be_touched(&target.name().clone());
+                self.needed_really_run(&target.name().clone());
             }
-            EngineCall::RenameContainer { target, .. } => {
+            EngineCall::RenameContainer { target, to } => {
                 self.is_not_foreign(ship, target.reference(), call);
-                let instance = instance_of(target.name());
+                // One makes way under another name, or one that was kept takes the instance's.
+                let is_back = self.items.contains_key(to);
+                let instance = if is_back { to.clone() } else { target.name().clone() };
                 self.may_be_touched(&instance);
                 self.has_replacement(ship, &instance, call);
             }
@@ -342,7 +329,10 @@ impl Watch {
             | EngineCall::KillContainer { target }
             | EngineCall::RemoveContainer { target } => {
                 self.is_not_foreign(ship, target.reference(), call);
-                let instance = instance_of(target.name());
+                // What was kept of an instance is touched in its turn.
+                let name = target.name().as_str();
+                let instance =
+                    InstanceName::from(name.split_once(".kept-").map_or(name, |(instance, _)| instance));
                 self.may_be_touched(&instance);
                 self.has_replacement(ship, &instance, call);
             }
@@ -376,7 +366,7 @@ impl Watch {
             return self.breach(format!("nothing was to be done to {name}"));
         };
         let makes = steps.iter().filter_map(|id| plan.step(*id)).any(|step| {
-            matches!(&step.action, Action::Call(EngineCall::CreateContainer { spec, .. }) if instance_of(&spec.name) == *name)
+            matches!(&step.action, Action::Call(EngineCall::CreateContainer { spec, .. }) if spec.name == *name)
         });
         let image = &self.environment.instances[name].image;
         if makes && !self.ships[ship].look(|machine| machine.image(image.as_str()).is_some()) {
@@ -476,13 +466,6 @@ impl Watch {
             plan.steps[id.index()].action
         )
     }
-}
-
-/// The instance of a container: one that was kept, or is about to take the place of another, is touched in its turn.
-fn instance_of(container: &InstanceName) -> InstanceName {
-    let name = container.as_str();
-    let behind = [".kept-", ".next-"].iter().find_map(|mark| name.split_once(mark));
-    InstanceName::from(behind.map_or(name, |(instance, _)| instance))
 }
 
 /// What is asked of an engine.

@@ -88,8 +88,12 @@ impl World {
 
     /// The same with ships that are made to order.
     pub(super) fn with(yaml: &str, make: impl Fn(Setup) -> Setup) -> Self {
+        let loaded = load(&MapSources::of(yaml), &TextLimits::default());
+        let environment = loaded.environment.unwrap_or_else(|| panic!("{:?}\n{yaml}", loaded.diagnostics));
         let registries = Registries::none();
-        let environment = loaded(yaml, &registries);
+        for instance in environment.instances.values() {
+            registries.push(instance.image.as_str(), &current(instance.image.as_str()));
+        }
         registries.require_login(REGISTRY, USER, PASSWORD);
         let clock = Clock::fixed();
         let ships = environment.ships.keys().map(|name| {
@@ -98,7 +102,7 @@ impl World {
         });
         Self {
             ships: ships.collect(),
-            environment,
+            environment: Arc::new(environment),
             registries,
             probe: Arc::default(),
             limits: Limits::default(),
@@ -131,13 +135,6 @@ impl World {
             }
         }
         world
-    }
-
-    /// The same fleet, with another file for the same ships.
-    pub(super) fn with_file(self, layout: &Layout) -> Self {
-        let environment = loaded(&layout.yaml(), &self.registries);
-        assert!(environment.ships.keys().eq(self.ships.keys()));
-        Self { environment, ..self }
     }
 
     fn leave(&self, name: &InstanceName, prior: Prior) {
@@ -272,16 +269,6 @@ impl Ran {
     pub(super) fn seen(&self, id: StepId) -> Seen {
         self.steps[id.index()]
     }
-}
-
-/// The environment of a file. The registries have all of its images.
-fn loaded(yaml: &str, registries: &Registries) -> Arc<Environment> {
-    let loaded = load(&MapSources::of(yaml), &TextLimits::default());
-    let environment = loaded.environment.unwrap_or_else(|| panic!("{:?}\n{yaml}", loaded.diagnostics));
-    for instance in environment.instances.values() {
-        registries.push(instance.image.as_str(), &current(instance.image.as_str()));
-    }
-    Arc::new(environment)
 }
 
 /// What a name means in the registry.
